@@ -1,0 +1,116 @@
+/*
+ * config.h - what the owner of the device asked for: plain values, checked.
+ *
+ * Reads /etc/inferd/inferd.yaml and then conf.d/<name>.yaml beside it in name order (a later file replaces a
+ * key, and a list entry of the same name).  One table maps keys to types, ranges and places.  Unknown
+ * keys, wrong types, values out of range and references to what does not exist are errors that name
+ * file, line and key.  All or nothing: a struct config is whole or not made.
+ *
+ * A struct config is immutable after config_load() and may be read by any thread.
+ */
+#ifndef INFERD_CONFIG_H
+#define INFERD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONFIG_LANES_MAX    8
+#define CONFIG_CPUS_MAX	    64
+#define CONFIG_MODELS_MAX   64
+#define CONFIG_VARIANTS_MAX 16
+#define CONFIG_INPUTS_MAX   8
+#define CONFIG_NAME_BYTES   64 /* with the final zero; [A-Za-z0-9._-]+ */
+#define CONFIG_PATH_BYTES   1024
+
+enum config_task { CONFIG_CLASSIFY, CONFIG_DETECT, CONFIG_LANDMARKS, CONFIG_SEGMENT, CONFIG_EMBED, CONFIG_RAW };
+enum config_fit { CONFIG_FIT_STRETCH, CONFIG_FIT_CROP, CONFIG_FIT_LETTERBOX };
+
+struct config_lane {
+	char name[CONFIG_NAME_BYTES];
+	int cpus[CONFIG_CPUS_MAX]; /* "4-7" or "0,2-3" or a list */
+	int n_cpus;
+	int threads; /* 1..64; default n_cpus */
+};
+
+struct config_variant {
+	char name[CONFIG_NAME_BYTES];
+	char file[CONFIG_PATH_BYTES]; /* absolute; a relative one is resolved against the file that names it */
+	float accuracy;		      /* 0..1, at the network's own size in colour; default 0.5 */
+};
+
+struct config_preprocess {
+	enum config_fit fit; /* default stretch */
+	float crop;	     /* fit: crop; 0 < crop <= 1; default 1 */
+	bool bgr;	     /* order: rgb (default) | bgr */
+	bool given;	     /* mean or scale was given */
+	float mean[3];	     /* default 0 */
+	float scale[3];	     /* default 1; one number stands for three */
+	uint8_t pad[3];	     /* letterbox colour; default 0 */
+};
+
+struct config_model {
+	char name[CONFIG_NAME_BYTES];
+	enum config_task task;
+	char labels[CONFIG_PATH_BYTES]; /* one label a line; "" none */
+	int top_k;			/* 1..1000, default 5 */
+	int deadline_ms;		/* 1..60000, default 200 */
+	float weight;			/* > 0, default 1 */
+	float min_fps;			/* >= 0; default policy.min_fps */
+	struct config_variant *variants;
+	int n_variants; /* at least 1 */
+	struct config_preprocess preprocess;
+	int inputs[CONFIG_INPUTS_MAX]; /* extra input sizes (width = height), 16..4096; 0 entries: own size only */
+	int n_inputs;
+	bool gray;
+};
+
+struct config_limits {
+	int streams_per_client; /* default 8 */
+	int pool_mb_per_client; /* default 64 */
+	int clients_per_user;	/* default 16 */
+};
+
+struct config_policy {
+	float temp_high_c, temp_critical_c; /* default 75, 90; high < critical */
+	float min_fps;			    /* default 2 */
+};
+
+struct config {
+	char socket[CONFIG_PATH_BYTES]; /* default /run/inferd/inferd.sock */
+	char group[CONFIG_NAME_BYTES];	/* of the socket; "" leaves it */
+	mode_t mode;			/* of the socket; default 0660 */
+	struct config_lane *lanes;	/* none: one lane for each kind of core, found by the daemon */
+	int n_lanes;
+	int memory_budget_mb; /* default 256 */
+	struct config_limits limits;
+	struct config_model *models;
+	int n_models;
+	struct {
+		bool enabled;
+		int limit_mb;
+	} record; /* default false, 64 */
+	char (*plugins)[CONFIG_PATH_BYTES];
+	int n_plugins;
+	struct config_policy policy;
+};
+
+struct config_error {
+	char text[512]; /* "FILE:LINE: KEY: what is wrong", one line */
+};
+
+/*
+ * Loads path and conf.d beside it.  0; -EINVAL for content, -ENOENT, -EACCES, -EIO, -ENOMEM, -EFBIG (over
+ * 1 MiB a file) otherwise, with ret_error filled (may be NULL).  The files named in it (networks, labels)
+ * are checked for being readable.
+ */
+int config_load(const char *path, struct config_error *ret_error, struct config **ret_config);
+
+/* The same from text, without conf.d; name stands for the file in errors, dir resolves relative paths. */
+int config_load_text(const char *name, const char *dir, const char *text, size_t size, struct config_error *ret_error,
+		     struct config **ret_config);
+
+void config_destroy(struct config *config); /* accepts NULL */
+
+#endif

@@ -1,0 +1,280 @@
+/*
+ * engine.h - neural networks on the CPU: load a file, plan it for one input size, run it.
+ *
+ * The only header of engine/ that others include.  The engine knows nothing of sockets, clients or
+ * clocks; it links libc, libm and OpenMP, and it never logs: every failure is a return value plus a
+ * sentence in struct engine_error.
+ *
+ * Life of a network:
+ *
+ *   engine_model_load      file  -> engine_model    graph, fused; weights packed once, on first use
+ *   engine_model_plan      size  -> engine_plan     shapes, steps and arena offsets; immutable, cached
+ *   engine_context_reserve plan  -> memory          the arena of a lane, grown to the largest plan
+ *   engine_run             input -> output          no allocation, one parallel region
+ *
+ * Return values: 0; a negative errno otherwise.  -EINVAL the file or argument is malformed, -ENOTSUP
+ * well-formed but not something this engine runs, -EFBIG over a limit below, -ENOMEM, -EIO, -ENOENT ...
+ * Outputs (ret_*) are untouched on failure.  ret_error may be NULL.
+ *
+ * Tensors: images are NHWC with N = 1.  Other tensors keep their own axes.  Dense, row-major.
+ */
+#ifndef INFERD_ENGINE_H
+#define INFERD_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENGINE_RANK_MAX		6
+#define ENGINE_IO_MAX		64    /* inputs or outputs of one network */
+#define ENGINE_THREADS_MAX	64    /* threads of one team */
+#define ENGINE_PLANS_MAX	64    /* cached plans of one model */
+#define ENGINE_SIDE_MAX		16384 /* width or height of an image, in pixels */
+#define ENGINE_TENSOR_BYTES_MAX (1u << 30)
+#define ENGINE_FILE_BYTES_MAX	(1ull << 31)
+
+struct engine_error {
+	char text[256]; /* one sentence, no newline, names the node or field; "" when there is none */
+};
+
+enum engine_type {
+	ENGINE_F32,
+	ENGINE_F16,
+	ENGINE_S8,
+	ENGINE_U8,
+	ENGINE_S16,
+	ENGINE_S32,
+	ENGINE_S64,
+	ENGINE_BOOL,
+	ENGINE_TYPE_COUNT
+};
+
+/* Bytes of one element; name as in NumPy ("float32", "uint8", ...). */
+size_t engine_type_size(enum engine_type type);
+const char *engine_type_name(enum engine_type type);
+
+/* real = scale * (stored - zero_point); scale 0 means the tensor is not quantised. */
+struct engine_quant {
+	float scale;
+	int32_t zero_point;
+};
+
+/*
+ * One input or output as a caller sees it.  dims are NHWC for images whatever the file's own order;
+ * channels_first says that the file orders this tensor (N)CHW, and file_rank how many axes it has there
+ * (ncnn has no batch axis), so that a tool can present it as the file does.
+ */
+struct engine_io {
+	const char *name; /* borrowed from the model */
+	enum engine_type type;
+	int rank;
+	int32_t dims[ENGINE_RANK_MAX];
+	struct engine_quant quant;
+	bool channels_first;
+	int file_rank;
+	size_t bytes;
+};
+
+/* ---- model: immutable after load; may be used by many threads at once ------------------------- */
+
+struct engine_model;
+
+/*
+ * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4) or ncnn text
+ * .param ("7767517"), whose weights are read from the same path with the suffix .bin.  The files are
+ * mapped read-only; they must not be truncated while the model lives, so replace them by rename.
+ */
+int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model);
+
+/*
+ * The same from memory.  weights is NULL for formats of one file.  Borrows both buffers: they must
+ * outlive the model.  name is used in error messages only.
+ */
+int engine_model_load_memory(const char *name, const void *data, size_t size, const void *weights, size_t weights_size,
+			     struct engine_error *ret_error, struct engine_model **ret_model);
+
+/* Accepts NULL.  Destroys the model's plans too; no context may still be running one of them. */
+void engine_model_destroy(struct engine_model *model);
+
+int engine_model_input_count(const struct engine_model *model);
+int engine_model_output_count(const struct engine_model *model);
+/* At the size the file was made for.  A dimension the file leaves open is -1. */
+void engine_model_input(const struct engine_model *model, int index, struct engine_io *ret_io);
+void engine_model_output(const struct engine_model *model, int index, struct engine_io *ret_io);
+
+/* Bytes the model holds: packed weights and graph (not the mapped source pages). */
+size_t engine_model_bytes(const struct engine_model *model);
+
+/* ---- plan: a model at one input size ---------------------------------------------------------- */
+
+struct engine_plan;
+
+/*
+ * What to plan for.  Zero width and height mean the file's own.  channels 0 means the file's own; 1 on a
+ * network of three channels means gray: the first convolution's weights are summed over the colour
+ * channels, and the input becomes one plane.
+ *
+ * gray_gain and gray_bias say how the network's colour input c follows from the gray input x, both after
+ * normalisation: colour_c = gray_gain[c] * x + gray_bias[c].  All gains 0 is read as "1, 1, 1 and no
+ * bias".  Where any bias is not 0 the planned input has two channels, x and a constant 1, because only a
+ * channel is zero in the padding where a folded bias would not be.  Quantised networks take only gain 1
+ * and bias 0.
+ */
+struct engine_plan_options {
+	int width, height, channels;
+	float gray_gain[3], gray_bias[3];
+};
+
+/*
+ * The plan for these options, made on first use and kept by the model (borrowed; lives as long as the
+ * model).  Takes a lock; call it outside of the frame path the first time.  -ENOTSUP when the network
+ * does not allow the size or gray, with the node that forbids it; -ENOSPC over ENGINE_PLANS_MAX.
+ */
+int engine_model_plan(struct engine_model *model, const struct engine_plan_options *options,
+		      struct engine_error *ret_error, const struct engine_plan **ret_plan);
+
+int engine_plan_input_count(const struct engine_plan *plan);
+int engine_plan_output_count(const struct engine_plan *plan);
+void engine_plan_input(const struct engine_plan *plan, int index, struct engine_io *ret_io);
+void engine_plan_output(const struct engine_plan *plan, int index, struct engine_io *ret_io);
+size_t engine_plan_arena_bytes(const struct engine_plan *plan);
+uint64_t engine_plan_macs(const struct engine_plan *plan); /* multiply-adds of one run */
+
+/* One step of a plan, for inspection and per-layer profiles.  Strings are borrowed from the plan. */
+struct engine_step_info {
+	const char *name;   /* of the node in the file */
+	const char *op;	    /* "conv", "dwconv", "add", ... */
+	const char *kernel; /* chosen kernel, e.g. "igemm_s8_avx2"; "" for structural steps */
+	const char *fused;  /* what was folded in, e.g. "relu6,add"; "" for nothing */
+	enum engine_type type;
+	int rank;
+	int32_t dims[ENGINE_RANK_MAX]; /* of the first output */
+	uint64_t macs;
+	uint64_t params; /* weights and biases, in elements */
+};
+int engine_plan_step_count(const struct engine_plan *plan);
+void engine_plan_step(const struct engine_plan *plan, int index, struct engine_step_info *ret_info);
+
+/* ---- team and context: what one lane owns ------------------------------------------------------ */
+
+struct engine_team;
+struct engine_context;
+
+/*
+ * A team of n_threads threads (1..ENGINE_THREADS_MAX), thread i pinned to cpus[i % n_cpus]; n_cpus 0 pins
+ * nothing.  Thread 0 is the caller of engine_run, which must be the same thread for the team's whole
+ * life: it is pinned on the first run.  Threads sleep between runs.  A CPU that cannot be had is not an
+ * error: the thread then runs where the kernel puts it.
+ */
+int engine_team_create(const int *cpus, int n_cpus, int n_threads, struct engine_team **ret_team);
+void engine_team_destroy(struct engine_team *team); /* accepts NULL */
+
+/* One inference at a time.  Borrows the team, which must outlive it. */
+int engine_context_create(struct engine_team *team, struct engine_context **ret_context);
+void engine_context_destroy(struct engine_context *context); /* accepts NULL */
+
+/* Grows the arena for the plan and touches its pages; afterwards engine_run does not allocate. */
+int engine_context_reserve(struct engine_context *context, const struct engine_plan *plan);
+
+/*
+ * Where to write the inputs and read the outputs of a plan that has been reserved.  Valid until the next
+ * reserve; outputs until the next run of any plan in this context.
+ */
+void *engine_context_input(struct engine_context *context, const struct engine_plan *plan, int index);
+const void *engine_context_output(struct engine_context *context, const struct engine_plan *plan, int index);
+
+/*
+ * Runs one inference on the first n_threads threads of the team (0: all).  Inputs are consumed: their
+ * memory may be reused by later steps.  -EINVAL when the plan was not reserved.
+ */
+int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads);
+
+/* The next runs also record nanoseconds per step into ns[engine_plan_step_count()]; NULL stops it. */
+void engine_context_profile(struct engine_context *context, uint64_t *ns);
+
+/* ---- pixels to input tensor -------------------------------------------------------------------- */
+
+enum engine_pixels {
+	ENGINE_NV12, /* 4:2:0, plane 0 Y, plane 1 interleaved U V */
+	ENGINE_NV21, /* 4:2:0, plane 0 Y, plane 1 interleaved V U */
+	ENGINE_I420, /* 4:2:0, planes Y, U, V */
+	ENGINE_YUYV, /* 4:2:2 packed */
+	ENGINE_RGB,
+	ENGINE_BGR,
+	ENGINE_RGBA, /* alpha is ignored */
+	ENGINE_BGRA,
+	ENGINE_GRAY8,
+	ENGINE_PIXELS_COUNT
+};
+
+/*
+ * An image in memory.  Strides in bytes, at least the row's length.  4:2:0 and 4:2:2 sides may be odd:
+ * chroma is (side + 1) / 2.  full_range: YUV as in JPEG (BT.601 full range) and not video range.
+ */
+struct engine_image {
+	enum engine_pixels format;
+	bool full_range;
+	int width, height;
+	const uint8_t *plane[3];
+	size_t stride[3];
+};
+
+enum engine_fit {
+	ENGINE_FIT_STRETCH,  /* whole picture to the whole input */
+	ENGINE_FIT_CROP,     /* centre square-to-input aspect, of crop * the larger possible part */
+	ENGINE_FIT_LETTERBOX /* whole picture inside, borders filled with pad */
+};
+
+/* How pixels become numbers: value = (pixel - mean[c]) * scale[c], pixel in 0..255, c in input order. */
+struct engine_normalize {
+	enum engine_fit fit;
+	float crop; /* ENGINE_FIT_CROP: share of the side kept, 0 < crop <= 1 */
+	bool bgr;   /* order of the input's channels */
+	bool given; /* false: a quantised input takes pixels by its own parameters (stored = pixel for
+		       uint8, pixel - 128 for int8); a float input gets 0..1 */
+	float mean[3], scale[3];
+	uint8_t pad[3]; /* letterbox colour, RGB */
+};
+
+/*
+ * The gray_gain and gray_bias that make a gray plan exact for this normalisation, given that the gray
+ * plane itself is normalised with channel 0's mean and scale.
+ */
+void engine_gray_options(const struct engine_normalize *normalize, struct engine_plan_options *options);
+
+/* Where the picture lies in the input: input = picture * scale + offset, in pixels of either. */
+struct engine_placement {
+	float scale_x, scale_y, offset_x, offset_y;
+};
+
+struct engine_preprocess;
+
+/*
+ * Prepares one pass from images of this format, size and range (planes and strides of `image` are not
+ * looked at) to input 0 of `plan`: crop or letterbox, area-antialiased bilinear resize (a triangle filter widened by
+ * the reduction factor, as Pillow's BILINEAR), colour conversion, channel reduction, normalisation and quantisation.  A
+ * plan of one or two channels takes luma only (of RGB: BT.601 weights 0.299, 0.587, 0.114).  The object holds
+ * coefficient tables and line buffers, belongs to one thread at a time, and borrows nothing.
+ */
+int engine_preprocess_create(const struct engine_image *image, const struct engine_normalize *normalize,
+			     const struct engine_plan *plan, struct engine_error *ret_error,
+			     struct engine_preprocess **ret_preprocess);
+void engine_preprocess_destroy(struct engine_preprocess *preprocess); /* accepts NULL */
+struct engine_placement engine_preprocess_placement(const struct engine_preprocess *preprocess);
+
+/*
+ * Fills dst (the plan's input 0).  image must have the format and size prepared for; planes must be
+ * readable over height rows of stride (the last row: its own length).  The pixels may change while they
+ * are read: the result is then wrong and nothing else happens.  Does not allocate.
+ */
+int engine_preprocess_run(struct engine_preprocess *preprocess, const struct engine_image *image, void *dst);
+
+/* ---- the CPU ----------------------------------------------------------------------------------- */
+
+/*
+ * Name of the kernel level in use: "scalar", "avx2", "neon", ...  Detected once; the environment variable
+ * INFERD_CPU_MASK (a level's name) forces a lower one, for tests.
+ */
+const char *engine_cpu_level(void);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * import.h - bytes of a model file to a graph.
+ *
+ * Readers are bounds-checked and trust nothing: every offset, count, index and length is checked
+ * against the bytes that are there before it is used, with overflow-safe arithmetic; a malformed file
+ * gives -EINVAL and a sentence that names the node, tensor or field.  A well-formed file with an operator
+ * or type this engine lacks gives -ENOTSUP and its name.  Time and memory stay linear in the file's size.
+ *
+ * Constants are borrowed from the buffers where their layout fits, and otherwise copied into data the
+ * graph owns.  On failure the graph is left for the caller to graph_finish().
+ */
+#ifndef INFERD_IMPORT_H
+#define INFERD_IMPORT_H
+
+#include "../graph.h"
+
+struct import_source {
+	const char *name; /* for messages */
+	const uint8_t *data;
+	size_t size;
+	const uint8_t *weights;
+	size_t weights_size; /* ncnn .bin; NULL otherwise */
+};
+
+bool import_is_tflite(const uint8_t *data, size_t size);
+int import_tflite(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
+
+bool import_is_ncnn(const uint8_t *data, size_t size);
+int import_ncnn(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
+
+#endif

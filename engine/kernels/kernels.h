@@ -1,0 +1,182 @@
+/*
+ * kernels.h - the innermost loops, one table of function pointers for each level of the CPU.
+ *
+ * Kernels know tensors as pointers and strides, nothing of graphs, threads or memory.  Every entry has a
+ * portable C version (<op>_scalar.c); kernels.c copies that table and overwrites entries level by level
+ * (AVX2+FMA, NEON, later AVX-512, VNNI, dot product ...), so that a level fills in only what it does better.
+ *
+ * Contracts shared by all:
+ *   - no alignment is required of tensors beyond their element; packed weights are 64-byte aligned
+ *   - inputs may be over-read, never over-written, by up to KERNEL_SLACK bytes past the last element of a
+ *     row given; the arena keeps that much behind every tensor.  Outputs are written exactly.
+ *   - s8 tensors are signed; uint8 files are flipped by 0x80 at the network's borders
+ *   - requantisation: float32 multiply, round half to even, add zero point, clamp to [lo, hi]
+ *   - NaN in gives unspecified numbers out, never a crash
+ */
+#ifndef INFERD_KERNELS_H
+#define INFERD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KERNEL_SLACK  64
+#define KERNEL_MR_MAX 16
+#define KERNEL_NR_MAX 64
+
+/*
+ * Indirect GEMM: C[m][n] = clamp(bias[n] + sum over taps t, k of A[t][m][k] * W[t][k][n] (+ residual)).
+ * One call makes one tile of at most mr x nr.  A row of a tap that lies in the padding points to a row of
+ * zeros (s8: of the input's zero point).
+ */
+struct igemm_f32_args {
+	size_t m, n;	       /* rows 1..mr and columns 1..nr of this tile */
+	size_t taps, kc;       /* kernel positions, input channels of one */
+	const float *const *a; /* a[t * mr + row] -> kc values; always mr entries a tap, all readable */
+	const float *w;	       /* one panel, see pack_f32_panel() */
+	float *c;
+	size_t c_stride;       /* elements between rows of c */
+	const float *residual; /* added before the clamp, NULL none; same columns as c */
+	size_t residual_stride;
+	float lo, hi; /* -INFINITY and INFINITY for none */
+};
+struct igemm_s8_args {
+	size_t m, n, taps, kc;
+	const int8_t *const *a;
+	const void *w; /* one panel, see pack_s8_panel() */
+	int8_t *c;
+	size_t c_stride;
+	int32_t zero_point; /* of the output */
+	int8_t lo, hi;
+};
+
+struct igemm_f32 {
+	const char *name; /* "igemm_f32_6x16_avx2" */
+	uint8_t mr, nr;
+	void (*run)(const struct igemm_f32_args *args);
+};
+struct igemm_s8 {
+	const char *name;
+	uint8_t mr, nr, kr; /* kr: input channels taken together; kc is padded to it in the panel */
+	void (*run)(const struct igemm_s8_args *args);
+};
+
+/*
+ * Panels hold the weights of nr output channels; a matrix has ceil(n / nr) of them, the last padded with
+ * zeros.  f32: bias[nr], then [taps][kc][nr].  s8: bias int32[nr], multiplier float[nr], then int16
+ * [taps][ceil(kc / kr)][nr][kr] of weight minus its zero point (nine bits, hence 16: an asymmetric uint8
+ * weight and a gray stem's summed taps fit without correction terms).  bias already holds
+ * -input zero point * sum of the weights.
+ */
+size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t kc);
+size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc);
+/* w is [n][taps][kc] dense; bias NULL for zeros; packs n <= nr channels into panel. */
+void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
+		    void *panel);
+void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
+		   const int32_t *bias, const float *multiplier, void *panel);
+
+/*
+ * Depthwise, one output row.  rows[y] is the start of an input row (kh of them, dilation already applied),
+ * NULL when it lies in the padding.  Columns outside 0..in_w-1 are padding too: zeros (s8: pad).
+ */
+struct dwconv_args {
+	const void *const *rows;
+	size_t in_w, in_stride; /* elements between pixels */
+	size_t out_w, out_stride;
+	size_t channels, kh, kw, stride_w, dilation_w, pad_left;
+	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: int32 bias[c], float multiplier[c],
+			  int16 [kh][kw][c]; each part padded to 64 bytes (dwconv_s8_bytes) */
+	void *out;
+	float lo, hi;	      /* f32 */
+	int32_t zero_point;   /* s8: of the output */
+	int8_t pad, lo8, hi8; /* s8: input zero point, output range */
+};
+size_t dwconv_f32_bytes(size_t channels, size_t taps);
+size_t dwconv_s8_bytes(size_t channels, size_t taps);
+/* w is [taps][channels] dense; bias NULL for zeros. */
+void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed);
+void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const int32_t *bias, const float *multiplier,
+		    void *packed);
+
+enum kernel_binary { KERNEL_ADD, KERNEL_SUB, KERNEL_MUL, KERNEL_DIV, KERNEL_MIN, KERNEL_MAX, KERNEL_BINARY_COUNT };
+
+/* s8: real = scale * (q - zero); out is requantised to out_scale, out_zero. */
+struct binary_s8_args {
+	float a_scale, b_scale, out_scale;
+	int32_t a_zero, b_zero, out_zero;
+	int8_t lo, hi;
+	bool a_scalar, b_scalar; /* that operand is one value */
+};
+
+/* Functions of one argument; numbers as enum graph_act_kind gives them (plan.c asserts the match). */
+enum kernel_unary {
+	KERNEL_NONE,
+	KERNEL_RELU,
+	KERNEL_CLIP,
+	KERNEL_LEAKY,
+	KERNEL_SIGMOID,
+	KERNEL_TANH,
+	KERNEL_HARDSWISH,
+	KERNEL_HARDSIGMOID,
+	KERNEL_SILU,
+	KERNEL_MISH,
+	KERNEL_ELU,
+	KERNEL_GELU,
+	KERNEL_EXP,
+	KERNEL_LOG,
+	KERNEL_SQRT,
+	KERNEL_RSQRT,
+	KERNEL_ABS,
+	KERNEL_NEG,
+	KERNEL_SQUARE,
+	KERNEL_UNARY_COUNT
+};
+
+struct kernels {
+	const char *level; /* highest level that filled in an entry */
+	struct igemm_f32 igemm_f32;
+	struct igemm_s8 igemm_s8;
+	void (*dwconv_f32)(const struct dwconv_args *args);
+	void (*dwconv_s8)(const struct dwconv_args *args);
+
+	/* One output pixel from the n pixels of its window, each `channels` values.  n >= 1. */
+	void (*maxpool_f32)(const float *const *pixels, size_t n, size_t channels, float lo, float hi, float *out);
+	void (*maxpool_s8)(const int8_t *const *pixels, size_t n, size_t channels, int8_t lo, int8_t hi, int8_t *out);
+	void (*avgpool_f32)(const float *const *pixels, size_t n, size_t channels, float factor, float lo, float hi,
+			    float *out);
+	/* Same scale in and out.  Rounds half away from zero, of the unsigned value where was_u8 (as TFLite's
+	 * reference kernels do for the two types); divides by divisor. */
+	void (*avgpool_s8)(const int8_t *const *pixels, size_t n, size_t channels, size_t divisor, bool was_u8,
+			   int8_t lo, int8_t hi, int8_t *out);
+
+	/* n elements; in-place allowed. *_scalar: that operand is one value. */
+	void (*binary_f32)(enum kernel_binary op, size_t n, const float *a, bool a_scalar, const float *b,
+			   bool b_scalar, float lo, float hi, float *out);
+	void (*binary_s8)(enum kernel_binary op, size_t n, const int8_t *a, const int8_t *b,
+			  const struct binary_s8_args *args, int8_t *out);
+	void (*unary_f32)(enum kernel_unary op, float a, float b, size_t n, const float *in, float *out);
+	void (*lut_s8)(const int8_t table[256], size_t n, const int8_t *in, int8_t *out);    /* table[(uint8_t)in] */
+	void (*prelu_f32)(size_t channels, const float *slope, const float *in, float *out); /* one pixel */
+	void (*scale_f32)(size_t channels, const float *scale, const float *shift, float lo, float hi, const float *in,
+			  float *out);
+	void (*softmax_f32)(size_t n, float beta, const float *in, float *out); /* one row; in-place allowed */
+
+	void (*quantize_s8)(size_t n, float inverse_scale, int32_t zero_point, const float *in, int8_t *out);
+	void (*dequantize_s8)(size_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
+	void (*requantize_s8)(size_t n, float multiplier, int32_t in_zero, int32_t out_zero, const int8_t *in,
+			      int8_t *out);
+	void (*flip)(size_t n, const uint8_t *in, uint8_t *out); /* xor 0x80 */
+	void (*f16_to_f32)(size_t n, const uint16_t *in, float *out);
+	void (*f32_to_f16)(size_t n, const float *in, uint16_t *out); /* round half to even */
+};
+
+/* The table for this CPU (and INFERD_CPU_MASK); made on first use, thread-safe, constant after. */
+const struct kernels *kernels_get(void);
+
+/* The table of one level by name ("scalar", "avx2", "neon"), NULL when this CPU or build lacks it. For tests. */
+const struct kernels *kernels_level(const char *level);
+/* Names of all levels of this build, lowest first; NULL ends the list. */
+const char *const *kernels_levels(void);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * ipc.h - the wire between apps and the daemon: the protocol page.
+ *
+ * A SOCK_STREAM Unix socket carries messages.  Each is a 16-byte header, little-endian, and a body of
+ * `length` bytes, one msgpack map with small unsigned integers as keys (IPC_K_*):
+ *
+ *     0  u32 magic    IPC_MAGIC: "INF" and the protocol version
+ *     4  u16 type     enum ipc_type
+ *     6  u16 n_fds    file descriptors that ride with the header's first byte (SCM_RIGHTS)
+ *     8  u32 length   of the body, at most IPC_BODY_MAX
+ *    12  u32 serial   chosen by the requester, repeated in the reply
+ *
+ * A client first sends HELLO and gets WELCOME.  STREAM_OPEN gets STREAM_OPENED and one fd: a memfd made
+ * and sealed (grow, shrink, seal) by the daemon, `n_slots` buffers of `slot_bytes` each.  The client
+ * writes pixels into a slot that is free and sends FRAME; from then on the slot is the daemon's until
+ * RESULT names that frame.  Every accepted frame gets exactly one RESULT: done, dropped or failed.
+ * A request that cannot be served gets ERROR with its serial.  A violation of the protocol (bad header,
+ * undecodable body, unknown type, unexpected fds) gets ERROR with serial 0 where that is still possible,
+ * and the connection is closed.
+ *
+ * Decoding trusts nothing: a body is scanned (nesting, element counts and lengths against the bytes that
+ * are really there) before it is unpacked.  Unknown keys are skipped, so that fields can be added.
+ *
+ * Functions return 0 or a negative errno; nothing here logs, and there is no event loop.
+ * No function is thread-safe on the same object.
+ */
+#ifndef INFERD_IPC_H
+#define INFERD_IPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define IPC_VERSION	   1
+#define IPC_MAGIC	   (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
+#define IPC_HEADER_BYTES   16
+#define IPC_BODY_MAX	   (256u * 1024) /* replies of a status included */
+#define IPC_REQUEST_MAX	   (16u * 1024)	 /* the daemon takes no larger body from a client */
+#define IPC_FDS_MAX	   4		 /* per message */
+#define IPC_DEPTH_MAX	   8		 /* nested arrays and maps in a body */
+#define IPC_ELEMENTS_MAX   32768	 /* items of all arrays and maps of a body together */
+#define IPC_NAME_MAX	   63		 /* bytes of a model's, rung's or client's name */
+#define IPC_RESULTS_MAX	   1000		 /* results in one reply */
+#define IPC_TEXT_MAX	   255		 /* bytes of an error or reason */
+#define IPC_SLOTS_MAX	   16
+#define IPC_SLOT_BYTES_MAX (64u << 20)
+
+enum ipc_type {
+	IPC_HELLO = 1, /* -> client, version             WELCOME */
+	IPC_WELCOME,
+	IPC_STREAM_OPEN, /* -> struct ipc_stream_open      STREAM_OPENED + 1 fd | ERROR */
+	IPC_STREAM_OPENED,
+	IPC_STREAM_CLOSE, /* -> stream                      DONE | ERROR; queued frames are dropped first */
+	IPC_FRAME,	  /* -> struct ipc_frame            RESULT, later */
+	IPC_RESULT,
+	IPC_CANCEL, /* -> stream, seq (0: all)        DONE; cancelled frames answer as dropped */
+	IPC_QUERY,  /* -> what: "status" | "models" | "stats" | "reload" | "reload-dry-run"   REPORT */
+	IPC_REPORT, /* a map with text keys, made to be shown */
+	IPC_DONE,
+	IPC_ERROR
+};
+
+struct ipc_header {
+	uint16_t type, n_fds;
+	uint32_t length, serial;
+};
+
+/* ---- connection: buffered bytes and descriptors over a non-blocking socket ---------------------- */
+
+struct ipc_conn;
+
+struct ipc_message {
+	struct ipc_header header;
+	const uint8_t *body;  /* header.length bytes; borrowed until the next ipc_conn_next() */
+	int fds[IPC_FDS_MAX]; /* header.n_fds of them; the receiver's to close */
+};
+
+/* Consumes fd on success.  body_max: largest body accepted (IPC_REQUEST_MAX or IPC_BODY_MAX). */
+int ipc_conn_create(int fd, uint32_t body_max, struct ipc_conn **ret_conn);
+void ipc_conn_destroy(struct ipc_conn *conn); /* closes the socket and unclaimed fds; accepts NULL */
+int ipc_conn_fd(const struct ipc_conn *conn);
+
+/*
+ * Reads what is there (once).  0 read something, -EAGAIN nothing there, -ECONNRESET the peer is gone,
+ * -EPROTO control data was cut (MSG_CTRUNC) or more fds than announced.
+ */
+int ipc_conn_recv(struct ipc_conn *conn);
+
+/*
+ * Takes the next whole message from what was read.  0, -EAGAIN when there is none yet, -EPROTO for a bad
+ * header: magic, length, or fds that did not come.  *ret_reason (may be NULL): a constant sentence.
+ */
+int ipc_conn_next(struct ipc_conn *conn, struct ipc_message *ret_message, const char **ret_reason);
+
+/*
+ * Queues a message and sends as much as the socket takes.  fd -1: none; otherwise duplicated, so the
+ * caller keeps its own.  0 also when bytes remain (see ipc_conn_pending); -ENOBUFS when more than
+ * IPC_UNSENT_MAX bytes already wait; -ECONNRESET, -EPIPE.
+ */
+#define IPC_UNSENT_MAX (1u << 20)
+int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length, int fd);
+int ipc_conn_flush(struct ipc_conn *conn);	      /* 0, -EAGAIN bytes remain, -EPIPE, -ECONNRESET */
+size_t ipc_conn_pending(const struct ipc_conn *conn); /* bytes not yet sent */
+
+/* ---- bodies: encode and bounds-checked decode ---------------------------------------------------- */
+
+/* A growing body; init, put, use data/size, reset for the next, finish.  Errors stick in `error`. */
+struct ipc_writer {
+	uint8_t *data;
+	size_t size, capacity;
+	int error; /* 0, -ENOMEM, -EMSGSIZE over IPC_BODY_MAX */
+};
+void ipc_writer_init(struct ipc_writer *writer);
+void ipc_writer_reset(struct ipc_writer *writer);
+void ipc_writer_finish(struct ipc_writer *writer);
+/* For REPORT bodies: maps with text keys.  Containers announce their counts. */
+void ipc_put_map(struct ipc_writer *writer, uint32_t count);
+void ipc_put_array(struct ipc_writer *writer, uint32_t count);
+void ipc_put_text(struct ipc_writer *writer, const char *text);
+void ipc_put_uint(struct ipc_writer *writer, uint64_t value);
+void ipc_put_int(struct ipc_writer *writer, int64_t value);
+void ipc_put_float(struct ipc_writer *writer, double value);
+void ipc_put_bool(struct ipc_writer *writer, bool value);
+
+/*
+ * Scans a body without unpacking it: one object, counts and lengths within the bytes and the limits
+ * above, nothing behind it.  0 or -EPROTO with a constant sentence in *ret_reason (may be NULL).
+ */
+int ipc_body_check(const void *body, size_t length, const char **ret_reason);
+
+/* A checked REPORT body as one line of JSON (UTF-8; invalid bytes replaced).  Caller frees *ret_text. */
+int ipc_report_json(const void *body, size_t length, char **ret_text);
+
+struct ipc_hello {
+	uint32_t version;
+	char client[IPC_NAME_MAX + 1]; /* for the log and stats */
+};
+struct ipc_welcome {
+	uint32_t version;
+	char server[IPC_NAME_MAX + 1]; /* "inferd 0.1.0" */
+};
+
+enum ipc_mode { IPC_EVERY, IPC_LATEST }; /* IPC_LATEST: a newer frame replaces the queued one */
+
+struct ipc_stream_open {
+	char model[IPC_NAME_MAX + 1];
+	enum ipc_mode mode;
+	uint32_t n_slots;	     /* 1..IPC_SLOTS_MAX */
+	uint32_t slot_bytes;	     /* 1..IPC_SLOT_BYTES_MAX; rounded up to whole pages by the daemon */
+	uint32_t deadline_us;	     /* 0: the model's */
+	uint32_t top_k;		     /* 0: the model's */
+	float min_fps, weight;	     /* 0: the model's */
+	bool full;		     /* always the most accurate rung, never skipped */
+	char rung[IPC_NAME_MAX + 1]; /* always this one; "" lets the policy choose */
+};
+struct ipc_stream_opened {
+	uint32_t stream, n_slots, slot_bytes;
+	uint32_t advice_width, advice_height, advice_channels; /* the largest input that can be of use */
+};
+
+enum ipc_format { /* values are the protocol's */
+		  IPC_NV12,
+		  IPC_NV21,
+		  IPC_I420,
+		  IPC_YUYV,
+		  IPC_RGB,
+		  IPC_BGR,
+		  IPC_RGBA,
+		  IPC_BGRA,
+		  IPC_GRAY8,
+		  IPC_JPEG,
+		  IPC_FORMAT_COUNT
+};
+
+struct ipc_frame {
+	uint32_t stream;
+	uint64_t seq; /* chosen by the client, unique among its frames in flight */
+	uint32_t slot;
+	enum ipc_format format;
+	bool full_range;	       /* of YUV */
+	uint32_t width, height;	       /* pixels; ignored for JPEG */
+	uint32_t offset[3], stride[3]; /* of the planes within the slot, bytes; JPEG: offset[0] */
+	uint32_t bytes;		       /* JPEG: length */
+	uint64_t captured_us;	       /* CLOCK_MONOTONIC of the sender; 0 unknown; only reported back in records */
+	uint32_t deadline_us;	       /* 0: the stream's */
+};
+
+/*
+ * Checks geometry against a slot of slot_bytes with overflow-safe arithmetic: sides 1..16384, strides of
+ * at least a row, every plane inside.  0 or -ERANGE with a constant sentence.
+ */
+int ipc_frame_check(const struct ipc_frame *frame, uint32_t slot_bytes, const char **ret_reason);
+
+enum ipc_status {
+	IPC_OK,
+	IPC_DROPPED_DEADLINE,
+	IPC_DROPPED_REPLACED,
+	IPC_DROPPED_CANCELLED,
+	IPC_DROPPED_SKIPPED,
+	IPC_DROPPED_CLOSED,
+	IPC_FAILED /* text says why */
+};
+
+struct ipc_result_item {
+	uint32_t index;
+	float score;
+	const char *label; /* borrowed; "" none; at most IPC_TEXT_MAX bytes */
+};
+
+struct ipc_result {
+	uint32_t stream;
+	uint64_t seq;
+	enum ipc_status status;
+	const char *text; /* failure; borrowed, "" none */
+	const struct ipc_result_item *items;
+	uint32_t n_items;
+	const float *embedding; /* task embed: values, borrowed */
+	uint32_t n_embedding;
+	struct {				   /* width 0: the frame was not run */
+		const char *name, *variant, *lane; /* borrowed */
+		uint32_t width, height, channels, threads;
+	} rung;
+	const char *reason;					  /* of the policy */
+	uint32_t queue_us, preprocess_us, inference_us, total_us; /* total: arrival to reply, in the daemon */
+	uint32_t advice_width, advice_height, advice_channels;	  /* what the next frame would be run at */
+};
+
+struct ipc_error {
+	int32_t code;	  /* positive errno */
+	const char *text; /* borrowed */
+};
+
+void ipc_put_hello(struct ipc_writer *writer, const struct ipc_hello *hello);
+void ipc_put_welcome(struct ipc_writer *writer, const struct ipc_welcome *welcome);
+void ipc_put_stream_open(struct ipc_writer *writer, const struct ipc_stream_open *open);
+void ipc_put_stream_opened(struct ipc_writer *writer, const struct ipc_stream_opened *opened);
+void ipc_put_stream_close(struct ipc_writer *writer, uint32_t stream);
+void ipc_put_frame(struct ipc_writer *writer, const struct ipc_frame *frame);
+void ipc_put_result(struct ipc_writer *writer, const struct ipc_result *result);
+void ipc_put_cancel(struct ipc_writer *writer, uint32_t stream, uint64_t seq);
+void ipc_put_query(struct ipc_writer *writer, const char *what);
+void ipc_put_error(struct ipc_writer *writer, const struct ipc_error *error);
+void ipc_put_done(struct ipc_writer *writer);
+
+/*
+ * Decoders: check, unpack, and fill the struct; fields that did not come are zero.  0, or -EPROTO with a
+ * constant sentence in *ret_reason (may be NULL).  No allocation that a hostile body could grow.
+ */
+int ipc_get_hello(const void *body, size_t length, struct ipc_hello *ret, const char **ret_reason);
+int ipc_get_welcome(const void *body, size_t length, struct ipc_welcome *ret, const char **ret_reason);
+int ipc_get_stream_open(const void *body, size_t length, struct ipc_stream_open *ret, const char **ret_reason);
+int ipc_get_stream_opened(const void *body, size_t length, struct ipc_stream_opened *ret, const char **ret_reason);
+int ipc_get_stream_close(const void *body, size_t length, uint32_t *ret_stream, const char **ret_reason);
+int ipc_get_frame(const void *body, size_t length, struct ipc_frame *ret, const char **ret_reason);
+int ipc_get_cancel(const void *body, size_t length, uint32_t *ret_stream, uint64_t *ret_seq, const char **ret_reason);
+int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason);
+/* Results and errors hold text and arrays: storage for them comes along, released by the caller. */
+int ipc_get_result(const void *body, size_t length, struct ipc_result *ret, void **ret_storage,
+		   const char **ret_reason);
+int ipc_get_error(const void *body, size_t length, struct ipc_error *ret, void **ret_storage, const char **ret_reason);
+void ipc_storage_free(void *storage); /* accepts NULL */
+
+#endif

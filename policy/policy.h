@@ -1,0 +1,118 @@
+/*
+ * policy.h - which rung runs a frame.
+ *
+ * Pure functions: no clock, no I/O, no malloc, no globals, no randomness.  Time and sensors come in as
+ * numbers; the same inputs give the same decision on every machine, so that a recorded day can be
+ * replayed.  All structs are plain values, copied by assignment; the caller owns them and calls from one
+ * thread at a time per struct.  Nothing here fails: inputs out of range are clamped, unknown
+ * sensors are NAN or negative as said beside each.
+ */
+#ifndef INFERD_POLICY_H
+#define INFERD_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_RUNGS_MAX    128
+#define POLICY_LANES_MAX    8
+#define POLICY_REASON_BYTES 96
+
+/* One way to run a frame. */
+struct policy_rung {
+	uint16_t variant; /* index; the caller knows the names */
+	uint16_t width, height;
+	uint8_t channels; /* 3, or 1 for gray */
+	uint8_t lane;
+	uint8_t threads;
+	float accuracy; /* expected, 0..1, measured or estimated */
+	float prior_us; /* preprocessing and inference, before anything was observed on this device */
+	float power_w;	/* while running; 0 unknown */
+	bool dominated; /* set by policy_prune(): another rung is as fast and more accurate */
+};
+
+/* Constants of the decision, from the configuration. */
+struct policy_params {
+	float temp_high_c;     /* from here on cheaper rungs, more so towards critical */
+	float temp_critical_c; /* from here on the cheapest rung at min_fps */
+	float min_fps;	       /* floor under which frames are not skipped */
+	float up_dwell_s;      /* calm time before one step up */
+};
+void policy_params_init(struct policy_params *params); /* the shipped defaults */
+
+/* What the device and the queue look like now. */
+struct policy_sample {
+	int64_t now_us;	     /* monotonic */
+	int64_t deadline_us; /* of this frame, counted from its arrival; 0 none */
+	int64_t queued_us;   /* this frame has waited so far */
+	int queue_depth;     /* frames waiting behind this one, all streams */
+	int n_lanes;
+	float lane_wait_us[POLICY_LANES_MAX]; /* until the lane is free; 0 now */
+	float freq_cap[POLICY_LANES_MAX];     /* 0..1 of the highest clock; NAN unknown */
+	float temp_c;			      /* hottest plausible zone; NAN unknown */
+	float temp_limit_c;		      /* lowest trip point of a zone that throttles; NAN unknown */
+	float cpu_pressure;		      /* share of time some task waited for a CPU, 0..1; NAN unknown */
+	float cpu_load;			      /* share of CPU time used by others, 0..1; NAN unknown */
+	float battery;			      /* 0..1 while discharging; NAN on mains or unknown */
+	float motion, blur;		      /* of the scene, 0..1; NAN unknown */
+};
+
+/* What is learned of the rungs of one model on this device; shared by its streams. */
+struct policy_memory {
+	struct {
+		float mean_us; /* of preprocessing and inference; 0 before the first observation */
+		float dev_us;  /* mean absolute deviation */
+		uint32_t count;
+	} rung[POLICY_RUNGS_MAX];
+	float slowdown[POLICY_LANES_MAX]; /* measured / prior of late, per lane; 0 before the first */
+};
+void policy_memory_init(struct policy_memory *memory);
+
+/* What one stream remembers between frames. */
+struct policy_state {
+	int rung;	       /* of the last frame; -1 before the first */
+	int64_t changed_us;    /* when it last changed */
+	int64_t calm_since_us; /* since when a better rung would have fitted; 0 not */
+	int64_t last_run_us;   /* when a frame was last run; 0 never */
+	int64_t backoff_us;    /* dwell asked of the next step up; grows when it is forced down soon */
+};
+void policy_state_init(struct policy_state *state);
+
+enum policy_cause {
+	POLICY_BEST,	  /* the best rung fits */
+	POLICY_DEADLINE,  /* a better one would miss the deadline */
+	POLICY_HOT,	  /* temperature over temp_high_c */
+	POLICY_CRITICAL,  /* temperature over temp_critical_c */
+	POLICY_THROTTLED, /* the kernel caps the clock */
+	POLICY_BUSY,	  /* CPU pressure or load, or frames are waiting */
+	POLICY_SETTLING,  /* a better one fits, but not for long enough yet */
+	POLICY_SKIP,	  /* not run: hot and the rate is above min_fps */
+	POLICY_HOPELESS	  /* not run: not even the fastest rung can meet the deadline */
+};
+const char *policy_cause_name(enum policy_cause cause); /* "best", "deadline", ... */
+
+struct policy_decision {
+	int rung; /* index, or -1: do not run this frame */
+	enum policy_cause cause;
+	float predicted_us;		  /* of the rung chosen */
+	char reason[POLICY_REASON_BYTES]; /* a sentence for people, with the figures that decided */
+};
+
+/*
+ * Marks the rungs that another rung of at most the same cost beats in accuracy (cost: prior_us; ties go
+ * to the lower index).  At least one rung stays.  Returns how many are left.
+ */
+int policy_prune(struct policy_rung *rungs, int n_rungs);
+
+/*
+ * Chooses the rung for one frame.  Steps down at once and up slowly (one step after a dwell that doubles
+ * when it had to step down again soon after).  n_rungs 1..POLICY_RUNGS_MAX.
+ */
+void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
+		   const struct policy_memory *memory, const struct policy_sample *sample, struct policy_state *state,
+		   struct policy_decision *ret_decision);
+
+/* Learns from a frame that ran on rungs[rung] and took us microseconds (preprocessing and inference). */
+void policy_observe(const struct policy_rung *rungs, int n_rungs, int rung, float us, struct policy_memory *memory);
+
+#endif
