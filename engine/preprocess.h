@@ -1,0 +1,75 @@
+/*
+ * preprocess.h - private to preprocess*.c and their tests: tap tables, row kernels, and creation from plain
+ * geometry.  The public side is in engine.h.
+ */
+#ifndef INFERD_PREPROCESS_H
+#define INFERD_PREPROCESS_H
+
+#include "engine.h"
+
+/*
+ * The weights of one axis in fixed point.  Output x is the sum over t < width of weight[x * width + t] times
+ * sample first[x] + t.  Each output's weights add up to exactly 1 << bits.  Those behind count[x] are zero,
+ * but their samples are read: see preprocess_taps_reach().
+ *
+ * There are n outputs, and entries for outputs_padded of them, the surplus with zero weights.
+ */
+#define PREPROCESS_OUTPUTS_STEP 4
+struct preprocess_taps {
+	int n, outputs_padded, width, bits;
+	int32_t *first, *count;
+	int16_t *weight;
+};
+
+/*
+ * Triangle filter from source samples [from, from + span) of 0..source to n outputs.  width becomes a
+ * multiple of step; bits is at most bits_max and as large as 16-bit weights allow.  0 or -ENOMEM.
+ */
+int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step,
+			 int bits_max);
+void preprocess_taps_finish(struct preprocess_taps *taps);
+/* One past the last sample that a row kernel loads, zero weights included. */
+int preprocess_taps_reach(const struct preprocess_taps *taps);
+
+/* Bytes that a row kernel may load past the reach of its taps. */
+#define PREPROCESS_ROW_SLACK 16
+
+/*
+ * Row kernels of one level of the CPU.
+ *
+ * across: resamples a row of pixels of `samples` interleaved bytes (1..4).  out[c] takes byte c of every
+ * pixel, NULL drops it; each has room for outputs_padded values.  Values are rounded and shifted right by
+ * `shift`.
+ *
+ * spread: sum0 += w0 * line and sum1 += w1 * line.
+ */
+struct preprocess_rows {
+	const char *level;
+	int step_plain, step_packed; /* of the taps' width, for 1 sample and for more */
+	void (*across)(const uint8_t *row, int samples, const struct preprocess_taps *taps, int shift,
+		       int16_t *const out[4]);
+	void (*spread)(size_t n, const int16_t *line, int w0, int32_t *sum0, int w1, int32_t *sum1);
+};
+
+extern const struct preprocess_rows preprocess_rows_scalar;
+#if defined(__x86_64__)
+extern const struct preprocess_rows preprocess_rows_avx2; /* only where the CPU has AVX2 */
+#elif defined(__aarch64__)
+extern const struct preprocess_rows preprocess_rows_neon;
+#endif
+/* The best of this CPU under INFERD_CPU_MASK. */
+const struct preprocess_rows *preprocess_rows_get(void);
+
+/* The tensor to fill: NHWC with N = 1. */
+struct preprocess_target {
+	int width, height, channels;
+	enum engine_type type;
+	struct engine_quant quant;
+};
+
+/* engine_preprocess_create() without a plan, on given kernels. */
+int preprocess_create(const struct engine_image *image, const struct engine_normalize *normalize,
+		      const struct preprocess_target *target, const struct preprocess_rows *rows,
+		      struct engine_error *ret_error, struct engine_preprocess **ret_preprocess);
+
+#endif

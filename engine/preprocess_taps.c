@@ -1,0 +1,140 @@
+/*
+ * preprocess_taps.c - which source samples make an output sample, and how much each counts.
+ *
+ * Knows one axis and no pixels.
+ */
+#include "preprocess.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Unnormalised weights of one output into w; returns their count and the first sample. */
+static int tap_window(int source, double centre, double radius, double *w, int *ret_first)
+{
+	int lo = (int)(centre - radius + 0.5), hi = (int)(centre + radius + 0.5), i;
+	double total = 0;
+
+	if (lo < 0)
+		lo = 0;
+	if (hi > source)
+		hi = source;
+	/* Only rounding at the very border could leave the window empty; the nearest sample then stands in. */
+	if (lo > source - 1)
+		lo = source - 1;
+	if (hi <= lo)
+		hi = lo + 1;
+	for (i = lo; i < hi; i++) {
+		double distance = i + 0.5 - centre;
+		double weight = 1.0 - (distance < 0 ? -distance : distance) / radius;
+
+		w[i - lo] = weight > 0 ? weight : 0;
+		total += w[i - lo];
+	}
+	for (i = lo; i < hi; i++)
+		w[i - lo] = total > 0 ? w[i - lo] / total : 1.0 / (hi - lo);
+	*ret_first = lo;
+	return hi - lo;
+}
+
+/*
+ * Rounds the weights to fixed point in place (as whole numbers) and drops zeros from both ends.  What rounding
+ * made the sum miss goes in steps of one to the taps around the middle, which are the largest.
+ */
+static int tap_round(double *w, int count, int bits, int *first)
+{
+	int32_t missing = (int32_t)1 << bits;
+	int i, lead = 0;
+
+	for (i = 0; i < count; i++) {
+		w[i] = (double)(int32_t)(w[i] * (double)((int32_t)1 << bits) + 0.5);
+		missing -= (int32_t)w[i];
+	}
+	for (i = 0; missing; i = (i + 1) % count) {
+		int at = count / 2 + (i % 2 ? -(i + 1) / 2 : i / 2);
+		int step = missing > 0 ? 1 : -1;
+
+		if (at >= 0 && at < count && w[at] + step >= 0 && w[at] + step <= INT16_MAX) {
+			w[at] += step;
+			missing -= step;
+		}
+	}
+	while (count > 1 && w[count - 1] == 0)
+		count--;
+	while (lead < count - 1 && w[lead] == 0)
+		lead++;
+	for (i = 0; lead && i < count - lead; i++)
+		w[i] = w[i + lead];
+	*first += lead;
+	return count - lead;
+}
+
+/* The largest window and weight of all outputs decide the table's width and its precision. */
+static void taps_measure(struct preprocess_taps *taps, int source, double from, double scale, double radius, double *w,
+			 int bits_max)
+{
+	double peak = 0;
+	int x, t, first, widest = 1;
+
+	for (x = 0; x < taps->n; x++) {
+		int count = tap_window(source, from + (x + 0.5) * scale, radius, w, &first);
+
+		widest = count > widest ? count : widest;
+		for (t = 0; t < count; t++)
+			peak = w[t] > peak ? w[t] : peak;
+	}
+	/* Two below the limit leaves room for rounding up and for the correction of the sum. */
+	for (taps->bits = bits_max; peak * (double)((int32_t)1 << taps->bits) > INT16_MAX - 2;)
+		taps->bits--;
+	taps->width = widest;
+}
+
+int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step,
+			 int bits_max)
+{
+	double scale = span / n, radius = scale > 1 ? scale : 1;
+	double *w;
+	int x, t;
+
+	*taps = (struct preprocess_taps){.n = n};
+	taps->outputs_padded = (n + PREPROCESS_OUTPUTS_STEP - 1) / PREPROCESS_OUTPUTS_STEP * PREPROCESS_OUTPUTS_STEP;
+	w = malloc(((size_t)source + 1) * sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	taps_measure(taps, source, from, scale, radius, w, bits_max);
+	taps->width = (taps->width + step - 1) / step * step;
+	taps->first = calloc((size_t)taps->outputs_padded, sizeof(*taps->first));
+	taps->count = calloc((size_t)taps->outputs_padded, sizeof(*taps->count));
+	taps->weight = calloc((size_t)taps->outputs_padded * (size_t)taps->width, sizeof(*taps->weight));
+	if (!taps->first || !taps->count || !taps->weight) {
+		free(w);
+		preprocess_taps_finish(taps);
+		return -ENOMEM;
+	}
+	for (x = 0; x < n; x++) {
+		int first, count = tap_window(source, from + (x + 0.5) * scale, radius, w, &first);
+
+		taps->count[x] = tap_round(w, count, taps->bits, &first);
+		taps->first[x] = first;
+		for (t = 0; t < taps->count[x]; t++)
+			taps->weight[(size_t)x * (size_t)taps->width + (size_t)t] = (int16_t)w[t];
+	}
+	free(w);
+	return 0;
+}
+
+void preprocess_taps_finish(struct preprocess_taps *taps)
+{
+	free(taps->first);
+	free(taps->count);
+	free(taps->weight);
+	*taps = (struct preprocess_taps){0};
+}
+
+int preprocess_taps_reach(const struct preprocess_taps *taps)
+{
+	int x, last = 0;
+
+	for (x = 0; x < taps->n; x++)
+		last = taps->first[x] > last ? taps->first[x] : last;
+	return last + taps->width;
+}
