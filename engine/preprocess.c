@@ -3,11 +3,15 @@
  *
  * Every source row is resampled across once, while it is in the cache, and spread over the one or two
  * output rows it lies under; a finished output row is turned into colour, normalised, quantised and stored.
- * Across comes first, always: it is where the pixels become few, so all that follows works on the short
- * rows, and it is the order of Pillow, whose results packed RGB and gray sources reproduce (both round to
- * whole levels after each axis).  YUV sources keep six more bits and are resampled as Y, U and V, each from
- * its own resolution; the colour is then computed for the few output pixels only.  Chroma is taken to lie in the
- * middle of its luma samples, as in JPEG.
+ * Across comes first because it is where the pixels become few, so that all that follows works on short rows.
+ *
+ * Packed RGB into colour and gray into either are exact: level by level what Pillow gives (weights of 22 bits, whole
+ * levels after each axis), which is what networks are trained and judged on.  That includes the order of the axes:
+ * Pillow 13 goes down first where the height shrinks by more than twice what the width does, older ones never.
+ *
+ * YUV sources, and luma of RGB, keep six more bits between the axes and have 16-bit weights.  Y, U and V are resampled
+ * each from its own resolution; the colour is then computed for the few output pixels only.  Chroma is taken to
+ * lie in the middle of its luma samples, as in JPEG.
  *
  * Memory does not depend on the reduction: two rows of sums for reducing, two resampled rows for enlarging.
  *
@@ -24,7 +28,8 @@
 
 #define LINES_MAX	3
 #define PIXEL_BYTES_MAX (3 * sizeof(float))
-#define FRACTION_BITS	6 /* kept between the axes for sources that are not reproduced level by level */
+#define FRACTION_BITS	6  /* kept between the axes where results need not be Pillow's */
+#define WEIGHT_BITS	22 /* and 8 of value fit a sum of 31 bits */
 
 /* What one plane holds: interleaved samples, and which line (R, G, B or Y, U, V) each feeds; -1 none. */
 struct layer_layout {
@@ -56,7 +61,10 @@ static const struct pixels_layout layouts[ENGINE_PIXELS_COUNT] = {
 	[ENGINE_GRAY8] = {false, 1, {{0, 1, {0, -1, -1, -1}, false, false}}},
 };
 
-/* One plane on its way to output rows. */
+/*
+ * One plane on its way to output rows.  "Values" are what goes down: lines resampled across, each `pitch` long,
+ * or with down_first the bytes of a source row.
+ */
 struct layer {
 	const struct layer_layout *layout;
 	int rows_in;	  /* of the source plane */
@@ -68,12 +76,15 @@ struct layer {
 	int first_line;	 /* lines that this layer makes: first_line .. first_line + n_lines - 1 */
 	int n_lines;	 /* as resampled across */
 	bool merge_luma; /* the three lines become one before they go down */
-	bool enlarge;	 /* down */
-	int16_t *held[2];
-	int held_row[2]; /* enlarging: source rows in held[]; -1 none */
-	int32_t *sum[2];
-	uint8_t *copy; /* of a row behind which nothing may be read */
-	int next;      /* reducing: first source row not yet spread */
+	bool down_first;
+	bool enlarge; /* down */
+	size_t n_values;
+	int16_t *held[2];   /* values of source rows */
+	int held_row[2];    /* enlarging: which rows; -1 none */
+	int32_t *sum[2];    /* values of output rows */
+	int16_t *resampled; /* down_first: lines of an output row */
+	uint8_t *copy;	    /* of a row behind which nothing may be read */
+	int next;	    /* reducing: first source row not yet spread */
 	const uint8_t *pixels;
 	size_t stride;
 };
@@ -133,8 +144,11 @@ static struct box place(struct engine_preprocess *p, const struct engine_normali
 			box.height = width * in_h / in_w;
 		box.width *= (double)normalize->crop;
 		box.height *= (double)normalize->crop;
-		box.x = (width - box.width) / 2;
-		box.y = (height - box.height) / 2;
+		/* Pillow's boxes are of single precision, and so are their sides. */
+		box.x = (double)(float)((width - box.width) / 2);
+		box.y = (double)(float)((height - box.height) / 2);
+		box.width = (double)((float)((width + box.width) / 2) - (float)box.x);
+		box.height = (double)((float)((height + box.height) / 2) - (float)box.y);
 	} else if (normalize->fit == ENGINE_FIT_LETTERBOX) {
 		double scale = in_w * height < in_h * width ? in_w / width : in_h / height;
 
@@ -282,19 +296,12 @@ static void set_border(struct engine_preprocess *p, const uint8_t pad[3])
 
 /* ---- one plane --------------------------------------------------------------------------------- */
 
-static int layer_init(struct layer *layer, const struct layer_layout *layout, const struct engine_preprocess *p,
-		      const struct box *box)
+/* Which lines the layer makes. */
+static void layer_set_lines(struct layer *layer, const struct layer_layout *layout)
 {
-	int width = layout->chroma_x ? (p->width + 1) / 2 : p->width;
-	int height = layout->chroma_y ? (p->height + 1) / 2 : p->height;
-	/* Half of the box, whatever the rounding of an odd side: chroma samples span two of luma. */
-	double unit_x = layout->chroma_x ? 0.5 : 1, unit_y = layout->chroma_y ? 0.5 : 1;
-	int step = layout->samples == 1 ? p->rows->step_plain : p->rows->step_packed;
-	size_t reach;
-	int c, i, ret;
+	int c;
 
 	layer->layout = layout;
-	layer->rows_in = height;
 	layer->first_line = LINES_MAX;
 	for (c = 0; c < layout->samples; c++) {
 		if (layout->line[c] < 0)
@@ -302,32 +309,64 @@ static int layer_init(struct layer *layer, const struct layer_layout *layout, co
 		layer->n_lines++;
 		layer->first_line = layout->line[c] < layer->first_line ? layout->line[c] : layer->first_line;
 	}
-	layer->merge_luma = p->target.channels != 3 && layer->n_lines == 3;
+}
+
+static int layer_set_taps(struct layer *layer, const struct engine_preprocess *p, const struct box *box)
+{
+	const struct layer_layout *layout = layer->layout;
+	int width = layout->chroma_x ? (p->width + 1) / 2 : p->width;
+	/* Half of the box, whatever the rounding of an odd side: chroma samples span two of luma. */
+	double unit_x = layout->chroma_x ? 0.5 : 1, unit_y = layout->chroma_y ? 0.5 : 1;
+	int step = layout->samples == 1 ? p->rows->step_plain : p->rows->step_packed;
+	bool exact = p->fraction == 0;
+	size_t reach;
+	int ret;
+
 	ret = preprocess_taps_init(&layer->across, width, box->x * unit_x, box->width * unit_x, p->picture_width, step,
-				   22);
+				   WEIGHT_BITS, exact);
 	if (ret)
 		return ret;
-	/* 22 bits of weight and 8 of value fit a sum of 31; the fraction takes its share. */
-	ret = preprocess_taps_init(&layer->down, height, box->y * unit_y, box->height * unit_y, p->picture_height, 1,
-				   22 - p->fraction);
+	ret = preprocess_taps_init(&layer->down, layer->rows_in, box->y * unit_y, box->height * unit_y,
+				   p->picture_height, 1, WEIGHT_BITS - p->fraction, exact);
 	if (ret)
 		return ret;
 	layer->shift = layer->across.bits - p->fraction;
 	layer->enlarge = box->height * unit_y < p->picture_height;
+	layer->down_first = exact && p->height > p->picture_height &&
+			    p->height - p->picture_height > 2 * (p->width - p->picture_width);
 	/* A row of Y U Y V holds whole groups of four bytes. */
 	layer->row_bytes =
 		p->format == ENGINE_YUYV ? (size_t)(p->width + 1) / 2 * 4 : (size_t)width * (size_t)layout->samples;
 	reach = (size_t)preprocess_taps_reach(&layer->across) * (size_t)layout->samples + PREPROCESS_ROW_SLACK;
 	layer->over_read = reach > layer->row_bytes ? reach - layer->row_bytes : 0;
+	return 0;
+}
+
+static int layer_init(struct layer *layer, const struct layer_layout *layout, const struct engine_preprocess *p,
+		      const struct box *box)
+{
+	size_t lines;
+	int i, ret;
+
+	layer_set_lines(layer, layout);
+	layer->rows_in = layout->chroma_y ? (p->height + 1) / 2 : p->height;
+	layer->merge_luma = p->target.channels != 3 && layer->n_lines == 3;
+	ret = layer_set_taps(layer, p, box);
+	if (ret)
+		return ret;
 	layer->pitch = ((size_t)layer->across.outputs_padded + 15) / 16 * 16;
+	lines = (size_t)layer->n_lines * layer->pitch;
+	layer->n_values = layer->down_first ? layer->row_bytes : layer->merge_luma ? layer->pitch : lines;
 	for (i = 0; i < 2; i++) {
-		layer->held[i] = calloc((size_t)layer->n_lines * layer->pitch, sizeof(*layer->held[i]));
-		layer->sum[i] = calloc((size_t)layer->n_lines * layer->pitch, sizeof(*layer->sum[i]));
+		/* Across makes all lines, also those that do not go down. */
+		layer->held[i] = calloc(layer->down_first ? layer->n_values : lines, sizeof(*layer->held[i]));
+		layer->sum[i] = calloc(layer->n_values, sizeof(*layer->sum[i]));
 		if (!layer->held[i] || !layer->sum[i])
 			return -ENOMEM;
 	}
+	layer->resampled = calloc(lines, sizeof(*layer->resampled));
 	layer->copy = calloc(layer->row_bytes + layer->over_read, 1);
-	return layer->copy ? 0 : -ENOMEM;
+	return layer->resampled && layer->copy ? 0 : -ENOMEM;
 }
 
 static void layer_finish(struct layer *layer)
@@ -340,6 +379,7 @@ static void layer_finish(struct layer *layer)
 		free(layer->held[i]);
 		free(layer->sum[i]);
 	}
+	free(layer->resampled);
 	free(layer->copy);
 }
 
@@ -351,23 +391,13 @@ static void layer_begin(struct layer *layer, const struct engine_image *image)
 	layer->next = layer->down.first[0];
 }
 
-static size_t layer_values(const struct layer *layer)
+/* Resamples one row of bytes across into the layer's lines. */
+static void layer_across(const struct engine_preprocess *p, const struct layer *layer, const uint8_t *row,
+			 int16_t *line)
 {
-	return layer->merge_luma ? layer->pitch : (size_t)layer->n_lines * layer->pitch;
-}
-
-/* Resamples one source row across, and in place makes one line of luma out of R, G, B where wanted. */
-static void layer_across(const struct engine_preprocess *p, struct layer *layer, int y, int16_t *line)
-{
-	const uint8_t *row = layer->pixels + (size_t)y * layer->stride;
 	int16_t *out[4] = {NULL, NULL, NULL, NULL};
 	int c, x;
 
-	/* Near the end of the plane, what the kernel loads beyond the row might not be ours to read. */
-	if ((size_t)(layer->rows_in - 1 - y) * layer->stride < layer->over_read) {
-		memcpy(layer->copy, row, layer->row_bytes);
-		row = layer->copy;
-	}
 	for (c = 0; c < layer->layout->samples; c++) {
 		if (layer->layout->line[c] >= 0)
 			out[c] = line + (size_t)(layer->layout->line[c] - layer->first_line) * layer->pitch;
@@ -380,6 +410,25 @@ static void layer_across(const struct engine_preprocess *p, struct layer *layer,
 		for (x = 0; x < p->picture_width; x++)
 			line[x] = (int16_t)((9798 * line[x] + 19235 * green[x] + 3735 * blue[x] + 16384) >> 15);
 	}
+}
+
+/* The values of source row y. */
+static void layer_fetch(const struct engine_preprocess *p, const struct layer *layer, int y, int16_t *values)
+{
+	const uint8_t *row = layer->pixels + (size_t)y * layer->stride;
+	size_t i;
+
+	if (layer->down_first) {
+		for (i = 0; i < layer->n_values; i++)
+			values[i] = row[i];
+		return;
+	}
+	/* Near the end of the plane, what the kernel loads beyond the row might not be ours to read. */
+	if ((size_t)(layer->rows_in - 1 - y) * layer->stride < layer->over_read) {
+		memcpy(layer->copy, row, layer->row_bytes);
+		row = layer->copy;
+	}
+	layer_across(p, layer, row, values);
 }
 
 static int down_weight(const struct preprocess_taps *down, int y, int row)
@@ -396,7 +445,7 @@ static int down_weight(const struct preprocess_taps *down, int y, int row)
 static const int32_t *layer_reduce(const struct engine_preprocess *p, struct layer *layer, int y)
 {
 	const struct preprocess_taps *down = &layer->down;
-	const size_t n = layer_values(layer);
+	const size_t n = layer->n_values;
 	int32_t *here = layer->sum[y & 1], *below = layer->sum[!(y & 1)];
 	const int end = down->first[y] + down->count[y];
 
@@ -406,7 +455,7 @@ static const int32_t *layer_reduce(const struct engine_preprocess *p, struct lay
 	for (; layer->next < end; layer->next++) {
 		int weight_below = y + 1 < down->n ? down_weight(down, y + 1, layer->next) : 0;
 
-		layer_across(p, layer, layer->next, layer->held[0]);
+		layer_fetch(p, layer, layer->next, layer->held[0]);
 		p->rows->spread(n, layer->held[0], down_weight(down, y, layer->next), here, weight_below, below);
 	}
 	return here;
@@ -415,7 +464,7 @@ static const int32_t *layer_reduce(const struct engine_preprocess *p, struct lay
 /* Enlarging, an output row lies between two source rows, which stay for the next. */
 static const int32_t *layer_enlarge(const struct engine_preprocess *p, struct layer *layer, int y)
 {
-	const size_t n = layer_values(layer);
+	const size_t n = layer->n_values;
 	int t;
 
 	memset(layer->sum[0], 0, n * sizeof(*layer->sum[0]));
@@ -424,7 +473,7 @@ static const int32_t *layer_enlarge(const struct engine_preprocess *p, struct la
 		int16_t *line = layer->held[row & 1];
 
 		if (layer->held_row[row & 1] != row) {
-			layer_across(p, layer, row, line);
+			layer_fetch(p, layer, row, line);
 			layer->held_row[row & 1] = row;
 		}
 		p->rows->spread(n, line, down_weight(&layer->down, y, row), layer->sum[0], 0, layer->sum[1]);
@@ -432,11 +481,31 @@ static const int32_t *layer_enlarge(const struct engine_preprocess *p, struct la
 	return layer->sum[0];
 }
 
+/* Finishes what came down first: whole levels again, then across. */
+static void layer_levels_across(const struct engine_preprocess *p, struct layer *layer, const int32_t *sum)
+{
+	const int32_t half = (int32_t)1 << layer->down.bits >> 1;
+	size_t i;
+	int c, x;
+
+	for (i = 0; i < layer->n_values; i++) {
+		int32_t value = (sum[i] + half) >> layer->down.bits;
+
+		layer->copy[i] = (uint8_t)(value < 255 ? value : 255);
+	}
+	layer_across(p, layer, layer->copy, layer->resampled);
+	for (c = 0; c < layer->n_lines; c++) {
+		const int16_t *from = layer->resampled + (size_t)c * layer->pitch;
+
+		for (x = 0; x < p->picture_width; x++)
+			p->line[layer->first_line + c][x] = from[x];
+	}
+}
+
 /* Sums to levels 0..255: whole ones where nothing was kept below them. */
 static void layer_levels(const struct engine_preprocess *p, const struct layer *layer, const int32_t *sum)
 {
-	const int bits = layer->down.bits;
-	const int shift = p->fraction ? 0 : bits;
+	const int bits = layer->down.bits, shift = p->fraction ? 0 : bits;
 	const int32_t half = (int32_t)1 << shift >> 1;
 	const float unit = p->fraction ? 1.0f / (float)((int32_t)1 << (bits + p->fraction)) : 1;
 	const int lines = layer->merge_luma ? 1 : layer->n_lines;
@@ -645,8 +714,12 @@ int engine_preprocess_run(struct engine_preprocess *preprocess, const struct eng
 
 		for (i = 0; i < p->n_layers; i++) {
 			struct layer *layer = &p->layers[i];
+			const int32_t *sum = layer->enlarge ? layer_enlarge(p, layer, y) : layer_reduce(p, layer, y);
 
-			layer_levels(p, layer, layer->enlarge ? layer_enlarge(p, layer, y) : layer_reduce(p, layer, y));
+			if (layer->down_first)
+				layer_levels_across(p, layer, sum);
+			else
+				layer_levels(p, layer, sum);
 		}
 		row_colour(p, channel);
 		fill_border(p, (size_t)p->left, row);

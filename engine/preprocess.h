@@ -9,24 +9,31 @@
 
 /*
  * The weights of one axis in fixed point.  Output x is the sum over t < width of weight[x * width + t] times
- * sample first[x] + t.  Each output's weights add up to exactly 1 << bits.  Those behind count[x] are zero,
- * but their samples are read: see preprocess_taps_reach().
+ * sample first[x] + t, over 1 << bits.  Those behind count[x] are zero, but their samples are read: see
+ * preprocess_taps_reach().  There are n outputs, and entries for outputs_padded of them, the surplus with zero
+ * weights.
  *
- * There are n outputs, and entries for outputs_padded of them, the surplus with zero weights.
+ * high and low are the same weights for 16-bit multipliers: weight = high << PREPROCESS_LOW_BITS | low, or
+ * weight = high where low is NULL.
  */
 #define PREPROCESS_OUTPUTS_STEP 4
+#define PREPROCESS_LOW_BITS	7
 struct preprocess_taps {
 	int n, outputs_padded, width, bits;
-	int32_t *first, *count;
-	int16_t *weight;
+	int32_t *first, *count, *weight;
+	int16_t *high, *low;
 };
 
 /*
  * Triangle filter from source samples [from, from + span) of 0..source to n outputs.  width becomes a
- * multiple of step; bits is at most bits_max and as large as 16-bit weights allow.  0 or -ENOMEM.
+ * multiple of step.
+ *
+ * exact: weights have `bits` bits, each rounded by itself, as Pillow has them (bits = 22).  Otherwise they fit 16 bits,
+ * of which as many are used as the largest weight allows, up to `bits`, and each output's add up to exactly 1 <<
+ * taps->bits. 0 or -ENOMEM.
  */
-int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step,
-			 int bits_max);
+int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step, int bits,
+			 bool exact);
 void preprocess_taps_finish(struct preprocess_taps *taps);
 /* One past the last sample that a row kernel loads, zero weights included. */
 int preprocess_taps_reach(const struct preprocess_taps *taps);

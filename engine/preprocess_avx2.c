@@ -14,34 +14,44 @@ AVX2 static inline __m128i round_shift(__m128i sum, __m128i half, __m128i shift)
 	return _mm_sra_epi32(_mm_add_epi32(sum, half), shift);
 }
 
-AVX2 static inline __m128i dot_plain(const uint8_t *pixels, const int16_t *weight, int width)
+/* The weights of one output; low is NULL where high alone is the weight. */
+struct weights {
+	const int16_t *high, *low;
+};
+
+static inline struct weights weights_of(const struct preprocess_taps *taps, int x)
 {
-	__m128i sum = _mm_setzero_si128();
+	size_t at = (size_t)x * (size_t)taps->width;
+
+	return (struct weights){taps->high + at, taps->low ? taps->low + at : NULL};
+}
+
+AVX2 static inline __m128i dot_plain(const uint8_t *pixels, struct weights w, int width)
+{
+	__m128i sum = _mm_setzero_si128(), low = _mm_setzero_si128();
 	int t;
 
 	for (t = 0; t < width; t += 8) {
 		__m128i p = _mm_cvtepu8_epi16(_mm_loadl_epi64((const void *)(pixels + t)));
 
-		sum = _mm_add_epi32(sum, _mm_madd_epi16(p, _mm_loadu_si128((const void *)(weight + t))));
+		sum = _mm_add_epi32(sum, _mm_madd_epi16(p, _mm_loadu_si128((const void *)(w.high + t))));
+		if (w.low)
+			low = _mm_add_epi32(low, _mm_madd_epi16(p, _mm_loadu_si128((const void *)(w.low + t))));
 	}
-	return sum;
+	return w.low ? _mm_add_epi32(_mm_slli_epi32(sum, PREPROCESS_LOW_BITS), low) : sum;
 }
 
 AVX2 static void across_plain(const uint8_t *row, const struct preprocess_taps *taps, int shift, int16_t *out)
 {
 	const __m128i half = _mm_set1_epi32((int32_t)1 << shift >> 1), count = _mm_cvtsi32_si128(shift);
-	const int16_t *weight = taps->weight;
-	const size_t width = (size_t)taps->width;
-	int x;
+	int x, i;
 
-	for (x = 0; x < taps->outputs_padded; x += 4, weight += 4 * width) {
-		const int32_t *first = taps->first + x;
-		__m128i a = dot_plain(row + first[0], weight, taps->width);
-		__m128i b = dot_plain(row + first[1], weight + width, taps->width);
-		__m128i c = dot_plain(row + first[2], weight + 2 * width, taps->width);
-		__m128i d = dot_plain(row + first[3], weight + 3 * width, taps->width);
-		__m128i sum = _mm_hadd_epi32(_mm_hadd_epi32(a, b), _mm_hadd_epi32(c, d));
+	for (x = 0; x < taps->outputs_padded; x += 4) {
+		__m128i dot[4], sum;
 
+		for (i = 0; i < 4; i++)
+			dot[i] = dot_plain(row + taps->first[x + i], weights_of(taps, x + i), taps->width);
+		sum = _mm_hadd_epi32(_mm_hadd_epi32(dot[0], dot[1]), _mm_hadd_epi32(dot[2], dot[3]));
 		sum = round_shift(sum, half, count);
 		_mm_storel_epi64((void *)(out + x), _mm_packs_epi32(sum, sum));
 	}
@@ -67,22 +77,30 @@ AVX2 static inline __m256i pair_order(int samples)
 	return _mm256_loadu_si256((const void *)order);
 }
 
-AVX2 static inline __m128i dot_packed(const uint8_t *pixels, int samples, const int16_t *weight, int width,
-				      __m256i order)
+/* Of four weights, the lower half repeats the first two and the upper half the others. */
+AVX2 static inline __m256i weight_pairs(const int16_t *weight)
 {
-	/* Of four weights, the lower half repeats the first two and the upper half the others. */
 	const __m256i repeat = _mm256_setr_epi32(0x03020100, 0x03020100, 0x03020100, 0x03020100, 0x07060504, 0x07060504,
 						 0x07060504, 0x07060504);
-	__m256i sum = _mm256_setzero_si256();
+
+	return _mm256_shuffle_epi8(_mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)weight)), repeat);
+}
+
+AVX2 static inline __m128i dot_packed(const uint8_t *pixels, int samples, struct weights w, int width, __m256i order)
+{
+	__m256i sum = _mm256_setzero_si256(), low = _mm256_setzero_si256();
 	int t;
 
 	for (t = 0; t < width; t += 4, pixels += 4 * samples) {
 		__m256i p = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)pixels));
-		__m256i w = _mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)(weight + t)));
 
 		p = _mm256_shuffle_epi8(p, order);
-		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_shuffle_epi8(w, repeat)));
+		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p, weight_pairs(w.high + t)));
+		if (w.low)
+			low = _mm256_add_epi32(low, _mm256_madd_epi16(p, weight_pairs(w.low + t)));
 	}
+	if (w.low)
+		sum = _mm256_add_epi32(_mm256_slli_epi32(sum, PREPROCESS_LOW_BITS), low);
 	return _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
 }
 
@@ -91,17 +109,15 @@ AVX2 static inline void across_packed(const uint8_t *row, int samples, const str
 {
 	const __m128i half = _mm_set1_epi32((int32_t)1 << shift >> 1), count = _mm_cvtsi32_si128(shift);
 	const __m256i order = pair_order(samples);
-	const int16_t *weight = taps->weight;
-	const size_t width = (size_t)taps->width;
 	int x, c;
 
 	for (x = 0; x < taps->outputs_padded; x += 4) {
 		__m128i pixel[4], low[2], high[2], plane[4];
 		int i;
 
-		for (i = 0; i < 4; i++, weight += width)
-			pixel[i] = dot_packed(row + (size_t)taps->first[x + i] * (size_t)samples, samples, weight,
-					      taps->width, order);
+		for (i = 0; i < 4; i++)
+			pixel[i] = dot_packed(row + (size_t)taps->first[x + i] * (size_t)samples, samples,
+					      weights_of(taps, x + i), taps->width, order);
 		for (i = 0; i < 2; i++) {
 			low[i] = _mm_unpacklo_epi32(pixel[2 * i], pixel[2 * i + 1]);
 			high[i] = _mm_unpackhi_epi32(pixel[2 * i], pixel[2 * i + 1]);
@@ -146,14 +162,13 @@ AVX2 static void spread_avx2(size_t n, const int16_t *line, int w0, int32_t *sum
 	const __m256i weight0 = _mm256_set1_epi32(w0), weight1 = _mm256_set1_epi32(w1);
 	size_t i;
 
-	/* Weights and values fit 16 bits with a zero above, so one multiply-add of pairs is an exact product. */
 	for (i = 0; i + 8 <= n; i += 8) {
-		__m256i value = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(line + i)));
+		__m256i value = _mm256_cvtepi16_epi32(_mm_loadu_si128((const void *)(line + i)));
 		__m256i a = _mm256_loadu_si256((const void *)(sum0 + i));
 		__m256i b = _mm256_loadu_si256((const void *)(sum1 + i));
 
-		_mm256_storeu_si256((void *)(sum0 + i), _mm256_add_epi32(a, _mm256_madd_epi16(value, weight0)));
-		_mm256_storeu_si256((void *)(sum1 + i), _mm256_add_epi32(b, _mm256_madd_epi16(value, weight1)));
+		_mm256_storeu_si256((void *)(sum0 + i), _mm256_add_epi32(a, _mm256_mullo_epi32(value, weight0)));
+		_mm256_storeu_si256((void *)(sum1 + i), _mm256_add_epi32(b, _mm256_mullo_epi32(value, weight1)));
 	}
 	for (; i < n; i++) {
 		sum0[i] += line[i] * w0;

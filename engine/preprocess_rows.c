@@ -16,7 +16,7 @@ static void across_scalar(const uint8_t *row, int samples, const struct preproce
 			continue;
 		for (x = 0; x < taps->n; x++) {
 			const uint8_t *pixel = row + (size_t)taps->first[x] * (size_t)samples + c;
-			const int16_t *weight = taps->weight + (size_t)x * (size_t)taps->width;
+			const int32_t *weight = taps->weight + (size_t)x * (size_t)taps->width;
 			int32_t sum = half;
 
 			for (t = 0; t < taps->count[x]; t++)

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 /* Unnormalised weights of one output into w; returns their count and the first sample. */
-static int tap_window(int source, double centre, double radius, double *w, int *ret_first)
+static int tap_window(int source, double centre, double radius, double *w, int32_t *ret_first)
 {
 	int lo = (int)(centre - radius + 0.5), hi = (int)(centre + radius + 0.5), i;
-	double total = 0;
+	double total = 0, inverse = 1.0 / radius;
 
 	if (lo < 0)
 		lo = 0;
@@ -25,7 +25,7 @@ static int tap_window(int source, double centre, double radius, double *w, int *
 		hi = lo + 1;
 	for (i = lo; i < hi; i++) {
 		double distance = i + 0.5 - centre;
-		double weight = 1.0 - (distance < 0 ? -distance : distance) / radius;
+		double weight = 1.0 - (distance < 0 ? -distance : distance) * inverse;
 
 		w[i - lo] = weight > 0 ? weight : 0;
 		total += w[i - lo];
@@ -36,19 +36,24 @@ static int tap_window(int source, double centre, double radius, double *w, int *
 	return hi - lo;
 }
 
-/*
- * Rounds the weights to fixed point in place (as whole numbers) and drops zeros from both ends.  What rounding
- * made the sum miss goes in steps of one to the taps around the middle, which are the largest.
- */
-static int tap_round(double *w, int count, int bits, int *first)
+/* Rounds the weights to fixed point in place, as whole numbers; returns what their sum then misses. */
+static int32_t tap_round(double *w, int count, int bits)
 {
 	int32_t missing = (int32_t)1 << bits;
-	int i, lead = 0;
+	int i;
 
 	for (i = 0; i < count; i++) {
 		w[i] = (double)(int32_t)(w[i] * (double)((int32_t)1 << bits) + 0.5);
 		missing -= (int32_t)w[i];
 	}
+	return missing;
+}
+
+/* Spends what the sum misses in steps of one on the taps around the middle, which are the largest. */
+static void tap_correct(double *w, int count, int32_t missing)
+{
+	int i;
+
 	for (i = 0; missing; i = (i + 1) % count) {
 		int at = count / 2 + (i % 2 ? -(i + 1) / 2 : i / 2);
 		int step = missing > 0 ? 1 : -1;
@@ -58,6 +63,13 @@ static int tap_round(double *w, int count, int bits, int *first)
 			missing -= step;
 		}
 	}
+}
+
+/* Drops zeros from both ends; returns the new count. */
+static int tap_trim(double *w, int count, int32_t *first)
+{
+	int i, lead = 0;
+
 	while (count > 1 && w[count - 1] == 0)
 		count--;
 	while (lead < count - 1 && w[lead] == 0)
@@ -70,10 +82,11 @@ static int tap_round(double *w, int count, int bits, int *first)
 
 /* The largest window and weight of all outputs decide the table's width and its precision. */
 static void taps_measure(struct preprocess_taps *taps, int source, double from, double scale, double radius, double *w,
-			 int bits_max)
+			 int bits, bool exact)
 {
 	double peak = 0;
-	int x, t, first, widest = 1;
+	int32_t first;
+	int x, t, widest = 1;
 
 	for (x = 0; x < taps->n; x++) {
 		int count = tap_window(source, from + (x + 0.5) * scale, radius, w, &first);
@@ -83,43 +96,72 @@ static void taps_measure(struct preprocess_taps *taps, int source, double from, 
 			peak = w[t] > peak ? w[t] : peak;
 	}
 	/* Two below the limit leaves room for rounding up and for the correction of the sum. */
-	for (taps->bits = bits_max; peak * (double)((int32_t)1 << taps->bits) > INT16_MAX - 2;)
+	for (taps->bits = bits; !exact && peak * (double)((int32_t)1 << taps->bits) > INT16_MAX - 2;)
 		taps->bits--;
 	taps->width = widest;
 }
 
-int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step,
-			 int bits_max)
+static int taps_alloc(struct preprocess_taps *taps, bool exact)
+{
+	size_t n = (size_t)taps->outputs_padded, weights = n * (size_t)taps->width;
+
+	taps->first = calloc(n, sizeof(*taps->first));
+	taps->count = calloc(n, sizeof(*taps->count));
+	taps->weight = calloc(weights, sizeof(*taps->weight));
+	taps->high = calloc(weights, sizeof(*taps->high));
+	if (exact)
+		taps->low = calloc(weights, sizeof(*taps->low));
+	return taps->first && taps->count && taps->weight && taps->high && (taps->low || !exact) ? 0 : -ENOMEM;
+}
+
+static void taps_store(struct preprocess_taps *taps, size_t at, int32_t weight)
+{
+	int32_t high = weight >> PREPROCESS_LOW_BITS;
+
+	taps->weight[at] = weight;
+	if (!taps->low) {
+		taps->high[at] = (int16_t)weight;
+		return;
+	}
+	/* A weight of 1.0 alone is too large for the upper part; the lower one has room for the rest. */
+	if (high > INT16_MAX)
+		high = INT16_MAX;
+	taps->high[at] = (int16_t)high;
+	taps->low[at] = (int16_t)(weight - (high << PREPROCESS_LOW_BITS));
+}
+
+int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step, int bits,
+			 bool exact)
 {
 	double scale = span / n, radius = scale > 1 ? scale : 1;
 	double *w;
-	int x, t;
+	int x, t, ret;
 
 	*taps = (struct preprocess_taps){.n = n};
 	taps->outputs_padded = (n + PREPROCESS_OUTPUTS_STEP - 1) / PREPROCESS_OUTPUTS_STEP * PREPROCESS_OUTPUTS_STEP;
 	w = malloc(((size_t)source + 1) * sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	taps_measure(taps, source, from, scale, radius, w, bits_max);
+	taps_measure(taps, source, from, scale, radius, w, bits, exact);
 	taps->width = (taps->width + step - 1) / step * step;
-	taps->first = calloc((size_t)taps->outputs_padded, sizeof(*taps->first));
-	taps->count = calloc((size_t)taps->outputs_padded, sizeof(*taps->count));
-	taps->weight = calloc((size_t)taps->outputs_padded * (size_t)taps->width, sizeof(*taps->weight));
-	if (!taps->first || !taps->count || !taps->weight) {
-		free(w);
-		preprocess_taps_finish(taps);
-		return -ENOMEM;
-	}
+	ret = taps_alloc(taps, exact);
+	if (ret)
+		goto out;
 	for (x = 0; x < n; x++) {
-		int first, count = tap_window(source, from + (x + 0.5) * scale, radius, w, &first);
+		int count = tap_window(source, from + (x + 0.5) * scale, radius, w, &taps->first[x]);
+		int32_t missing = tap_round(w, count, taps->bits);
 
-		taps->count[x] = tap_round(w, count, taps->bits, &first);
-		taps->first[x] = first;
+		if (!exact)
+			tap_correct(w, count, missing);
+		taps->count[x] = tap_trim(w, count, &taps->first[x]);
 		for (t = 0; t < taps->count[x]; t++)
-			taps->weight[(size_t)x * (size_t)taps->width + (size_t)t] = (int16_t)w[t];
+			taps_store(taps, (size_t)x * (size_t)taps->width + (size_t)t, (int32_t)w[t]);
 	}
+out:
 	free(w);
-	return 0;
+	if (ret)
+		preprocess_taps_finish(taps);
+	return ret;
 }
 
 void preprocess_taps_finish(struct preprocess_taps *taps)
@@ -127,6 +169,8 @@ void preprocess_taps_finish(struct preprocess_taps *taps)
 	free(taps->first);
 	free(taps->count);
 	free(taps->weight);
+	free(taps->high);
+	free(taps->low);
 	*taps = (struct preprocess_taps){0};
 }
 
