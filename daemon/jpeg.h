@@ -32,8 +32,8 @@ const char *jpeg_decoder_error(const struct jpeg_decoder *decoder);
 int jpeg_header(struct jpeg_decoder *decoder, const void *data, size_t size, int *ret_width, int *ret_height);
 
 /*
- * The size a picture of width x height must still have after a reduced decode, so that the resize to an
- * input of input_width x input_height never enlarges.  crop as in struct engine_normalize.
+ * The size a picture of width x height must still have after a reduced decode, so that its resize to an input of
+ * input_width x input_height loses nothing that matters.  crop as in struct engine_normalize.
  */
 void jpeg_wanted_size(int width, int height, int input_width, int input_height, enum engine_fit fit, float crop,
 		      int *ret_width, int *ret_height);
@@ -49,8 +49,9 @@ struct jpeg_options {
 
 /*
  * Decodes into the decoder's buffer; ret_image borrows it until the next decode or destroy.  The format is
- * ENGINE_GRAY8 (gray asked for, or a gray file), ENGINE_I420 full range (4:2:0 files), else ENGINE_RGB;
- * exact always gives ENGINE_RGB or ENGINE_GRAY8.  A truncated or damaged file is an error, not half a picture.
+ * ENGINE_GRAY8 (gray asked for, or a gray file), ENGINE_I420 full range (4:2:0 files), else ENGINE_RGB; exact
+ * never gives ENGINE_I420, and CMYK files always give ENGINE_RGB.  A truncated or damaged file is an error, not
+ * half a picture.
  */
 int jpeg_decode(struct jpeg_decoder *decoder, const void *data, size_t size, const struct jpeg_options *options,
 		struct engine_image *ret_image);
