@@ -422,6 +422,45 @@ static void check_size(enum engine_pixels format, int width, int height, int in_
 	picture_finish(&picture);
 }
 
+/* ---- weights ----------------------------------------------------------------------------------- */
+
+Test(preprocess, weights_add_up_to_one)
+{
+	int round, x, t;
+
+	for (round = 0; round < 200; round++) {
+		int source = (int)test_random_range(1, round % 8 ? 100 : 16384), n = (int)test_random_range(1, 80);
+		double span = (double)test_random_range(1, 1000) / 1000 * source, from = (source - span) / 2;
+		struct preprocess_taps taps;
+
+		cr_assert_eq(preprocess_taps_init(&taps, source, from, span, n, 8, 22, round & 1), 0);
+		cr_assert_eq(taps.width % 8, 0);
+		for (x = 0; x < n; x++) {
+			const int32_t *weight = taps.weight + x * taps.width;
+			int64_t sum = 0;
+
+			cr_assert_geq(taps.first[x], 0);
+			cr_assert_leq(taps.first[x] + taps.count[x], source);
+			for (t = 0; t < taps.width; t++) {
+				int at = x * taps.width + t;
+
+				sum += weight[t];
+				cr_assert_geq(weight[t], 0);
+				if (taps.low)
+					cr_assert_eq((taps.high[at] << PREPROCESS_LOW_BITS) + taps.low[at], weight[t]);
+				else
+					cr_assert_eq(taps.high[at], weight[t]);
+			}
+			/* Exact weights are Pillow's, each off by half a step at most. */
+			if (taps.low)
+				cr_assert_leq(llabs(sum - (1 << 22)), taps.count[x] / 2 + 1);
+			else
+				cr_assert_eq(sum, 1 << taps.bits);
+		}
+		preprocess_taps_finish(&taps);
+	}
+}
+
 /* ---- formats and sizes ------------------------------------------------------------------------- */
 
 Test(preprocess, all_formats_reduce_enlarge_and_copy)
