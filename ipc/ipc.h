@@ -72,7 +72,7 @@ struct ipc_conn;
 
 struct ipc_message {
 	struct ipc_header header;
-	const uint8_t *body;  /* header.length bytes; borrowed until the next ipc_conn_next() */
+	const uint8_t *body;  /* header.length bytes; borrowed until the next ipc_conn_next() or ipc_conn_recv() */
 	int fds[IPC_FDS_MAX]; /* header.n_fds of them; the receiver's to close */
 };
 
@@ -83,20 +83,23 @@ int ipc_conn_fd(const struct ipc_conn *conn);
 
 /*
  * Reads what is there (once).  0 read something, -EAGAIN nothing there, -ECONNRESET the peer is gone,
- * -EPROTO control data was cut (MSG_CTRUNC) or more fds than announced.
+ * -EPROTO control data was cut (MSG_CTRUNC) or more fds came than may wait, -ENOBUFS whole messages wait to
+ * be taken first.
  */
 int ipc_conn_recv(struct ipc_conn *conn);
 
 /*
  * Takes the next whole message from what was read.  0, -EAGAIN when there is none yet, -EPROTO for a bad
- * header: magic, length, or fds that did not come.  *ret_reason (may be NULL): a constant sentence.
+ * header: magic, length, fds that did not come or that nobody announced.  *ret_reason (may be NULL): a
+ * constant sentence.  After -EPROTO, here or from ipc_conn_recv(), nothing more is received.
  */
 int ipc_conn_next(struct ipc_conn *conn, struct ipc_message *ret_message, const char **ret_reason);
 
 /*
  * Queues a message and sends as much as the socket takes.  fd -1: none; otherwise duplicated, so the
- * caller keeps its own.  0 also when bytes remain (see ipc_conn_pending); -ENOBUFS when more than
- * IPC_UNSENT_MAX bytes already wait; -ECONNRESET, -EPIPE.
+ * caller keeps its own.  0 also when bytes remain (see ipc_conn_pending); -ENOBUFS when the bytes that wait
+ * would pass IPC_UNSENT_MAX, -EMSGSIZE a body over IPC_BODY_MAX, -ECONNRESET, -EPIPE, -ENOMEM, -EMFILE: then
+ * nothing of this message was queued.
  */
 #define IPC_UNSENT_MAX (1u << 20)
 int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length, int fd);
@@ -132,6 +135,58 @@ int ipc_body_check(const void *body, size_t length, const char **ret_reason);
 /* A checked REPORT body as one line of JSON (UTF-8; invalid bytes replaced).  Caller frees *ret_text. */
 int ipc_report_json(const void *body, size_t length, char **ret_text);
 
+/* Keys of the maps.  A number never changes its meaning; new fields take new numbers. */
+enum ipc_key {
+	IPC_K_VERSION = 1,
+	IPC_K_CLIENT,
+	IPC_K_SERVER,
+	IPC_K_MODEL,
+	IPC_K_MODE,
+	IPC_K_SLOTS,
+	IPC_K_SLOT_BYTES,
+	IPC_K_DEADLINE_US,
+	IPC_K_TOP_K,
+	IPC_K_MIN_FPS,
+	IPC_K_WEIGHT,
+	IPC_K_FULL,
+	IPC_K_RUNG, /* STREAM_OPEN: a name; RESULT: a map of NAME, VARIANT, LANE, WIDTH, HEIGHT, CHANNELS, THREADS */
+	IPC_K_STREAM,
+	IPC_K_ADVICE, /* [width, height, channels] */
+	IPC_K_SEQ,
+	IPC_K_SLOT,
+	IPC_K_FORMAT,
+	IPC_K_FULL_RANGE,
+	IPC_K_WIDTH,
+	IPC_K_HEIGHT,
+	IPC_K_OFFSETS, /* up to three, one a plane */
+	IPC_K_STRIDES, /* likewise */
+	IPC_K_BYTES,
+	IPC_K_CAPTURED_US,
+	IPC_K_STATUS,
+	IPC_K_TEXT,
+	IPC_K_ITEMS,	 /* [[index, score, label], ...], the label left out when there is none */
+	IPC_K_EMBEDDING, /* bin: float32, little-endian */
+	IPC_K_NAME,
+	IPC_K_VARIANT,
+	IPC_K_LANE,
+	IPC_K_CHANNELS,
+	IPC_K_THREADS,
+	IPC_K_REASON,
+	IPC_K_QUEUE_US,
+	IPC_K_WAIT_US,
+	IPC_K_PREPROCESS_US,
+	IPC_K_INFERENCE_US,
+	IPC_K_TOTAL_US,
+	IPC_K_WHAT,
+	IPC_K_CODE,
+	IPC_K_COUNT
+};
+
+/*
+ * Names are at most IPC_NAME_MAX bytes without control characters, texts at most IPC_TEXT_MAX bytes without
+ * NUL.  Encoders leave out fields that are zero and shorten longer texts at a character's end.
+ */
+
 struct ipc_hello {
 	uint32_t version;
 	char client[IPC_NAME_MAX + 1]; /* for the log and stats */
@@ -157,6 +212,7 @@ struct ipc_stream_open {
 struct ipc_stream_opened {
 	uint32_t stream, n_slots, slot_bytes;
 	uint32_t advice_width, advice_height, advice_channels; /* the largest input that can be of use */
+	uint32_t deadline_us;				       /* of a frame that brings none; 0 none */
 };
 
 enum ipc_format { /* values are the protocol's */
@@ -223,7 +279,8 @@ struct ipc_result {
 	} rung;
 	const char *reason;					  /* of the policy */
 	uint32_t queue_us, preprocess_us, inference_us, total_us; /* total: arrival to reply, in the daemon */
-	uint32_t advice_width, advice_height, advice_channels;	  /* what the next frame would be run at */
+	uint32_t wait_us; /* share of queue_us during which the lane was busy with other frames */
+	uint32_t advice_width, advice_height, advice_channels; /* what the next frame would be run at */
 };
 
 struct ipc_error {
@@ -255,9 +312,14 @@ int ipc_get_stream_close(const void *body, size_t length, uint32_t *ret_stream, 
 int ipc_get_frame(const void *body, size_t length, struct ipc_frame *ret, const char **ret_reason);
 int ipc_get_cancel(const void *body, size_t length, uint32_t *ret_stream, uint64_t *ret_seq, const char **ret_reason);
 int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason);
-/* Results and errors hold text and arrays: storage for them comes along, released by the caller. */
+/*
+ * Results and errors hold text and arrays: storage for them comes along, released by the caller.  The second form
+ * reuses storage that an earlier call made (or starts with NULL) and allocates only to grow it.
+ */
 int ipc_get_result(const void *body, size_t length, struct ipc_result *ret, void **ret_storage,
 		   const char **ret_reason);
+int ipc_get_result_reusing(const void *body, size_t length, struct ipc_result *ret, void **storage,
+			   const char **ret_reason);
 int ipc_get_error(const void *body, size_t length, struct ipc_error *ret, void **ret_storage, const char **ret_reason);
 void ipc_storage_free(void *storage); /* accepts NULL */
 
