@@ -1,0 +1,440 @@
+/* daemon.c - see daemon.h. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "report.h"
+
+/* Heat moves in seconds; while nobody streams, nothing is read at all. */
+#define POLL_MS 500
+/* Scans look for files anew; streams that come and go quickly do not need one each. */
+#define SCAN_US 10000000
+/* How long SIGTERM waits for queued frames and for clients to read their answers. */
+#define DRAIN_MS 5000
+
+static struct daemon *daemon_of(struct session_host *host)
+{
+	return (struct daemon *)(void *)((char *)host - offsetof(struct daemon, host));
+}
+
+/* ---- sensors -------------------------------------------------------------------------------------- */
+
+static int64_t own_cpu_us(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+static void poll_sensors(struct daemon *daemon)
+{
+	int64_t now = clock_us();
+
+	if (now - daemon->scanned_us > SCAN_US) {
+		daemon->scanned_us = now;
+		sensors_scan(daemon->sensors);
+	}
+	sensors_poll(daemon->sensors, now, own_cpu_us());
+}
+
+static void on_poll_timer(uv_timer_t *timer)
+{
+	poll_sensors(timer->data);
+}
+
+/* The first frame of the first stream must already know how hot it is. */
+static void on_streams(struct session_host *host)
+{
+	struct daemon *daemon = daemon_of(host);
+
+	if (host->n_streams) {
+		poll_sensors(daemon);
+		uv_timer_start(&daemon->poll_timer, on_poll_timer, POLL_MS, POLL_MS);
+	} else {
+		uv_timer_stop(&daemon->poll_timer);
+	}
+}
+
+/* ---- ending --------------------------------------------------------------------------------------- */
+
+static void close_handle(uv_handle_t *handle)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Ends everything that keeps the loop alive; uv_run() returns when the handles are closed. */
+static void finish(struct daemon *daemon)
+{
+	if (daemon->finished)
+		return;
+	daemon->finished = true;
+	server_close(daemon->server);
+	daemon->server = NULL;
+	while (daemon->host.sessions)
+		session_close(daemon->host.sessions);
+	dispatch_finish(&daemon->dispatch);
+	session_tidy(&daemon->host);
+	for (int i = 0; i < 3; i++)
+		close_handle((uv_handle_t *)&daemon->signals[i]);
+	close_handle((uv_handle_t *)&daemon->poll_timer);
+	close_handle((uv_handle_t *)&daemon->drain_timer);
+	close_handle((uv_handle_t *)&daemon->prepare);
+}
+
+static void on_drain_timer(uv_timer_t *timer)
+{
+	log_warning("frames are still unanswered after %d s; ending without them", DRAIN_MS / 1000);
+	finish(timer->data);
+}
+
+static void drain(struct daemon *daemon)
+{
+	if (daemon->draining)
+		return;
+	daemon->draining = daemon->host.draining = true;
+	daemon->loader.cancelled = true;
+	server_close(daemon->server);
+	daemon->server = NULL;
+	session_drain(&daemon->host);
+	uv_timer_start(&daemon->drain_timer, on_drain_timer, DRAIN_MS, 0);
+}
+
+/* Before the loop sleeps: what could not be done in the midst of other things. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct daemon *daemon = prepare->data;
+
+	session_tidy(&daemon->host);
+	if (daemon->draining && !daemon->loader.busy && dispatch_idle(&daemon->dispatch) &&
+	    session_all_sent(&daemon->host))
+		finish(daemon);
+}
+
+/* ---- generations ---------------------------------------------------------------------------------- */
+
+static void start_load(struct daemon *daemon, bool dry_run)
+{
+	daemon->load_started_us = clock_us();
+	loader_start(&daemon->loader, daemon->options.config_path, NULL, daemon->config, daemon->models, dry_run);
+}
+
+static void put_outcome(struct ipc_writer *writer, const struct loader *loader, int n_models, int64_t took_us)
+{
+	ipc_put_map(writer, 4);
+	ipc_put_text(writer, "reloaded");
+	ipc_put_bool(writer, !loader->dry_run);
+	ipc_put_text(writer, "models");
+	ipc_put_uint(writer, (uint64_t)n_models);
+	ipc_put_text(writer, "networks_loaded_for");
+	ipc_put_uint(writer, (uint64_t)loader->n_loaded);
+	ipc_put_text(writer, "ms");
+	ipc_put_uint(writer, (uint64_t)(took_us / 1000));
+}
+
+/* Tells everybody who asked for the load how it went. */
+static void answer_waiters(struct daemon *daemon, int rc, int n_models)
+{
+	struct ipc_writer *writer = &daemon->host.writer;
+
+	while (daemon->waiters) {
+		struct daemon_waiter *waiter = daemon->waiters;
+
+		daemon->waiters = waiter->next;
+		if (rc < 0) {
+			session_error(waiter->session, waiter->serial, -rc, "%.250s", daemon->loader.error.text);
+		} else {
+			ipc_writer_reset(writer);
+			put_outcome(writer, &daemon->loader, n_models, clock_us() - daemon->load_started_us);
+			session_reply(waiter->session, IPC_REPORT, waiter->serial, writer);
+		}
+		session_unref(waiter->session);
+		free(waiter);
+	}
+}
+
+/* The new generation serves from here on; frames on lanes keep their old model until they are answered. */
+static void swap(struct daemon *daemon)
+{
+	struct models *before = daemon->models;
+	struct config *config_before = daemon->config;
+
+	daemon->models = daemon->loader.models;
+	daemon->config = daemon->loader.config;
+	daemon->host.models = daemon->models;
+	daemon->host.config = daemon->config;
+	governor_configure(&daemon->governor, daemon->config);
+	if (before) {
+		models_inherit(daemon->models, before);
+		session_rebind(&daemon->host);
+		models_destroy(before);
+	}
+	if (config_before != daemon->config)
+		config_destroy(config_before);
+	/* Loading leaves freed memory behind; the device has better use for it. */
+	malloc_trim(0);
+}
+
+static void listen_first(struct daemon *daemon)
+{
+	const char *path = daemon->options.socket_path ? daemon->options.socket_path : daemon->config->socket;
+	struct config_error error = {""};
+
+	if (server_create(&daemon->host, path, daemon->config->group, daemon->config->mode, &error, &daemon->server) <
+	    0) {
+		log_error("%s", error.text);
+		daemon->exit_status = 1;
+		drain(daemon);
+		return;
+	}
+	log_info("ready: %d model%s in %lld ms, listening at %s", daemon->models->n, daemon->models->n == 1 ? "" : "s",
+		 (long long)(clock_us() - daemon->load_started_us) / 1000, path);
+}
+
+static void on_first_load(struct daemon *daemon, int rc)
+{
+	if (rc == 0) {
+		/* The loader consumed the configuration that the daemon borrows already. */
+		swap(daemon);
+		if (!daemon->draining)
+			listen_first(daemon);
+		return;
+	}
+	daemon->config = NULL;
+	daemon->host.config = NULL;
+	if (rc != -ECANCELED) {
+		log_error("cannot start: %s", daemon->loader.error.text);
+		daemon->exit_status = 1;
+		drain(daemon);
+	}
+}
+
+static void on_reload(struct daemon *daemon, int rc)
+{
+	struct loader *loader = &daemon->loader;
+	int n_models = rc == 0 ? loader->models->n : 0;
+
+	if (rc == -ECANCELED) {
+		snprintf(loader->error.text, sizeof(loader->error.text), "the daemon is ending");
+	} else if (rc < 0) {
+		log_error("%s: %s", loader->dry_run ? "a reload would fail" : "not reloaded, what runs stays",
+			  loader->error.text);
+	} else if (loader->dry_run) {
+		models_destroy(loader->models);
+		config_destroy(loader->config);
+	} else {
+		swap(daemon);
+		log_info("reloaded: %d model%s, networks loaded for %d, in %lld ms", n_models, n_models == 1 ? "" : "s",
+			 loader->n_loaded, (long long)(clock_us() - daemon->load_started_us) / 1000);
+	}
+	answer_waiters(daemon, rc, n_models);
+}
+
+static void on_loaded(struct loader *loader, int rc)
+{
+	struct daemon *daemon = (struct daemon *)(void *)((char *)loader - offsetof(struct daemon, loader));
+
+	if (daemon->models)
+		on_reload(daemon, rc);
+	else
+		on_first_load(daemon, rc);
+	if (daemon->reload_again && !daemon->draining && daemon->models) {
+		daemon->reload_again = false;
+		daemon->waiters = daemon->next_waiters;
+		daemon->next_waiters = NULL;
+		start_load(daemon, false);
+	}
+}
+
+/* A request during a load wants what the file says now, so it gets a load of its own afterwards. */
+static void request_reload(struct daemon *daemon, struct daemon_waiter *waiter, bool dry_run)
+{
+	struct daemon_waiter **list = daemon->loader.busy ? &daemon->next_waiters : &daemon->waiters;
+
+	if (waiter) {
+		waiter->next = *list;
+		*list = waiter;
+	}
+	if (daemon->loader.busy)
+		daemon->reload_again = true;
+	else
+		start_load(daemon, dry_run);
+}
+
+/* ---- queries and signals -------------------------------------------------------------------------- */
+
+static void query_reload(struct daemon *daemon, struct session *session, uint32_t serial, bool dry_run)
+{
+	struct daemon_waiter *waiter;
+
+	if (dry_run && daemon->loader.busy) {
+		session_error(session, serial, EBUSY, "a reload is under way");
+		return;
+	}
+	waiter = calloc(1, sizeof(*waiter));
+	if (!waiter) {
+		session_error(session, serial, ENOMEM, "out of memory");
+		return;
+	}
+	waiter->session = session_ref(session);
+	waiter->serial = serial;
+	request_reload(daemon, waiter, dry_run);
+}
+
+static void on_query(struct session_host *host, struct session *session, uint32_t serial, const char *what)
+{
+	static const struct {
+		const char *what;
+		void (*put)(const struct daemon *daemon, struct ipc_writer *writer);
+	} reports[] = {{"status", report_status}, {"models", report_models}, {"stats", report_stats}};
+	struct daemon *daemon = daemon_of(host);
+
+	if (!strcmp(what, "reload") || !strcmp(what, "reload-dry-run")) {
+		query_reload(daemon, session, serial, what[6] != '\0');
+		return;
+	}
+	for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+		if (strcmp(what, reports[i].what))
+			continue;
+		if (!host->n_streams)
+			poll_sensors(daemon);
+		ipc_writer_reset(&host->writer);
+		reports[i].put(daemon, &host->writer);
+		if (host->writer.error)
+			session_error(session, serial, -host->writer.error, "the report is too large");
+		else
+			session_reply(session, IPC_REPORT, serial, &host->writer);
+		return;
+	}
+	session_error(session, serial, EINVAL, "there is no report '%s'", what);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *daemon = handle->data;
+
+	if (number == SIGHUP && !daemon->draining) {
+		log_info("SIGHUP: reloading %s", daemon->options.config_path);
+		request_reload(daemon, NULL, false);
+	} else if (number != SIGHUP) {
+		log_info("%s: finishing what is queued", number == SIGTERM ? "SIGTERM" : "SIGINT");
+		drain(daemon);
+	}
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+int daemon_lanes(const struct config *config, int root_fd, struct topology_lane ret_lanes[POLICY_LANES_MAX])
+{
+	cpu_set_t allowed;
+
+	_Static_assert(CONFIG_LANES_MAX == POLICY_LANES_MAX, "every lane of the configuration can be a policy's");
+	if (config->n_lanes)
+		return topology_configured(config, ret_lanes);
+	CPU_ZERO(&allowed);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	return topology_find(root_fd, &allowed, ret_lanes);
+}
+
+static void start_handles(struct daemon *daemon)
+{
+	static const int numbers[3] = {SIGHUP, SIGTERM, SIGINT};
+
+	for (int i = 0; i < 3; i++) {
+		uv_signal_init(&daemon->loop, &daemon->signals[i]);
+		daemon->signals[i].data = daemon;
+		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+	}
+	uv_timer_init(&daemon->loop, &daemon->poll_timer);
+	uv_timer_init(&daemon->loop, &daemon->drain_timer);
+	uv_prepare_init(&daemon->loop, &daemon->prepare);
+	daemon->poll_timer.data = daemon->drain_timer.data = daemon->prepare.data = daemon;
+	uv_prepare_start(&daemon->prepare, on_prepare);
+}
+
+static void log_lanes(const struct daemon *daemon)
+{
+	for (int i = 0; i < daemon->n_lanes; i++)
+		log_info("lane %s: %d CPU%s, %d thread%s", daemon->lanes[i].name, daemon->lanes[i].n_cpus,
+			 daemon->lanes[i].n_cpus == 1 ? "" : "s", daemon->lanes[i].threads,
+			 daemon->lanes[i].threads == 1 ? "" : "s");
+}
+
+static int init(struct daemon *daemon, const struct daemon_options *options, struct config *config)
+{
+	/* A picture may take half of the budget once decoded, whatever the number of lanes. */
+	size_t decode_bytes;
+	int rc;
+
+	daemon->options = *options;
+	daemon->config = config;
+	daemon->started_us = daemon->load_started_us = daemon->scanned_us = clock_us();
+	daemon->n_lanes = daemon_lanes(config, options->root_fd, daemon->lanes);
+	decode_bytes = ((size_t)config->memory_budget_mb << 19) / (size_t)daemon->n_lanes;
+	rc = sensors_create(options->root_fd, daemon->lanes, daemon->n_lanes, &daemon->sensors);
+	if (rc < 0)
+		return rc;
+	daemon->governor.sensors = daemon->sensors;
+	daemon->governor.n_lanes = daemon->n_lanes;
+	governor_configure(&daemon->governor, config);
+	rc = uv_loop_init(&daemon->loop);
+	if (rc < 0)
+		return rc;
+	rc = dispatch_init(&daemon->dispatch, &daemon->loop, &daemon->governor, daemon->lanes, daemon->n_lanes,
+			   decode_bytes);
+	if (rc < 0) {
+		uv_run(&daemon->loop, UV_RUN_DEFAULT);
+		uv_loop_close(&daemon->loop);
+		return rc;
+	}
+	daemon->dispatch.on_home = session_on_home;
+	session_host_init(&daemon->host, &daemon->loop, &daemon->dispatch);
+	daemon->host.config = config;
+	daemon->host.on_query = on_query;
+	daemon->host.on_streams = on_streams;
+	daemon->loader.loop = &daemon->loop;
+	daemon->loader.dispatch = &daemon->dispatch;
+	daemon->loader.lanes = daemon->lanes;
+	daemon->loader.n_lanes = daemon->n_lanes;
+	daemon->loader.done = on_loaded;
+	return 0;
+}
+
+int daemon_run(const struct daemon_options *options, struct config *config)
+{
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
+	int rc = daemon ? init(daemon, options, config) : -ENOMEM;
+	int status;
+
+	if (rc < 0) {
+		log_error("cannot start: %s", strerror(-rc));
+		if (daemon)
+			sensors_destroy(daemon->sensors);
+		free(daemon);
+		config_destroy(config);
+		return 1;
+	}
+	sensors_poll(daemon->sensors, clock_us(), own_cpu_us());
+	log_lanes(daemon);
+	start_handles(daemon);
+	loader_start(&daemon->loader, options->config_path, config, NULL, NULL, false);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+
+	uv_loop_close(&daemon->loop);
+	session_host_finish(&daemon->host);
+	models_destroy(daemon->models);
+	config_destroy(daemon->config);
+	sensors_destroy(daemon->sensors);
+	status = daemon->exit_status;
+	free(daemon);
+	return status;
+}

@@ -1,0 +1,296 @@
+/* dispatch.c - see dispatch.h. */
+#include "dispatch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "reply.h"
+
+static struct job *job_of(struct sched_job *wait)
+{
+	return (struct job *)(void *)((char *)wait - offsetof(struct job, wait));
+}
+
+/* ---- endings -------------------------------------------------------------------------------------- */
+
+static void job_home(struct dispatch *dispatch, struct job *job)
+{
+	struct stream *stream = job->stream;
+
+	if (stream->model)
+		stats_count(&stream->model->stats, job->status, job->total_us, job->preprocess_us + job->inference_us);
+	atomic_store(&job->state, JOB_FREE);
+	dispatch->on_home(job);
+}
+
+/* Answers a job that is in no queue and on no lane. */
+static void job_drop(struct dispatch *dispatch, struct job *job, enum ipc_status status, const char *text,
+		     int64_t now_us)
+{
+	static const struct reply_answer none = {0};
+
+	job->status = status;
+	if (text)
+		snprintf(job->text, sizeof(job->text), "%s", text);
+	job->queue_us = job->wait_us = (uint32_t)(now_us - job->arrived_us);
+	reply_send(job, job->stream->model, NULL, &none, now_us, &dispatch->writer);
+	job_home(dispatch, job);
+}
+
+void dispatch_drop(struct dispatch *dispatch, struct job *job, enum ipc_status status, const char *text)
+{
+	sched_remove(&dispatch->sched, &job->wait);
+	job_drop(dispatch, job, status, text, clock_us());
+}
+
+void dispatch_drop_stream(struct dispatch *dispatch, struct stream *stream, uint64_t seq, enum ipc_status status,
+			  const char *text)
+{
+	for (int i = 0; i < stream->n_jobs; i++) {
+		struct job *job = &stream->jobs[i];
+
+		if (atomic_load(&job->state) == JOB_WAITING && (!seq || job->frame.seq == seq))
+			dispatch_drop(dispatch, job, status, text);
+	}
+}
+
+/* ---- starting ------------------------------------------------------------------------------------- */
+
+static void start_job(struct dispatch *dispatch, struct job *job, const struct policy_decision *decision,
+		      int64_t now_us)
+{
+	struct model *model = job->stream->model;
+	struct dispatch_lane *lane = &dispatch->lanes[model->ladder->rungs[decision->rung].lane];
+
+	sched_remove(&dispatch->sched, &job->wait);
+	job->task.run = infer_run;
+	job->decision = *decision;
+	job->rung = decision->rung;
+	job->model = model_ref(model);
+	job->top_k = (int)stream_top_k(job->stream);
+	job->started_us = now_us;
+	job->stream->running++;
+	lane->job = job;
+	lane->free_at_us = now_us + (int64_t)decision->predicted_us;
+	lane->chore_is_due = true;
+	atomic_store(&job->state, JOB_RUNNING);
+	worker_start(lane->worker, &job->task);
+}
+
+static struct governor_queue look_at_queue(const struct dispatch *dispatch, int64_t now_us)
+{
+	struct governor_queue queue = {.depth = dispatch->sched.waiting - 1};
+
+	for (int i = 0; i < dispatch->n_lanes; i++) {
+		const struct dispatch_lane *lane = &dispatch->lanes[i];
+
+		/* A lane that is late is still not free: at least a little. */
+		if (!worker_idle(lane->worker))
+			queue.lane_wait_us[i] = lane->free_at_us > now_us ? (float)(lane->free_at_us - now_us) : 100.0f;
+	}
+	return queue;
+}
+
+/* Decides about one job: starts it, drops it, or puts it aside until its lane is free. */
+static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
+{
+	struct stream *stream = job->stream;
+	struct governor_queue queue = look_at_queue(dispatch, now_us);
+	struct policy_state state = stream->policy;
+	struct policy_decision decision;
+
+	governor_decide(dispatch->governor, job, &queue, now_us, &state, &decision);
+	if (decision.rung < 0) {
+		stream->policy = state;
+		job->decision = decision;
+		dispatch_drop(dispatch, job, decision.cause == POLICY_SKIP ? IPC_DROPPED_SKIPPED : IPC_DROPPED_DEADLINE,
+			      NULL);
+	} else if (worker_idle(dispatch->lanes[stream->model->ladder->rungs[decision.rung].lane].worker)) {
+		stream->policy = state;
+		start_job(dispatch, job, &decision, now_us);
+	} else {
+		sched_defer(&dispatch->sched, &job->wait);
+	}
+}
+
+static bool any_idle(const struct dispatch *dispatch)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++)
+		if (worker_idle(dispatch->lanes[i].worker))
+			return true;
+	return false;
+}
+
+static void start_chores(struct dispatch *dispatch, bool even_without_turn)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++) {
+		struct dispatch_lane *lane = &dispatch->lanes[i];
+		struct dispatch_chore *chore = lane->chores;
+
+		if (!chore || !worker_idle(lane->worker) || (!lane->chore_is_due && !even_without_turn))
+			continue;
+		lane->chores = chore->next;
+		lane->chore = chore;
+		lane->chore_is_due = false;
+		lane->free_at_us = 0;
+		worker_start(lane->worker, &chore->task);
+	}
+}
+
+/* Gives idle lanes work.  Chores take turns with frames, so that neither keeps the other waiting for ever. */
+static void kick(struct dispatch *dispatch)
+{
+	int64_t now = clock_us();
+	struct sched_job *wait;
+
+	while ((wait = sched_take_expired(&dispatch->sched, now)))
+		job_drop(dispatch, job_of(wait), IPC_DROPPED_DEADLINE, "the deadline passed while it waited", now);
+	start_chores(dispatch, false);
+	sched_begin(&dispatch->sched);
+	while (any_idle(dispatch) && (wait = sched_peek(&dispatch->sched)))
+		consider(dispatch, job_of(wait), now);
+	start_chores(dispatch, true);
+}
+
+void dispatch_submit(struct dispatch *dispatch, struct job *job)
+{
+	struct sched_job *replaced;
+	int rc;
+
+	if (!job->stream->model) {
+		job_drop(dispatch, job, IPC_DROPPED_CLOSED, "the model or rung was removed by a reload", clock_us());
+		return;
+	}
+	atomic_store(&job->state, JOB_WAITING);
+	rc = sched_submit(&dispatch->sched, &job->stream->queue, &job->wait, &replaced);
+	assert(rc == 0); /* a queue is as long as its stream has slots */
+	(void)rc;
+	if (replaced)
+		job_drop(dispatch, job_of(replaced), IPC_DROPPED_REPLACED, NULL, job->arrived_us);
+	kick(dispatch);
+	if (atomic_load(&job->state) == JOB_WAITING)
+		job->waited = true;
+}
+
+void dispatch_add_chore(struct dispatch *dispatch, struct dispatch_chore *chore)
+{
+	struct dispatch_chore **end = &dispatch->lanes[chore->lane].chores;
+
+	while (*end)
+		end = &(*end)->next;
+	chore->next = NULL;
+	*end = chore;
+	kick(dispatch);
+}
+
+/* ---- coming home ---------------------------------------------------------------------------------- */
+
+static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
+{
+	struct job *job = lane->job;
+	uint32_t busy_us = job->preprocess_us + job->inference_us;
+
+	lane->job = NULL;
+	stats_count(&lane->stats, job->status, job->total_us, busy_us);
+	if (job->status == IPC_OK)
+		governor_observe(job->model->ladder, job);
+	model_unref(job->model);
+	job->model = NULL;
+	job->stream->running--;
+	job_home(dispatch, job);
+}
+
+static void lane_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
+{
+	struct dispatch_chore *chore = lane->chore;
+
+	lane->chore = NULL;
+	if (lane->job)
+		job_finished(dispatch, lane);
+	else if (chore)
+		chore->done(chore);
+}
+
+void dispatch_collect(struct dispatch *dispatch)
+{
+	bool any = false;
+
+	for (int i = 0; i < dispatch->n_lanes; i++) {
+		struct dispatch_lane *lane = &dispatch->lanes[i];
+
+		if (worker_collect(lane->worker)) {
+			any = true;
+			lane_finished(dispatch, lane);
+		}
+	}
+	if (any)
+		kick(dispatch);
+}
+
+static void on_home_call(uv_async_t *handle)
+{
+	dispatch_collect(handle->data);
+}
+
+bool dispatch_idle(const struct dispatch *dispatch)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++)
+		if (!worker_idle(dispatch->lanes[i].worker) || dispatch->lanes[i].chores)
+			return false;
+	return dispatch->sched.waiting == 0;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+int dispatch_init(struct dispatch *dispatch, uv_loop_t *loop, struct governor *governor,
+		  const struct topology_lane *lanes, int n_lanes, size_t decode_bytes_max)
+{
+	int rc;
+
+	*dispatch = (struct dispatch){.governor = governor};
+	sched_init(&dispatch->sched);
+	ipc_writer_init(&dispatch->writer);
+	rc = uv_async_init(loop, &dispatch->home, on_home_call);
+	if (rc < 0)
+		return rc;
+	dispatch->home.data = dispatch;
+	for (int i = 0; i < n_lanes; i++) {
+		struct dispatch_lane *lane = &dispatch->lanes[i];
+
+		rc = infer_create(decode_bytes_max, &lane->infer);
+		if (rc == 0)
+			rc = worker_create(&dispatch->home, &lanes[i], &lane->worker);
+		if (rc < 0) {
+			infer_destroy(lane->infer);
+			dispatch_finish(dispatch);
+			return rc;
+		}
+		worker_set_kit(lane->worker, lane->infer);
+		dispatch->n_lanes = i + 1;
+	}
+	return 0;
+}
+
+void dispatch_finish(struct dispatch *dispatch)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++) {
+		struct dispatch_lane *lane = &dispatch->lanes[i];
+
+		worker_destroy(lane->worker);
+		lane_finished(dispatch, lane);
+		while (lane->chores) {
+			struct dispatch_chore *chore = lane->chores;
+
+			lane->chores = chore->next;
+			chore->done(chore);
+		}
+		infer_destroy(lane->infer);
+	}
+	dispatch->n_lanes = 0;
+	ipc_writer_finish(&dispatch->writer);
+	uv_close((uv_handle_t *)&dispatch->home, NULL);
+}

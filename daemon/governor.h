@@ -1,0 +1,38 @@
+/*
+ * governor.h - asks the policy for the rung of a frame, with what the sensors and lanes say now.
+ *
+ * Translates between the daemon's objects and the policy's plain values; decides nothing itself.
+ */
+#ifndef INFERD_GOVERNOR_H
+#define INFERD_GOVERNOR_H
+
+#include "config/config.h"
+#include "job.h"
+#include "sensors.h"
+
+struct governor {
+	struct policy_params params;
+	const struct sensors *sensors; /* borrowed */
+	int n_lanes;
+};
+
+/* Takes the configuration's constants; again after a reload. */
+void governor_configure(struct governor *governor, const struct config *config);
+
+/* How long until a lane is free, for each lane, and how many frames wait behind this one. */
+struct governor_queue {
+	float lane_wait_us[POLICY_LANES_MAX];
+	int depth;
+};
+
+/*
+ * The rung for a job of a stream that has a model.  *state is the stream's memory; it moves on, so the caller
+ * passes a copy and keeps it only when it acts on the decision.
+ */
+void governor_decide(const struct governor *governor, const struct job *job, const struct governor_queue *queue,
+		     int64_t now_us, struct policy_state *state, struct policy_decision *ret_decision);
+
+/* Learns from a job that ran. */
+void governor_observe(struct ladder *ladder, const struct job *job);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * job.h - one frame on its way: waiting, on a lane, answered.
+ *
+ * Jobs live in their stream, so that accepting a frame allocates nothing.  The loop owns a job that is free or
+ * waits; from worker_start() until its task comes home it is the lane's, but for `state`.
+ *
+ * A lane marks a job ANSWERED just before it sends the result, because the client may use the slot again from the
+ * moment it reads it, earlier than the loop hears of it.
+ */
+#ifndef INFERD_JOB_H
+#define INFERD_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "ipc/ipc.h"
+#include "models.h"
+#include "policy/policy.h"
+#include "sched.h"
+#include "worker.h"
+
+enum job_state { JOB_FREE, JOB_WAITING, JOB_RUNNING, JOB_ANSWERED };
+
+struct stream;
+
+struct job {
+	struct worker_task task; /* first: the lane's view of a job */
+	struct sched_job wait;
+	atomic_int state; /* enum job_state */
+	struct stream *stream;
+
+	uint32_t serial; /* of the FRAME message */
+	struct ipc_frame frame;
+	int64_t arrived_us, started_us; /* started: handed to a lane */
+	bool waited;			/* for other frames */
+	int top_k;			/* that held when it was started */
+
+	struct model *model; /* a reference, while running */
+	int rung;	     /* -1: none was chosen */
+	struct policy_decision decision;
+
+	/* The answer, complete when the job is. */
+	enum ipc_status status;
+	char text[IPC_TEXT_MAX + 1]; /* why it failed or was dropped */
+	uint32_t queue_us, wait_us, preprocess_us, inference_us, total_us;
+};
+
+#endif

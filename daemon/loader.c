@@ -1,0 +1,183 @@
+/* loader.c - see loader.h. */
+#include "loader.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+
+static bool same_lanes(const struct config *a, const struct config *b)
+{
+	if (a->n_lanes != b->n_lanes)
+		return false;
+	for (int i = 0; i < a->n_lanes; i++) {
+		const struct config_lane *x = &a->lanes[i], *y = &b->lanes[i];
+
+		if (strcmp(x->name, y->name) || x->threads != y->threads || x->n_cpus != y->n_cpus ||
+		    memcmp(x->cpus, y->cpus, (size_t)x->n_cpus * sizeof(int)))
+			return false;
+	}
+	return true;
+}
+
+const char *loader_needs_restart(const struct config *running, const struct config *next)
+{
+	if (strcmp(running->socket, next->socket))
+		return "socket";
+	if (strcmp(running->group, next->group) || running->mode != next->mode)
+		return "access";
+	if (!same_lanes(running, next))
+		return "lanes";
+	return NULL;
+}
+
+/* ---- off the loop --------------------------------------------------------------------------------- */
+
+static int load(struct loader *loader)
+{
+	const char *key;
+	int rc;
+
+	if (!loader->config) {
+		rc = config_load(loader->path, &loader->error, &loader->config);
+		if (rc < 0)
+			return rc;
+	}
+	key = loader->running ? loader_needs_restart(loader->running, loader->config) : NULL;
+	if (key) {
+		snprintf(loader->error.text, sizeof(loader->error.text),
+			 "%s: `%s` differs from what runs, which needs a restart; nothing was changed", loader->path,
+			 key);
+		return -EBUSY;
+	}
+	return models_create(loader->config, loader->before, loader->lanes, loader->n_lanes, &loader->error,
+			     &loader->models);
+}
+
+static void on_work(uv_work_t *work)
+{
+	struct loader *loader = work->data;
+
+	loader->rc = load(loader);
+}
+
+/* ---- on the loop ---------------------------------------------------------------------------------- */
+
+static void finish(struct loader *loader, int rc)
+{
+	if (rc < 0) {
+		models_destroy(loader->models);
+		config_destroy(loader->config);
+		loader->models = NULL;
+		loader->config = NULL;
+	}
+	loader->busy = false;
+	loader->done(loader, rc);
+}
+
+/*
+ * Moves to the next rung to warm up: of each new ladder first the networks' own sizes, from which the others can
+ * be estimated when time runs out.  False when all are done.
+ */
+static bool next_rung(struct loader *loader)
+{
+	for (; loader->model < loader->models->n; loader->model++, loader->step = 0) {
+		struct ladder *ladder = loader->models->model[loader->model]->ladder;
+
+		if (ladder->settled)
+			continue;
+		if (!loader->step)
+			loader->warm_until_us = clock_us() + LOADER_WARM_US;
+		while (loader->step < 2 * ladder->n_rungs && clock_us() <= loader->warm_until_us) {
+			bool own_sizes = loader->step < ladder->n_rungs;
+
+			loader->rung = loader->step++ % ladder->n_rungs;
+			if (ladder->details[loader->rung].own_size == own_sizes)
+				return true;
+		}
+		ladder_settle(ladder);
+	}
+	return false;
+}
+
+static void warm_up_next(struct loader *loader)
+{
+	if (loader->cancelled) {
+		finish(loader, -ECANCELED);
+	} else if (next_rung(loader)) {
+		struct ladder *ladder = loader->models->model[loader->model]->ladder;
+
+		loader->chore.lane = ladder->rungs[loader->rung].lane;
+		dispatch_add_chore(loader->dispatch, &loader->chore);
+	} else {
+		finish(loader, 0);
+	}
+}
+
+static struct loader *loader_of(struct dispatch_chore *chore)
+{
+	return (struct loader *)(void *)((char *)chore - offsetof(struct loader, chore));
+}
+
+static void run_chore(struct worker_task *task, struct worker *worker)
+{
+	struct loader *loader = loader_of((struct dispatch_chore *)task);
+
+	loader->rc = ladder_warm_up(loader->models->model[loader->model]->ladder, loader->rung, worker);
+}
+
+static void on_chore_done(struct dispatch_chore *chore)
+{
+	struct loader *loader = loader_of(chore);
+	const struct model *model = loader->models->model[loader->model];
+
+	if (loader->rc == 0) {
+		warm_up_next(loader);
+		return;
+	}
+	snprintf(loader->error.text, sizeof(loader->error.text), "models[%s]: %s cannot be run: %s", model->name,
+		 model->ladder->details[loader->rung].name, strerror(-loader->rc));
+	finish(loader, loader->rc);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+	struct loader *loader = work->data;
+
+	if (status < 0 || loader->rc < 0) {
+		finish(loader, status < 0 ? status : loader->rc);
+		return;
+	}
+	loader->n_loaded = 0;
+	for (int i = 0; i < loader->models->n; i++)
+		loader->n_loaded += !loader->models->model[i]->ladder->settled;
+	if (loader->dry_run) {
+		finish(loader, 0);
+		return;
+	}
+	loader->model = 0;
+	loader->step = 0;
+	loader->chore.task.run = run_chore;
+	loader->chore.done = on_chore_done;
+	warm_up_next(loader);
+}
+
+void loader_start(struct loader *loader, const char *path, struct config *config, const struct config *running,
+		  const struct models *before, bool dry_run)
+{
+	loader->busy = true;
+	loader->dry_run = dry_run;
+	loader->path = path;
+	loader->config = config;
+	loader->models = NULL;
+	loader->running = running;
+	loader->before = before;
+	loader->error.text[0] = '\0';
+	loader->work.data = loader;
+	if (uv_queue_work(loader->loop, &loader->work, on_work, on_worked) < 0) {
+		snprintf(loader->error.text, sizeof(loader->error.text), "no thread to load with");
+		finish(loader, -EAGAIN);
+	}
+}

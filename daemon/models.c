@@ -1,0 +1,233 @@
+/* models.c - see models.h. */
+#include "models.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LABELS_BYTES_MAX (4 << 20)
+#define LABELS_MAX	 LADDER_OUTPUTS_MAX
+
+struct model *model_ref(struct model *model)
+{
+	model->references++;
+	return model;
+}
+
+void model_unref(struct model *model)
+{
+	if (!model || --model->references > 0)
+		return;
+	ladder_unref(model->ladder);
+	free(model->labels);
+	free(model->labels_text);
+	free(model);
+}
+
+const char *model_label(const struct model *model, int index)
+{
+	return index < model->n_labels ? model->labels[index] : "";
+}
+
+/* ---- labels --------------------------------------------------------------------------------------- */
+
+static int read_text(const char *path, char **ret_text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	char *text = NULL;
+	size_t filled = 0;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &status) < 0 ? -errno : !S_ISREG(status.st_mode) ? -EINVAL : 0;
+	if (rc == 0 && status.st_size > LABELS_BYTES_MAX)
+		rc = -EFBIG;
+	if (rc < 0)
+		goto out;
+	text = malloc((size_t)status.st_size + 1);
+	rc = text ? 0 : -ENOMEM;
+	while (rc == 0 && filled < (size_t)status.st_size) {
+		ssize_t n = read(fd, text + filled, (size_t)status.st_size - filled);
+
+		if (n < 0 && errno != EINTR)
+			rc = -errno;
+		if (n == 0)
+			break;
+		filled += n > 0 ? (size_t)n : 0;
+	}
+	if (rc < 0)
+		goto out;
+	text[filled] = '\0';
+	*ret_text = text;
+	text = NULL;
+out:
+	free(text);
+	close(fd);
+	return rc;
+}
+
+/* Ends a label where the protocol's limit does, between two characters of UTF-8. */
+static void cut_label(char *label)
+{
+	size_t end = IPC_TEXT_MAX;
+
+	if (strlen(label) <= end)
+		return;
+	while (end > 0 && ((unsigned char)label[end] & 0xc0) == 0x80)
+		end--;
+	label[end] = '\0';
+}
+
+static int split_labels(struct model *model)
+{
+	int count = 1;
+	char *cursor = model->labels_text;
+
+	for (const char *c = cursor; *c; c++)
+		count += *c == '\n';
+	if (count > LABELS_MAX)
+		return -EFBIG;
+	model->labels = malloc((size_t)count * sizeof(*model->labels));
+	if (!model->labels)
+		return -ENOMEM;
+	while (*cursor) {
+		char *end = cursor + strcspn(cursor, "\n"), *next = *end ? end + 1 : end;
+
+		*end = '\0';
+		if (end > cursor && end[-1] == '\r')
+			end[-1] = '\0';
+		cut_label(cursor);
+		model->labels[model->n_labels++] = cursor;
+		cursor = next;
+	}
+	return 0;
+}
+
+/* ---- one generation ------------------------------------------------------------------------------- */
+
+static struct ladder *ladder_to_share(const struct models *before, const struct config_model *config)
+{
+	struct model *old = before ? models_find(before, config->name) : NULL;
+
+	return old && ladder_serves(old->ladder, config) ? ladder_ref(old->ladder) : NULL;
+}
+
+static int model_create(const struct config_model *config, const struct models *before,
+			const struct topology_lane *lanes, int n_lanes, struct config_error *error,
+			struct model **ret_model)
+{
+	struct model *model = calloc(1, sizeof(*model));
+	int rc = 0;
+
+	if (!model) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return -ENOMEM;
+	}
+	model->references = 1;
+	memcpy(model->name, config->name, sizeof(model->name));
+	model->top_k = config->top_k;
+	model->deadline_ms = config->deadline_ms;
+	model->weight = config->weight;
+	model->min_fps = config->min_fps;
+	if (config->labels[0]) {
+		rc = read_text(config->labels, &model->labels_text);
+		if (rc == 0)
+			rc = split_labels(model);
+		if (rc < 0) {
+			snprintf(error->text, sizeof(error->text), "labels %.400s: %s", config->labels, strerror(-rc));
+			goto fail;
+		}
+	}
+	model->ladder = ladder_to_share(before, config);
+	if (!model->ladder)
+		rc = ladder_create(config, lanes, n_lanes, error, &model->ladder);
+	if (rc < 0)
+		goto fail;
+	*ret_model = model;
+	return 0;
+fail:
+	model_unref(model);
+	return rc;
+}
+
+/* Weights of every model, and on each lane the arena of the model that needs the largest. */
+static int check_budget(const struct models *models, const struct config *config, int n_lanes,
+			struct config_error *error)
+{
+	size_t bytes = 0, arena = 0;
+
+	for (int i = 0; i < models->n; i++) {
+		const struct ladder *ladder = models->model[i]->ladder;
+
+		bytes += ladder->bytes;
+		if (ladder->arena_bytes > arena)
+			arena = ladder->arena_bytes;
+	}
+	bytes += arena * (size_t)n_lanes;
+	if (bytes <= (size_t)config->memory_budget_mb << 20)
+		return 0;
+	snprintf(error->text, sizeof(error->text), "the models need %zu MB, and memory_budget_mb is %d",
+		 (bytes >> 20) + 1, config->memory_budget_mb);
+	return -ENOMEM;
+}
+
+int models_create(const struct config *config, const struct models *before, const struct topology_lane *lanes,
+		  int n_lanes, struct config_error *ret_error, struct models **ret_models)
+{
+	struct models *models = calloc(1, sizeof(*models));
+	struct config_error why = {"out of memory"}, whole;
+	int rc = models ? 0 : -ENOMEM;
+
+	for (int i = 0; rc == 0 && i < config->n_models; i++) {
+		rc = model_create(&config->models[i], before, lanes, n_lanes, &why, &models->model[i]);
+		if (rc == 0) {
+			models->n = i + 1;
+			continue;
+		}
+		snprintf(whole.text, sizeof(whole.text), "models[%s]: %.400s", config->models[i].name, why.text);
+		why = whole;
+	}
+	if (rc == 0)
+		rc = check_budget(models, config, n_lanes, &why);
+	if (rc < 0) {
+		if (ret_error)
+			*ret_error = why;
+		models_destroy(models);
+		return rc;
+	}
+	*ret_models = models;
+	return 0;
+}
+
+void models_destroy(struct models *models)
+{
+	if (!models)
+		return;
+	for (int i = 0; i < models->n; i++)
+		model_unref(models->model[i]);
+	free(models);
+}
+
+void models_inherit(struct models *models, const struct models *before)
+{
+	for (int i = 0; i < models->n; i++) {
+		const struct model *old = models_find(before, models->model[i]->name);
+
+		if (old)
+			models->model[i]->stats = old->stats;
+	}
+}
+
+struct model *models_find(const struct models *models, const char *name)
+{
+	for (int i = 0; i < models->n; i++)
+		if (!strcmp(models->model[i]->name, name))
+			return models->model[i];
+	return NULL;
+}

@@ -1,0 +1,54 @@
+/* reply.c - see reply.h. */
+#include "reply.h"
+
+#include "stream.h"
+
+static uint32_t to_u32(int64_t us)
+{
+	return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+void reply_send(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
+		int64_t now_us, struct ipc_writer *writer)
+{
+	const struct ladder *ladder = model ? model->ladder : NULL;
+	struct stream *stream = job->stream;
+	struct ipc_result result = {
+		.stream = stream->id,
+		.seq = job->frame.seq,
+		.status = job->status,
+		.text = job->text,
+		.items = answer->items,
+		.n_items = answer->n_items,
+		.embedding = answer->embedding,
+		.n_embedding = answer->n_embedding,
+		.reason = job->decision.reason,
+	};
+
+	job->total_us = to_u32(now_us - job->arrived_us);
+	result.queue_us = job->queue_us;
+	result.wait_us = job->wait_us;
+	result.preprocess_us = job->preprocess_us;
+	result.inference_us = job->inference_us;
+	result.total_us = job->total_us;
+	if (ladder && job->rung >= 0) {
+		const struct policy_rung *rung = &ladder->rungs[job->rung];
+
+		result.advice_width = rung->width;
+		result.advice_height = rung->height;
+		result.advice_channels = rung->channels;
+		if (lane) {
+			result.rung.name = ladder->details[job->rung].name;
+			result.rung.variant = ladder->variants[rung->variant].name;
+			result.rung.lane = lane;
+			result.rung.width = rung->width;
+			result.rung.height = rung->height;
+			result.rung.channels = rung->channels;
+			result.rung.threads = rung->threads;
+		}
+	}
+	ipc_writer_reset(writer);
+	ipc_put_result(writer, &result);
+	atomic_store(&job->state, JOB_ANSWERED);
+	wire_send(stream->wire, IPC_RESULT, job->serial, writer, -1);
+}

@@ -1,0 +1,26 @@
+/*
+ * reply.h - the RESULT message of a job.
+ *
+ * Used by the loop for frames that were not run and by lanes for those that were; each has a writer of its own.
+ */
+#ifndef INFERD_REPLY_H
+#define INFERD_REPLY_H
+
+#include "job.h"
+
+/* What the network said; zeroed for a frame without an answer. */
+struct reply_answer {
+	const struct ipc_result_item *items;
+	uint32_t n_items;
+	const float *embedding;
+	uint32_t n_embedding;
+};
+
+/*
+ * Marks the job answered and sends its result: times up to now_us, status and text from the job.
+ * model (may be NULL) and, for its lane's name, lane (may be NULL) belong to the rung that was chosen.
+ */
+void reply_send(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
+		int64_t now_us, struct ipc_writer *writer);
+
+#endif

@@ -1,0 +1,204 @@
+/* report.c - see report.h. */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+static void put_text(struct ipc_writer *writer, const char *key, const char *value)
+{
+	ipc_put_text(writer, key);
+	ipc_put_text(writer, value);
+}
+
+static void put_uint(struct ipc_writer *writer, const char *key, uint64_t value)
+{
+	ipc_put_text(writer, key);
+	ipc_put_uint(writer, value);
+}
+
+static void put_float(struct ipc_writer *writer, const char *key, double value)
+{
+	ipc_put_text(writer, key);
+	ipc_put_float(writer, value);
+}
+
+static void put_bool(struct ipc_writer *writer, const char *key, bool value)
+{
+	ipc_put_text(writer, key);
+	ipc_put_bool(writer, value);
+}
+
+/* ---- status --------------------------------------------------------------------------------------- */
+
+/* "0-3,6" */
+static void cpus_text(const struct topology_lane *lane, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < lane->n_cpus && used < size; i++) {
+		int first = lane->cpus[i];
+
+		while (i + 1 < lane->n_cpus && lane->cpus[i + 1] == lane->cpus[i] + 1)
+			i++;
+		used += (size_t)snprintf(text + used, size - used, used ? ",%d" : "%d", first);
+		if (lane->cpus[i] != first && used < size)
+			used += (size_t)snprintf(text + used, size - used, "-%d", lane->cpus[i]);
+	}
+}
+
+static void put_lanes(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	ipc_put_text(writer, "lanes");
+	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
+	for (int i = 0; i < daemon->n_lanes; i++) {
+		char cpus[128];
+
+		cpus_text(&daemon->lanes[i], cpus, sizeof(cpus));
+		ipc_put_map(writer, 4);
+		put_text(writer, "name", daemon->lanes[i].name);
+		put_text(writer, "cpus", cpus);
+		put_uint(writer, "threads", (uint64_t)daemon->lanes[i].threads);
+		put_bool(writer, "busy", !worker_idle(daemon->dispatch.lanes[i].worker));
+	}
+}
+
+static void put_sensors(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	struct policy_sample sample = {0};
+
+	sensors_fill(daemon->sensors, &sample);
+	ipc_put_text(writer, "sensors");
+	ipc_put_map(writer, 6);
+	put_float(writer, "temp_c", (double)sample.temp_c);
+	put_float(writer, "temp_limit_c", (double)sample.temp_limit_c);
+	put_float(writer, "cpu_pressure", (double)sample.cpu_pressure);
+	put_float(writer, "cpu_load", (double)sample.cpu_load);
+	put_float(writer, "battery", (double)sample.battery);
+	ipc_put_text(writer, "freq_cap");
+	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
+	for (int i = 0; i < daemon->n_lanes; i++)
+		ipc_put_float(writer, (double)sample.freq_cap[i]);
+}
+
+void report_status(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < daemon->models->n; i++)
+		bytes += daemon->models->model[i]->ladder->bytes;
+	ipc_put_map(writer, 14);
+	put_text(writer, "version", INFERD_VERSION);
+	put_uint(writer, "pid", (uint64_t)getpid());
+	put_uint(writer, "uptime_s", (uint64_t)((clock_us() - daemon->started_us) / 1000000));
+	put_text(writer, "socket", daemon->options.socket_path ? daemon->options.socket_path : daemon->config->socket);
+	put_text(writer, "config", daemon->options.config_path);
+	put_text(writer, "cpu_level", engine_cpu_level());
+	put_lanes(daemon, writer);
+	put_sensors(daemon, writer);
+	put_uint(writer, "models", (uint64_t)daemon->models->n);
+	put_float(writer, "weights_mb", (double)bytes / (1 << 20));
+	put_uint(writer, "clients", (uint64_t)daemon->host.n_sessions);
+	put_uint(writer, "streams", (uint64_t)daemon->host.n_streams);
+	put_uint(writer, "waiting", (uint64_t)daemon->dispatch.sched.waiting);
+	put_bool(writer, "loading", daemon->loader.busy);
+}
+
+/* ---- models --------------------------------------------------------------------------------------- */
+
+static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, struct ipc_writer *writer)
+{
+	ipc_put_text(writer, "rungs");
+	ipc_put_array(writer, (uint32_t)ladder->n_rungs);
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+
+		ipc_put_map(writer, 11);
+		put_text(writer, "name", ladder->details[i].name);
+		put_text(writer, "variant", ladder->variants[rung->variant].name);
+		put_uint(writer, "width", rung->width);
+		put_uint(writer, "height", rung->height);
+		put_uint(writer, "channels", rung->channels);
+		put_text(writer, "lane", daemon->lanes[rung->lane].name);
+		put_uint(writer, "threads", rung->threads);
+		put_float(writer, "accuracy", (double)rung->accuracy);
+		put_float(writer, "prior_us", (double)rung->prior_us);
+		put_float(writer, "learned_us", (double)ladder->memory.rung[i].mean_us);
+		put_bool(writer, "dominated", rung->dominated);
+	}
+}
+
+void report_models(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	ipc_put_map(writer, 1);
+	ipc_put_text(writer, "models");
+	ipc_put_array(writer, (uint32_t)daemon->models->n);
+	for (int i = 0; i < daemon->models->n; i++) {
+		const struct model *model = daemon->models->model[i];
+		const struct ladder *ladder = model->ladder;
+
+		ipc_put_map(writer, 9);
+		put_text(writer, "name", model->name);
+		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
+		put_text(writer, "state", "ready");
+		put_uint(writer, "top_k", (uint64_t)model->top_k);
+		put_uint(writer, "deadline_ms", (uint64_t)model->deadline_ms);
+		put_uint(writer, "labels", (uint64_t)model->n_labels);
+		put_float(writer, "weights_mb", (double)ladder->bytes / (1 << 20));
+		ipc_put_text(writer, "variants");
+		ipc_put_array(writer, (uint32_t)ladder->n_variants);
+		for (int j = 0; j < ladder->n_variants; j++)
+			ipc_put_text(writer, ladder->variants[j].name);
+		put_rungs(daemon, ladder, writer);
+	}
+}
+
+/* ---- stats ---------------------------------------------------------------------------------------- */
+
+#define COUNT_FIELDS (STATS_STATUSES + 4)
+
+static void put_counts(const struct stats *stats, struct ipc_writer *writer)
+{
+	for (int status = 0; status < STATS_STATUSES; status++)
+		put_uint(writer, stats_status_name((enum ipc_status)status), stats->by_status[status]);
+	put_uint(writer, "p50_us", stats_quantile(stats, 0.5));
+	put_uint(writer, "p90_us", stats_quantile(stats, 0.9));
+	put_uint(writer, "p99_us", stats_quantile(stats, 0.99));
+	put_uint(writer, "busy_ms", stats->busy_us / 1000);
+}
+
+void report_stats(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	ipc_put_map(writer, 3);
+	ipc_put_text(writer, "models");
+	ipc_put_array(writer, (uint32_t)daemon->models->n);
+	for (int i = 0; i < daemon->models->n; i++) {
+		ipc_put_map(writer, 1 + COUNT_FIELDS);
+		put_text(writer, "name", daemon->models->model[i]->name);
+		put_counts(&daemon->models->model[i]->stats, writer);
+	}
+	ipc_put_text(writer, "lanes");
+	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
+	for (int i = 0; i < daemon->n_lanes; i++) {
+		ipc_put_map(writer, 1 + COUNT_FIELDS);
+		put_text(writer, "name", daemon->lanes[i].name);
+		put_counts(&daemon->dispatch.lanes[i].stats, writer);
+	}
+	ipc_put_text(writer, "clients");
+	ipc_put_array(writer, (uint32_t)daemon->host.n_sessions);
+	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session)) {
+		struct session_info info = session_describe(session);
+
+		ipc_put_map(writer, 5 + COUNT_FIELDS);
+		put_text(writer, "name", info.client);
+		put_uint(writer, "pid", (uint64_t)info.pid);
+		put_uint(writer, "uid", (uint64_t)info.uid);
+		put_uint(writer, "streams", (uint64_t)info.n_streams);
+		put_float(writer, "pool_mb", (double)info.pool_bytes / (1 << 20));
+		put_counts(info.stats, writer);
+	}
+}

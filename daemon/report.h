@@ -1,0 +1,13 @@
+/*
+ * report.h - what the daemon says of itself: REPORT bodies for status, models and stats.
+ */
+#ifndef INFERD_REPORT_H
+#define INFERD_REPORT_H
+
+#include "daemon.h"
+
+void report_status(const struct daemon *daemon, struct ipc_writer *writer);
+void report_models(const struct daemon *daemon, struct ipc_writer *writer);
+void report_stats(const struct daemon *daemon, struct ipc_writer *writer);
+
+#endif

@@ -1,0 +1,163 @@
+/* stream.c - see stream.h. */
+#include "stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int find_pinned(const struct ipc_stream_open *asked, const struct model *model)
+{
+	if (asked->rung[0])
+		return ladder_find(model->ladder, asked->rung);
+	return asked->full ? model->ladder->best : -1;
+}
+
+static bool wants_pinned(const struct ipc_stream_open *asked)
+{
+	return asked->rung[0] || asked->full;
+}
+
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes,
+		  const char **ret_reason, struct stream **ret_stream)
+{
+	struct stream *stream;
+	int rc;
+
+	if (open->n_slots < 1 || open->n_slots > IPC_SLOTS_MAX) {
+		*ret_reason = "the number of slots is not within 1..16";
+		return -EINVAL;
+	}
+	if (open->slot_bytes < 1 || open->slot_bytes > IPC_SLOT_BYTES_MAX) {
+		*ret_reason = "the size of a slot is not within 1..64 MiB";
+		return -EINVAL;
+	}
+	if (open->top_k > IPC_RESULTS_MAX) {
+		*ret_reason = "top_k is over 1000";
+		return -EINVAL;
+	}
+	if (wants_pinned(open) && find_pinned(open, model) < 0) {
+		*ret_reason = "the model has no rung of this name";
+		return -ENOENT;
+	}
+	stream = calloc(1, sizeof(*stream));
+	if (!stream) {
+		*ret_reason = "out of memory";
+		return -ENOMEM;
+	}
+	rc = pool_create(open->n_slots, open->slot_bytes, &stream->pool);
+	if (rc < 0) {
+		*ret_reason = "the pool could not be made";
+		free(stream);
+		return rc;
+	}
+	stream->id = id;
+	stream->asked = *open;
+	stream->n_jobs = (int)open->n_slots + n_lanes;
+	stream->pinned = -1;
+	for (int i = 0; i < stream->n_jobs; i++)
+		stream->jobs[i].stream = stream;
+	sched_queue_init(&stream->queue, open->mode == IPC_LATEST, (int)open->n_slots);
+	stream_set_model(stream, model);
+	*ret_stream = stream;
+	return 0;
+}
+
+void stream_destroy(struct stream *stream)
+{
+	if (!stream)
+		return;
+	model_unref(stream->model);
+	pool_finish(&stream->pool);
+	free(stream);
+}
+
+void stream_set_model(struct stream *stream, struct model *model)
+{
+	bool same_rungs = model && stream->model && model->ladder == stream->model->ladder;
+	int pinned = model ? find_pinned(&stream->asked, model) : -1;
+
+	if (wants_pinned(&stream->asked) && pinned < 0)
+		model = NULL;
+	if (model)
+		model_ref(model);
+	model_unref(stream->model);
+	stream->model = model;
+	stream->pinned = pinned;
+	/* What the policy remembers speaks of the rungs it saw. */
+	if (!same_rungs)
+		policy_state_init(&stream->policy);
+}
+
+static bool in_flight(struct job *job)
+{
+	int state = atomic_load(&job->state);
+
+	return state == JOB_WAITING || state == JOB_RUNNING;
+}
+
+/*
+ * A client that pinned the rung wants an answer rather than a fast one: only a deadline of its own counts,
+ * not the model's.
+ */
+static int64_t deadline_of(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us)
+{
+	int64_t us = frame->deadline_us ? frame->deadline_us : stream->asked.deadline_us;
+
+	if (!us && stream->model && !wants_pinned(&stream->asked))
+		us = (int64_t)stream->model->deadline_ms * 1000;
+	return us ? now_us + us : SCHED_NO_DEADLINE;
+}
+
+int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32_t serial, int64_t now_us,
+		    const char **ret_reason, struct job **ret_job)
+{
+	struct job *job = NULL;
+
+	if (frame->slot >= stream->pool.n_slots) {
+		*ret_reason = "the stream has no slot of this number";
+		return -EINVAL;
+	}
+	if (ipc_frame_check(frame, stream->pool.slot_bytes, ret_reason) < 0)
+		return -ERANGE;
+	for (int i = 0; i < stream->n_jobs; i++) {
+		struct job *other = &stream->jobs[i];
+
+		if (in_flight(other) && other->frame.slot == frame->slot) {
+			*ret_reason = "the slot is in flight";
+			return -EBUSY;
+		}
+		if (in_flight(other) && other->frame.seq == frame->seq) {
+			*ret_reason = "a frame of this seq is in flight";
+			return -EEXIST;
+		}
+		if (!job && atomic_load(&other->state) == JOB_FREE)
+			job = other;
+	}
+	/* Slots in flight and jobs that are coming home from a lane leave at least one. */
+	if (!job) {
+		*ret_reason = "too many frames in flight";
+		return -EBUSY;
+	}
+	job->wait.deadline_us = deadline_of(stream, frame, now_us);
+	job->serial = serial;
+	job->frame = *frame;
+	job->arrived_us = now_us;
+	job->waited = false;
+	job->rung = -1;
+	job->decision.reason[0] = '\0';
+	job->status = IPC_OK;
+	job->text[0] = '\0';
+	job->queue_us = job->wait_us = job->preprocess_us = job->inference_us = job->total_us = 0;
+	*ret_job = job;
+	return 0;
+}
+
+uint32_t stream_top_k(const struct stream *stream)
+{
+	return stream->asked.top_k ? stream->asked.top_k : (uint32_t)stream->model->top_k;
+}
+
+float stream_min_fps(const struct stream *stream)
+{
+	return stream->asked.min_fps > 0 ? stream->asked.min_fps : stream->model->min_fps;
+}

@@ -1,0 +1,55 @@
+/*
+ * stream.h - a client's sequence of frames for one model: its pool, its jobs, its place in the queue.
+ *
+ * Belongs to a session and lives on the loop.  Does not order or run frames (sched, dispatch), and does not talk
+ * to the client.
+ */
+#ifndef INFERD_STREAM_H
+#define INFERD_STREAM_H
+
+#include "job.h"
+#include "pool.h"
+#include "wire.h"
+
+#define STREAM_JOBS_MAX (IPC_SLOTS_MAX + POLICY_LANES_MAX)
+
+struct stream {
+	struct stream *next; /* of the session */
+	void *session;	     /* for the session's own callbacks */
+	struct wire *wire;   /* borrowed */
+	uint32_t id;
+	struct ipc_stream_open asked; /* zeros stand for the model's values of the day */
+	struct model *model;	      /* a reference; NULL when a reload took it away */
+	int pinned;		      /* rung that every frame runs on, or -1 */
+	struct policy_state policy;
+	struct pool pool;
+	struct sched_queue queue;
+	int running; /* jobs on lanes, answered ones included */
+	bool closing;
+	uint32_t close_serial;
+
+	/* One for each slot, and one for each lane, whose answered job may not have come home yet. */
+	int n_jobs;
+	struct job jobs[STREAM_JOBS_MAX];
+};
+
+/*
+ * Makes a stream for a request whose numbers were not checked yet.  0; negative errno with a constant sentence.  The
+ * pool's descriptor is in ret_stream->pool.fd.
+ */
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes,
+		  const char **ret_reason, struct stream **ret_stream);
+void stream_destroy(struct stream *stream); /* nothing waits and nothing runs; accepts NULL */
+
+/* Moves to another generation's model, or to none.  A pinned rung that is not there any more is none, too. */
+void stream_set_model(struct stream *stream, struct model *model);
+
+/* A free job for this frame, filled in; or negative errno with a constant sentence. */
+int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32_t serial, int64_t now_us,
+		    const char **ret_reason, struct job **ret_job);
+
+/* The values that hold now. */
+uint32_t stream_top_k(const struct stream *stream);
+float stream_min_fps(const struct stream *stream);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * wire.h - a client's connection that the loop and the lanes may use.
+ *
+ * A lane sends the answer of its frame itself, which spares a way through the loop; this adds the lock that
+ * makes that safe.  Reading and flushing stay with the loop.  A send that fails is remembered and ends the
+ * session later, on the loop; sends after that are dropped silently.
+ *
+ * Lock order: wire's lock is taken last and never held while anything else is called but ipc.
+ */
+#ifndef INFERD_WIRE_H
+#define INFERD_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/ipc.h"
+
+struct wire;
+
+int wire_create(int fd, struct wire **ret_wire); /* consumes fd on success */
+void wire_destroy(struct wire *wire);		 /* closes the connection; accepts NULL */
+int wire_fd(const struct wire *wire);
+
+/* As ipc_conn_recv() and ipc_conn_next(). */
+int wire_recv(struct wire *wire);
+int wire_next(struct wire *wire, struct ipc_message *ret_message, const char **ret_reason);
+
+/* Sends a body that was put together in writer.  A writer in error counts as a failed send. */
+void wire_send(struct wire *wire, uint16_t type, uint32_t serial, const struct ipc_writer *writer, int fd);
+int wire_flush(struct wire *wire);	/* as ipc_conn_flush() */
+size_t wire_pending(struct wire *wire); /* bytes the client has not taken yet */
+int wire_failure(struct wire *wire);	/* 0, or what the first failed send said */
+void wire_shut(struct wire *wire);	/* the peer sees the end; later sends are dropped */
+
+#endif

@@ -1,0 +1,175 @@
+/* worker.c - see worker.h. */
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/*
+ * The whole handover is one word.  The loop moves IDLE to READY and DONE to IDLE, the thread READY to DONE;
+ * `task` belongs to whoever may move the word next.
+ */
+enum { WORKER_IDLE, WORKER_READY, WORKER_DONE, WORKER_QUIT };
+
+struct worker {
+	atomic_uint state;
+	atomic_bool sleeping;
+	struct worker_task *task;
+	pthread_t thread;
+	uv_async_t *home;
+	struct engine_team *team;
+	struct engine_context *context;
+	void *kit;
+	struct topology_lane lane;
+};
+
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static void wake(struct worker *worker)
+{
+	if (atomic_load(&worker->sleeping))
+		syscall(SYS_futex, &worker->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static bool has_orders(unsigned state)
+{
+	return state == WORKER_READY || state == WORKER_QUIT;
+}
+
+static unsigned wait_for_orders(struct worker *worker, bool spin)
+{
+	int64_t until = spin ? clock_us() + WORKER_SPIN_US : 0;
+	unsigned state = atomic_load(&worker->state);
+
+	for (int i = 0; spin && !has_orders(state); i++) {
+		cpu_relax();
+		state = atomic_load(&worker->state);
+		/* The clock costs more than a look at the word. */
+		if (i % 32 == 31 && clock_us() >= until)
+			break;
+	}
+	if (has_orders(state))
+		return state;
+	/* Announced before the last look: the loop either sees the announcement or we see its order. */
+	atomic_store(&worker->sleeping, true);
+	while (!has_orders(state = atomic_load(&worker->state)))
+		syscall(SYS_futex, &worker->state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
+	atomic_store(&worker->sleeping, false);
+	return state;
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	bool worked = false;
+
+	while (wait_for_orders(worker, worked) == WORKER_READY) {
+		unsigned ready = WORKER_READY;
+
+		worker->task->run(worker->task, worker);
+		/* An order to quit that came meanwhile stays. */
+		atomic_compare_exchange_strong(&worker->state, &ready, WORKER_DONE);
+		uv_async_send(worker->home);
+		worked = true;
+	}
+	return NULL;
+}
+
+int worker_create(uv_async_t *home, const struct topology_lane *lane, struct worker **ret_worker)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	sigset_t all, before;
+	int rc;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->home = home;
+	worker->lane = *lane;
+	rc = engine_team_create(lane->cpus, lane->n_cpus, lane->threads, &worker->team);
+	if (rc < 0)
+		goto out;
+	rc = engine_context_create(worker->team, &worker->context);
+	if (rc < 0)
+		goto out;
+	/* Signals are the loop's: the thread and those it starts inherit a full mask. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc < 0)
+		goto out;
+	*ret_worker = worker;
+	return 0;
+out:
+	engine_context_destroy(worker->context);
+	engine_team_destroy(worker->team);
+	free(worker);
+	return rc;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (!worker)
+		return;
+	atomic_store(&worker->state, WORKER_QUIT);
+	wake(worker);
+	pthread_join(worker->thread, NULL);
+	engine_context_destroy(worker->context);
+	engine_team_destroy(worker->team);
+	free(worker);
+}
+
+bool worker_idle(const struct worker *worker)
+{
+	return atomic_load(&worker->state) == WORKER_IDLE;
+}
+
+void worker_start(struct worker *worker, struct worker_task *task)
+{
+	assert(worker_idle(worker));
+	worker->task = task;
+	atomic_store(&worker->state, WORKER_READY);
+	wake(worker);
+}
+
+struct worker_task *worker_collect(struct worker *worker)
+{
+	if (atomic_load(&worker->state) != WORKER_DONE)
+		return NULL;
+	atomic_store(&worker->state, WORKER_IDLE);
+	return worker->task;
+}
+
+const struct topology_lane *worker_lane(const struct worker *worker)
+{
+	return &worker->lane;
+}
+
+struct engine_context *worker_context(struct worker *worker)
+{
+	return worker->context;
+}
+
+void worker_set_kit(struct worker *worker, void *kit)
+{
+	worker->kit = kit;
+}
+
+void *worker_kit(const struct worker *worker)
+{
+	return worker->kit;
+}
