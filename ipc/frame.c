@@ -54,12 +54,17 @@ static const char *check_jpeg(const struct ipc_frame *frame, uint32_t slot_bytes
 	return NULL;
 }
 
+static bool sides_valid(const struct ipc_frame *frame)
+{
+	return frame->width >= 1 && frame->width <= SIDE_MAX && frame->height >= 1 && frame->height <= SIDE_MAX;
+}
+
 static const char *check_planes(const struct ipc_frame *frame, uint32_t slot_bytes)
 {
 	struct plane planes[3];
 	unsigned n_planes;
 
-	if (frame->width < 1 || frame->width > SIDE_MAX || frame->height < 1 || frame->height > SIDE_MAX)
+	if (!sides_valid(frame))
 		return "width and height must be within 1..16384";
 	n_planes = planes_of(frame->format, frame->width, frame->height, planes);
 	if (n_planes == 0)
@@ -86,4 +91,22 @@ int ipc_frame_check(const struct ipc_frame *frame, uint32_t slot_bytes, const ch
 	if (ret_reason)
 		*ret_reason = reason;
 	return -ERANGE;
+}
+
+uint64_t ipc_frame_pack(struct ipc_frame *frame)
+{
+	struct plane planes[3];
+	unsigned n_planes = sides_valid(frame) ? planes_of(frame->format, frame->width, frame->height, planes) : 0;
+	uint64_t end = frame->offset[0];
+
+	for (unsigned i = 0; i < n_planes; i++)
+		end += planes[i].row_bytes * planes[i].rows;
+	if (n_planes == 0 || end > UINT32_MAX)
+		return 0;
+	for (unsigned i = 0, at = frame->offset[0]; i < n_planes; i++) {
+		frame->offset[i] = at;
+		frame->stride[i] = (uint32_t)planes[i].row_bytes;
+		at += (uint32_t)(planes[i].row_bytes * planes[i].rows);
+	}
+	return end;
 }

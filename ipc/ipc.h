@@ -248,6 +248,12 @@ struct ipc_frame {
  */
 int ipc_frame_check(const struct ipc_frame *frame, uint32_t slot_bytes, const char **ret_reason);
 
+/*
+ * Fills in offsets and strides of planes that follow each other without gaps from offset[0], and returns where the
+ * last ends; 0, with nothing filled in, for JPEG, sides out of range and ends beyond 32 bits.
+ */
+uint64_t ipc_frame_pack(struct ipc_frame *frame);
+
 enum ipc_status {
 	IPC_OK,
 	IPC_DROPPED_DEADLINE,

@@ -1,0 +1,509 @@
+/*
+ * client.c - the connection: greeting, requests and replies, results as they arrive, and its end.
+ *
+ * What a stream's buffers are doing is stream.c's.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_SOCKET "/run/inferd/inferd.sock"
+
+int client_fail(struct inferd *client, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(client->error, sizeof(client->error), format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+uint64_t client_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t client_deadline_ns(int timeout_ms)
+{
+	return timeout_ms < 0 ? UINT64_MAX : client_now_ns() + (uint64_t)timeout_ms * 1000000u;
+}
+
+uint32_t client_next_serial(struct inferd *client)
+{
+	/* 0 is the daemon's, for what answers no request. */
+	if (++client->last_serial == 0)
+		client->last_serial = 1;
+	return client->last_serial;
+}
+
+static int connection_lost(struct inferd *client)
+{
+	return client_fail(client, -ECONNRESET, "the connection to the daemon is gone");
+}
+
+int client_send(struct inferd *client, uint16_t type, uint32_t serial)
+{
+	int r = client->writer.error;
+
+	if (client->gone)
+		return connection_lost(client);
+	if (r == 0)
+		r = ipc_conn_send(client->conn, type, serial, client->writer.data, client->writer.size, -1);
+	/* What the daemon sent before it went is still read by the next dispatch, which then reports the loss. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		return connection_lost(client);
+	if (r < 0)
+		return client_fail(client, r, "a message could not be sent: %s", strerror(-r));
+	return 0;
+}
+
+/* ---- messages that arrive ------------------------------------------------------------------------- */
+
+static int reserve_items(struct result_store *store, size_t count)
+{
+	struct inferd_item *items;
+
+	if (count <= store->items_capacity)
+		return 0;
+	items = realloc(store->items, count * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	store->items = items;
+	store->items_capacity = count;
+	return 0;
+}
+
+/* From the wire's struct to the public one.  The texts stay in the store. */
+static int fill_result(struct result_store *store, const struct ipc_result *from)
+{
+	if (reserve_items(store, from->n_items) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < from->n_items; i++)
+		store->items[i] =
+			(struct inferd_item){from->items[i].index, from->items[i].score, from->items[i].label};
+	store->rung = (struct inferd_rung){
+		.name = from->rung.name,
+		.variant = from->rung.variant,
+		.lane = from->rung.lane,
+		.width = from->rung.width,
+		.height = from->rung.height,
+		.channels = from->rung.channels,
+		.threads = from->rung.threads,
+	};
+	store->result = (struct inferd_result){
+		.status = (enum inferd_status)from->status,
+		.text = from->text,
+		.items = store->items,
+		.n_items = from->n_items,
+		.embedding = from->embedding,
+		.n_embedding = from->n_embedding,
+		.rung = from->rung.width ? &store->rung : NULL,
+		.reason = from->reason,
+		.queue_us = from->queue_us,
+		.wait_us = from->wait_us,
+		.preprocess_us = from->preprocess_us,
+		.inference_us = from->inference_us,
+		.total_us = from->total_us,
+		.advice_width = from->advice_width,
+		.advice_height = from->advice_height,
+		.advice_channels = from->advice_channels,
+	};
+	return 0;
+}
+
+static int on_result(struct inferd *client, const struct ipc_message *message)
+{
+	struct inferd_stream *stream = client->streams;
+	struct ipc_result result;
+	const char *reason = "";
+	struct slot *slot;
+	int r = ipc_get_result_reusing(message->body, message->header.length, &result, &client->live.storage, &reason);
+
+	if (r < 0)
+		return client_fail(client, r, "a result could not be read: %s", reason);
+	while (stream && stream->id != result.stream)
+		stream = stream->next;
+	slot = stream ? stream_slot_by_seq(stream, result.seq) : NULL;
+	if (!slot)
+		return 0; /* of a stream that was given up */
+	r = fill_result(&client->live, &result);
+	if (r < 0)
+		return client_fail(client, r, "no memory for a result");
+	stream_deliver(stream, slot, &client->live);
+	return 0;
+}
+
+/* A frame that the daemon refused is answered by ERROR instead of RESULT. */
+static bool deliver_refusal(struct inferd *client, uint32_t serial, const char *text)
+{
+	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next) {
+		for (uint32_t i = 0; i < stream->n_slots; i++) {
+			struct slot *slot = &stream->slots[i];
+
+			if (slot->state != SLOT_SENT || slot->serial != serial)
+				continue;
+			client->live.result =
+				(struct inferd_result){.status = INFERD_FAILED, .text = text, .reason = ""};
+			stream_deliver(stream, slot, &client->live);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A violation is reported with serial 0 just before the daemon hangs up: keep its sentence. */
+static int on_error(struct inferd *client, const struct ipc_message *message)
+{
+	struct ipc_error error;
+	const char *reason = "";
+	void *storage;
+	int r = ipc_get_error(message->body, message->header.length, &error, &storage, &reason);
+
+	if (r < 0)
+		return client_fail(client, r, "an error could not be read: %s", reason);
+	if (message->header.serial == 0) {
+		client_fail(client, 0, "the daemon refuses: %s", error.text);
+	} else {
+		/* inferd_run() looks at the text after this: it must live in the store. */
+		ipc_storage_free(client->live.storage);
+		client->live.storage = storage;
+		storage = NULL;
+		deliver_refusal(client, message->header.serial, error.text);
+	}
+	ipc_storage_free(storage);
+	return 0;
+}
+
+static int keep_reply(struct inferd *client, const struct ipc_message *message)
+{
+	struct reply *reply = &client->reply;
+
+	reply->body = malloc(message->header.length + 1);
+	if (!reply->body)
+		return client_fail(client, -ENOMEM, "no memory for a reply");
+	memcpy(reply->body, message->body, message->header.length);
+	reply->length = message->header.length;
+	reply->type = message->header.type;
+	reply->fd = message->header.n_fds ? message->fds[0] : -1;
+	reply->here = true;
+	return 0;
+}
+
+/* The request was given up, but the stream exists: the daemon may have it back. */
+static void return_late_stream(struct inferd *client, const struct ipc_message *message)
+{
+	struct ipc_stream_opened opened;
+
+	if (ipc_get_stream_opened(message->body, message->header.length, &opened, NULL) < 0)
+		return;
+	ipc_writer_reset(&client->writer);
+	ipc_put_stream_close(&client->writer, opened.stream);
+	client_send(client, IPC_STREAM_CLOSE, client_next_serial(client));
+}
+
+static int on_message(struct inferd *client, const struct ipc_message *message)
+{
+	unsigned fds_taken = 0;
+	int r = 0;
+
+	if (message->header.type == IPC_RESULT) {
+		r = on_result(client, message);
+	} else if (client->reply.serial && message->header.serial == client->reply.serial && !client->reply.here) {
+		r = keep_reply(client, message);
+		fds_taken = r == 0 && message->header.n_fds;
+	} else if (message->header.type == IPC_ERROR) {
+		r = on_error(client, message);
+	} else if (message->header.type == IPC_STREAM_OPENED) {
+		return_late_stream(client, message);
+	}
+	for (unsigned i = fds_taken; i < message->header.n_fds; i++)
+		close(message->fds[i]);
+	return r;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------- */
+
+static int end_connection(struct inferd *client)
+{
+	client->gone = true;
+	/* A daemon that refuses says why, then hangs up: its sentence stays. */
+	if (!client->error[0])
+		connection_lost(client);
+	if (!client->reported) {
+		client->reported = true;
+		for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
+			stream_lose_frames(stream);
+	}
+	return -ECONNRESET;
+}
+
+static int take_messages(struct inferd *client)
+{
+	struct ipc_message message;
+	const char *reason = "";
+	int r;
+
+	while ((r = ipc_conn_next(client->conn, &message, &reason)) == 0) {
+		r = on_message(client, &message);
+		if (r < 0)
+			return r;
+	}
+	if (r == -EPROTO)
+		return client_fail(client, r, "the daemon sent what is not of the protocol: %s", reason);
+	return r == -EAGAIN ? 0 : r;
+}
+
+static int wait_ready(struct inferd *client, uint64_t deadline_ns)
+{
+	for (;;) {
+		struct pollfd pfd = {ipc_conn_fd(client->conn), inferd_events(client), 0};
+		struct timespec left = {0, 0};
+		int n;
+
+		if (deadline_ns != UINT64_MAX) {
+			uint64_t now = client_now_ns(), left_ns = deadline_ns > now ? deadline_ns - now : 0;
+
+			left.tv_sec = (time_t)(left_ns / 1000000000u);
+			left.tv_nsec = (long)(left_ns % 1000000000u);
+		}
+		n = ppoll(&pfd, 1, deadline_ns == UINT64_MAX ? NULL : &left, NULL);
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+int client_pump(struct inferd *client, uint64_t deadline_ns)
+{
+	int r;
+
+	if (client->gone)
+		return end_connection(client);
+	r = wait_ready(client, deadline_ns);
+	if (r < 0)
+		return r;
+	/* A daemon that hung up may have answered before: the end is found by reading, not by writing. */
+	ipc_conn_flush(client->conn);
+	r = ipc_conn_recv(client->conn);
+	if (r == 0)
+		r = take_messages(client);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == -EPROTO && !client->error[0])
+		client_fail(client, r, "the daemon sent what is not of the protocol");
+	return r < 0 ? end_connection(client) : 0;
+}
+
+int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms)
+{
+	uint64_t deadline_ns = client_deadline_ns(timeout_ms);
+	struct reply *reply = &client->reply;
+	struct ipc_error error;
+	void *storage;
+	int r;
+
+	*reply = (struct reply){.serial = client_next_serial(client), .fd = -1};
+	r = client_send(client, type, reply->serial);
+	while (r == 0 && !reply->here)
+		r = client_pump(client, deadline_ns);
+	/* The answer may have come together with the end of the connection. */
+	if (reply->here)
+		r = 0;
+	if (r == -ETIMEDOUT)
+		client_fail(client, r, "the daemon did not answer in time");
+	if (r == 0 && reply->type == IPC_ERROR) {
+		r = ipc_get_error(reply->body, reply->length, &error, &storage, NULL);
+		if (r == 0) {
+			r = error.code > 0 && error.code < 4096 ? -error.code : -EPROTO;
+			client_fail(client, r, "%s", error.text);
+			ipc_storage_free(storage);
+		}
+	} else if (r == 0 && reply->type != wanted) {
+		r = client_fail(client, -EPROTO, "the daemon's reply is of another type than was asked for");
+	}
+	if (r < 0)
+		client_reply_finish(client);
+	return r;
+}
+
+void client_reply_finish(struct inferd *client)
+{
+	free(client->reply.body);
+	if (client->reply.fd >= 0)
+		close(client->reply.fd);
+	client->reply = (struct reply){.fd = -1};
+}
+
+/* ---- public --------------------------------------------------------------------------------------- */
+
+static int greet(struct inferd *client, const char *name)
+{
+	struct ipc_hello hello = {.version = IPC_VERSION};
+	struct ipc_welcome welcome;
+	int r;
+
+	snprintf(hello.client, sizeof(hello.client), "%s", name ? name : program_invocation_short_name);
+	ipc_writer_reset(&client->writer);
+	ipc_put_hello(&client->writer, &hello);
+	r = client_request(client, IPC_HELLO, IPC_WELCOME, CLIENT_TIMEOUT_MS);
+	if (r < 0)
+		return r;
+	r = ipc_get_welcome(client->reply.body, client->reply.length, &welcome, NULL);
+	client_reply_finish(client);
+	if (r < 0)
+		return r;
+	if (welcome.version != IPC_VERSION)
+		return -EPROTONOSUPPORT;
+	memcpy(client->server, welcome.server, sizeof(client->server));
+	return 0;
+}
+
+int inferd_connect_fd(int fd, const char *name, struct inferd **ret_client)
+{
+	struct inferd *client = calloc(1, sizeof(*client));
+	int r;
+
+	if (!client)
+		return -ENOMEM;
+	client->reply.fd = -1;
+	ipc_writer_init(&client->writer);
+	r = ipc_conn_create(fd, IPC_BODY_MAX, &client->conn);
+	if (r < 0) {
+		free(client);
+		return r;
+	}
+	r = greet(client, name);
+	if (r < 0) {
+		inferd_close(client);
+		return r;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+static int open_socket(const char *path, int *ret_fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval limit = {CLIENT_TIMEOUT_MS / 1000, 0};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* Bounds connect(2) too, when the daemon's backlog is full. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int inferd_connect(const char *socket_path, const char *name, struct inferd **ret_client)
+{
+	const char *path = socket_path ? socket_path : getenv("INFERD_SOCKET");
+	int fd = -1, r;
+
+	r = open_socket(path && *path ? path : DEFAULT_SOCKET, &fd);
+	return r < 0 ? r : inferd_connect_fd(fd, name, ret_client);
+}
+
+static void finish_store(struct result_store *store)
+{
+	ipc_storage_free(store->storage);
+	free(store->items);
+}
+
+void inferd_close(struct inferd *client)
+{
+	if (!client)
+		return;
+	end_connection(client);
+	while (client->streams)
+		stream_free(client->streams);
+	client_reply_finish(client);
+	ipc_conn_destroy(client->conn);
+	ipc_writer_finish(&client->writer);
+	finish_store(&client->live);
+	finish_store(&client->kept);
+	free(client);
+}
+
+const char *inferd_error(const struct inferd *client)
+{
+	return client->error;
+}
+
+const char *inferd_server(const struct inferd *client)
+{
+	return client->server;
+}
+
+int inferd_fd(const struct inferd *client)
+{
+	return ipc_conn_fd(client->conn);
+}
+
+short inferd_events(const struct inferd *client)
+{
+	return ipc_conn_pending(client->conn) ? POLLIN | POLLOUT : POLLIN;
+}
+
+int inferd_dispatch(struct inferd *client, int timeout_ms)
+{
+	uint64_t deadline_ns = client_deadline_ns(timeout_ms);
+	int r;
+
+	if (client->calling)
+		return client_fail(client, -EBUSY, "a callback must not dispatch");
+	client->error[0] = 0;
+	client->n_results = 0;
+	do {
+		r = client_pump(client, deadline_ns);
+	} while (r == 0 && client->n_results == 0);
+	return r == 0 || r == -ETIMEDOUT ? client->n_results : r;
+}
+
+int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json)
+{
+	int r;
+
+	if (client->calling)
+		return client_fail(client, -EBUSY, "a callback must not wait for a report");
+	client->error[0] = 0;
+	ipc_writer_reset(&client->writer);
+	ipc_put_query(&client->writer, what);
+	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);
+	if (r < 0)
+		return r;
+	r = ipc_report_json(client->reply.body, client->reply.length, ret_json);
+	client_reply_finish(client);
+	return r < 0 ? client_fail(client, r, "the report could not be read") : 0;
+}
+
+void inferd_text_free(char *text)
+{
+	free(text);
+}

@@ -1,0 +1,14 @@
+/*
+ * pingpong.h - what two processes on this machine pay at least to exchange a message and its answer.
+ */
+#ifndef INFERCTL_PINGPONG_H
+#define INFERCTL_PINGPONG_H
+
+/*
+ * 64 bytes there and back over a Unix socket, between two processes on different cores (on the same one where there is
+ * only one).  Adds `count` round trips in microseconds to times.  0 or a negative errno.  Forks: call it while there is
+ * one thread.
+ */
+int pingpong_measure(float *times, int count);
+
+#endif

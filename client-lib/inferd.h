@@ -1,0 +1,240 @@
+/*
+ * inferd.h - vision inference from the daemon inferd: hand over a picture, get the predictions.
+ *
+ * A client is one connection.  A stream is a client's sequence of frames for one model; it comes with a few
+ * buffers, memory shared with the daemon.  A frame is written into a buffer (or copied there by the library),
+ * submitted, and answered exactly once.  There are two ways:
+ *
+ *   synchronous     inferd_run() copies the pixels, waits, and gives the result;
+ *   asynchronous    inferd_acquire() a buffer, fill it, inferd_submit(); results come through the stream's
+ *                   callback during inferd_dispatch(), which any event loop calls when inferd_fd() is ready.
+ *
+ * Threads: a client and its streams belong to one thread at a time.  Different clients are independent.  The
+ * library starts no threads and installs no signal handlers.
+ *
+ * Errors: functions return 0 (or a count) or a negative errno; outputs, which come last, are then untouched, and
+ * inferd_error() has a sentence.  When the daemon goes away, every frame in flight is reported with
+ * INFERD_LOST and everything returns -ECONNRESET from then on: close the client and connect again.
+ *
+ * Callbacks may acquire, release, submit and cancel.  Calls that wait return -EBUSY there: inferd_dispatch(),
+ * inferd_run(), inferd_query(), inferd_stream_open(), inferd_stream_close().  inferd_close() must not be
+ * called from one.
+ *
+ * Times are microseconds unless a name says otherwise.  Texts are UTF-8.
+ */
+#ifndef INFERD_H
+#define INFERD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define INFERD_API __attribute__((visibility("default")))
+
+struct inferd;	      /* a client: one connection to the daemon */
+struct inferd_stream; /* belongs to its client */
+
+/* ---- the client ---------------------------------------------------------------------------------- */
+
+/*
+ * Connects and greets the daemon; waits 5 seconds at most.  socket_path NULL: the environment's INFERD_SOCKET,
+ * and without it /run/inferd/inferd.sock.  name: shown in the daemon's log and statistics, at most 63 bytes;
+ * NULL: the program's name.  -ENOENT or -ECONNREFUSED: no daemon there; -EACCES: not allowed;
+ * -EPROTONOSUPPORT: it speaks another version; -ETIMEDOUT; other errno of connect(2).
+ */
+INFERD_API int inferd_connect(const char *socket_path, const char *name, struct inferd **ret_client);
+
+/*
+ * Reports frames in flight as INFERD_LOST, then frees the client, its streams and their buffers.  Accepts NULL.
+ * Results that are wanted must be awaited before (see inferd_stream_close()).
+ */
+INFERD_API void inferd_close(struct inferd *client);
+
+/* What the last failure of this client was about; "" when there was none.  Valid until the next call. */
+INFERD_API const char *inferd_error(const struct inferd *client);
+
+/* The daemon's name and version, "inferd 0.1.0". */
+INFERD_API const char *inferd_server(const struct inferd *client);
+
+/*
+ * For event loops: the descriptor to poll, and for which of POLLIN and POLLOUT (ask again after every call).
+ * When it is ready call inferd_dispatch(client, 0).
+ */
+INFERD_API int inferd_fd(const struct inferd *client);
+INFERD_API short inferd_events(const struct inferd *client);
+
+/*
+ * Waits at most timeout_ms (0: not at all, -1: for ever) until a result arrives, then hands over all that did.
+ * Number of results handed to callbacks, or a negative errno.
+ */
+INFERD_API int inferd_dispatch(struct inferd *client, int timeout_ms);
+
+/*
+ * Asks for a report: "status", "models" or "stats"; "reload" and "reload-dry-run" make the daemon load or only
+ * check its configuration anew, and fail with the reason in inferd_error().  *ret_json: one line, an object; free
+ * it with inferd_text_free().  Results that arrive meanwhile go to their callbacks.
+ */
+INFERD_API int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json);
+INFERD_API void inferd_text_free(char *text); /* accepts NULL */
+
+/* ---- frames -------------------------------------------------------------------------------------- */
+
+/* Planes of YUV formats with odd sides: chroma is rounded up. */
+enum inferd_format {
+	INFERD_NV12, /* Y; then U and V interleaved, half width and height */
+	INFERD_NV21, /* Y; then V and U interleaved */
+	INFERD_I420, /* Y, U, V */
+	INFERD_YUYV, /* Y0 U Y1 V */
+	INFERD_RGB,  /* 3 bytes a pixel */
+	INFERD_BGR,
+	INFERD_RGBA, /* 4 bytes a pixel; alpha is ignored */
+	INFERD_BGRA,
+	INFERD_GRAY8, /* 1 byte a pixel */
+	INFERD_JPEG   /* a whole JPEG file; the daemon decodes no more of it than it needs */
+};
+
+#define INFERD_SIDE_MAX 16384 /* of width and height */
+
+struct inferd_frame {
+	enum inferd_format format;
+	bool full_range;	/* YUV formats: 0..255 rather than 16..235 */
+	uint32_t width, height; /* pixels; ignored for JPEG */
+	const void *data;	/* pixels to copy into the buffer; NULL: they are in the buffer already */
+	size_t bytes;		/* of data; JPEG: its length.  May be 0 for packed pixels. */
+	uint32_t offset[3];	/* of the planes within data or the buffer, bytes */
+	uint32_t stride[3];	/* bytes from row to row; stride[0] = 0: planes without gaps, one behind the other */
+	uint32_t deadline_us;	/* from submission; 0: the stream's */
+	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  Only for records. */
+	void *user;		/* comes back in the result */
+	uint32_t reserved[4];	/* zero */
+};
+
+/* Bytes of a frame whose planes follow each other without gaps; 0 for JPEG and impossible sizes. */
+INFERD_API size_t inferd_frame_bytes(enum inferd_format format, uint32_t width, uint32_t height);
+
+/* ---- results ------------------------------------------------------------------------------------- */
+
+enum inferd_status {
+	INFERD_OK,
+	INFERD_DROPPED_DEADLINE,  /* it could not, or did not, finish in time */
+	INFERD_DROPPED_REPLACED,  /* INFERD_LATEST: a newer frame took its place */
+	INFERD_DROPPED_CANCELLED, /* by inferd_cancel() */
+	INFERD_DROPPED_SKIPPED,	  /* the policy left it out, e.g. to cool down */
+	INFERD_DROPPED_CLOSED,	  /* the stream or the daemon was closed */
+	INFERD_FAILED,		  /* `text` says why */
+	INFERD_LOST		  /* the connection ended first */
+};
+
+/* "ok", "deadline", "replaced", "cancelled", "skipped", "closed", "failed", "lost". */
+INFERD_API const char *inferd_status_name(enum inferd_status status);
+
+struct inferd_item {
+	uint32_t index;
+	float score;	   /* a probability for a classifier */
+	const char *label; /* "" when the model has none */
+};
+
+struct inferd_rung { /* how the frame was run */
+	const char *name, *variant, *lane;
+	uint32_t width, height, channels, threads;
+};
+
+/* Borrowed from the library, with all it points to: see inferd_on_result and inferd_run(). */
+struct inferd_result {
+	uint64_t seq; /* as inferd_submit() gave it */
+	void *user;   /* of the frame */
+	enum inferd_status status;
+	const char *text;		 /* INFERD_FAILED: the cause; otherwise "" */
+	const struct inferd_item *items; /* best first */
+	size_t n_items;
+	const float *embedding; /* a model that embeds: its vector of length 1 */
+	size_t n_embedding;
+	const struct inferd_rung *rung; /* NULL: the frame was not run */
+	const char *reason;		/* of the policy, for people */
+	uint32_t queue_us;		/* arrival until work on it began */
+	uint32_t wait_us;		/* of that: while other frames were being run */
+	uint32_t preprocess_us, inference_us;
+	uint32_t total_us;				       /* arrival to reply, in the daemon */
+	uint32_t round_trip_us;				       /* submission to result, in the client */
+	uint32_t advice_width, advice_height, advice_channels; /* more than this is of no use now; 0: unknown */
+};
+
+/* The result is valid until the callback returns.  The frame's buffer is free again. */
+typedef void (*inferd_on_result)(struct inferd_stream *stream, const struct inferd_result *result, void *user);
+
+/* ---- streams ------------------------------------------------------------------------------------- */
+
+enum inferd_mode {
+	INFERD_EVERY, /* frames queue up */
+	INFERD_LATEST /* a newer frame replaces the one that waits, so that answers are fresh */
+};
+
+/* Zero is the default everywhere but in model and buffer_bytes. */
+struct inferd_stream_options {
+	const char *model;
+	enum inferd_mode mode;
+	uint32_t n_buffers;  /* 1..16; default 3: one run, one waiting, one being filled */
+	size_t buffer_bytes; /* the largest frame, at most 64 MiB; see inferd_frame_bytes() */
+	uint32_t deadline_us;
+	uint32_t top_k;
+	float min_fps, weight;
+	bool full;	  /* always the most accurate way; the policy neither lowers nor skips */
+	const char *rung; /* always this one, by its name in the "models" report */
+	inferd_on_result on_result;
+	void *user;	      /* of the callback */
+	uint32_t reserved[8]; /* zero */
+};
+
+/* Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have. */
+INFERD_API int inferd_stream_open(struct inferd *client, const struct inferd_stream_options *options,
+				  struct inferd_stream **ret_stream);
+
+/*
+ * Frames that wait are dropped and the one that runs is finished; all are reported before this returns, the
+ * stream's callback included.  Accepts NULL.  Only -EBUSY, from within a callback, leaves the stream open.
+ */
+INFERD_API int inferd_stream_close(struct inferd_stream *stream);
+
+/* Size of its buffers, and the deadline in force (0: none). */
+INFERD_API size_t inferd_stream_buffer_bytes(const struct inferd_stream *stream);
+INFERD_API uint32_t inferd_stream_deadline_us(const struct inferd_stream *stream);
+
+struct inferd_buffer {
+	void *data; /* page aligned */
+	size_t bytes;
+	uint32_t index;
+};
+
+/* A free buffer becomes the caller's.  -EAGAIN: all are in use; dispatch results first. */
+INFERD_API int inferd_acquire(struct inferd_stream *stream, struct inferd_buffer *ret_buffer);
+INFERD_API void inferd_release(struct inferd_stream *stream, const struct inferd_buffer *buffer); /* unused */
+
+/*
+ * Hands the buffer over with the frame in it; from then on it is the daemon's until the result.  Does not wait.  On
+ * failure the buffer stays the caller's.  -EMSGSIZE: the frame does not fit; -EINVAL: it makes no sense, or the
+ * stream has no callback; -ENOBUFS: the daemon does not read; -ESHUTDOWN: the stream is being closed.  *ret_seq (may be
+ * NULL): names the frame.
+ */
+INFERD_API int inferd_submit(struct inferd_stream *stream, const struct inferd_buffer *buffer,
+			     const struct inferd_frame *frame, uint64_t *ret_seq);
+
+/* Drops the frame if it still waits; seq 0: all of the stream.  It is reported as usual.  Does not wait. */
+INFERD_API int inferd_cancel(struct inferd_stream *stream, uint64_t seq);
+
+/*
+ * Copies frame->data into a buffer, submits, and waits at most timeout_ms (-1: for ever).  0 when there is a
+ * result, whatever its status; it is valid until the next call with this client.  -ETIMEDOUT: the frame was
+ * cancelled, and its late result is discarded.  Results of other frames go to their callbacks meanwhile.
+ */
+INFERD_API int inferd_run(struct inferd_stream *stream, const struct inferd_frame *frame, int timeout_ms,
+			  const struct inferd_result **ret_result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,415 @@
+/*
+ * stream.c - a stream: its buffers, the frames in flight, and whom their results go to.
+ *
+ * Messages are sent and received by client.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "client.h"
+
+#define DEFAULT_BUFFERS 3
+
+/* ---- results ------------------------------------------------------------------------------------- */
+
+struct slot *stream_slot_by_seq(struct inferd_stream *stream, uint64_t seq)
+{
+	for (uint32_t i = 0; i < stream->n_slots; i++)
+		if (stream->slots[i].state == SLOT_SENT && stream->slots[i].seq == seq)
+			return &stream->slots[i];
+	return NULL;
+}
+
+void stream_deliver(struct inferd_stream *stream, struct slot *slot, struct result_store *store)
+{
+	struct inferd *client = stream->client;
+	uint64_t round_trip_us = (client_now_ns() - slot->sent_ns) / 1000;
+	struct slot ended = *slot;
+
+	*slot = (struct slot){.state = SLOT_FREE};
+	store->result.seq = ended.seq;
+	store->result.user = ended.user;
+	store->result.round_trip_us = round_trip_us > UINT32_MAX ? UINT32_MAX : (uint32_t)round_trip_us;
+	if (ended.discard)
+		return;
+	if (ended.sync) {
+		/* The caller looks at it after further messages were handled. */
+		struct result_store swapped = client->kept;
+
+		client->kept = *store;
+		*store = swapped;
+		if (client->kept.result.rung)
+			client->kept.result.rung = &client->kept.rung;
+		client->run_ended = true;
+		return;
+	}
+	client->n_results++;
+	client->calling = true;
+	stream->on_result(stream, &store->result, stream->user);
+	client->calling = false;
+}
+
+void stream_lose_frames(struct inferd_stream *stream)
+{
+	for (;;) {
+		struct slot *first = NULL;
+
+		for (uint32_t i = 0; i < stream->n_slots; i++) {
+			struct slot *slot = &stream->slots[i];
+
+			if (slot->state == SLOT_SENT && (!first || slot->seq < first->seq))
+				first = slot;
+		}
+		if (!first)
+			return;
+		stream->client->live.result = (struct inferd_result){.status = INFERD_LOST, .text = "", .reason = ""};
+		stream_deliver(stream, first, &stream->client->live);
+	}
+}
+
+const char *inferd_status_name(enum inferd_status status)
+{
+	static const char *const names[] = {
+		[INFERD_OK] = "ok",
+		[INFERD_DROPPED_DEADLINE] = "deadline",
+		[INFERD_DROPPED_REPLACED] = "replaced",
+		[INFERD_DROPPED_CANCELLED] = "cancelled",
+		[INFERD_DROPPED_SKIPPED] = "skipped",
+		[INFERD_DROPPED_CLOSED] = "closed",
+		[INFERD_FAILED] = "failed",
+		[INFERD_LOST] = "lost",
+	};
+
+	return (unsigned)status <= INFERD_LOST ? names[status] : "unknown";
+}
+
+/* ---- open and close ------------------------------------------------------------------------------- */
+
+static int copy_name(struct inferd *client, const char *what, const char *from, char to[IPC_NAME_MAX + 1])
+{
+	if (from && strlen(from) > IPC_NAME_MAX)
+		return client_fail(client, -EINVAL, "the name of the %s is longer than %d bytes", what, IPC_NAME_MAX);
+	strcpy(to, from ? from : "");
+	return 0;
+}
+
+static int request_open(struct inferd *client, const struct inferd_stream_options *options)
+{
+	struct ipc_stream_open open = {
+		.mode = (enum ipc_mode)options->mode,
+		.n_slots = options->n_buffers ? options->n_buffers : DEFAULT_BUFFERS,
+		.slot_bytes = (uint32_t)options->buffer_bytes,
+		.deadline_us = options->deadline_us,
+		.top_k = options->top_k,
+		.min_fps = options->min_fps,
+		.weight = options->weight,
+		.full = options->full,
+	};
+	int r = copy_name(client, "model", options->model, open.model);
+
+	r = r < 0 ? r : copy_name(client, "rung", options->rung, open.rung);
+	if (r < 0)
+		return r;
+	if (!open.model[0])
+		return client_fail(client, -EINVAL, "a stream needs the name of a model");
+	if (open.n_slots > IPC_SLOTS_MAX)
+		return client_fail(client, -EINVAL, "a stream has at most %d buffers", IPC_SLOTS_MAX);
+	if (options->buffer_bytes == 0 || options->buffer_bytes > IPC_SLOT_BYTES_MAX)
+		return client_fail(client, -EINVAL, "buffer_bytes must be within 1..%u", IPC_SLOT_BYTES_MAX);
+	ipc_writer_reset(&client->writer);
+	ipc_put_stream_open(&client->writer, &open);
+	return client_request(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS);
+}
+
+/* Maps the pool.  Its size is looked at first, because touching pages behind a file's end kills. */
+static int map_pool(struct inferd_stream *stream, int fd, const struct ipc_stream_opened *opened)
+{
+	struct stat st;
+	void *pool;
+
+	if (fd < 0 || opened->n_slots < 1 || opened->n_slots > IPC_SLOTS_MAX || opened->slot_bytes < 1 ||
+	    opened->slot_bytes > IPC_SLOT_BYTES_MAX)
+		return -EPROTO;
+	stream->pool_bytes = (size_t)opened->n_slots * opened->slot_bytes;
+	if (fstat(fd, &st) < 0 || st.st_size < 0 || (uint64_t)st.st_size < stream->pool_bytes)
+		return -EPROTO;
+	pool = mmap(NULL, stream->pool_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (pool == MAP_FAILED)
+		return -errno;
+	stream->pool = pool;
+	stream->id = opened->stream;
+	stream->n_slots = opened->n_slots;
+	stream->slot_bytes = opened->slot_bytes;
+	stream->deadline_us = opened->deadline_us;
+	return 0;
+}
+
+int inferd_stream_open(struct inferd *client, const struct inferd_stream_options *options,
+		       struct inferd_stream **ret_stream)
+{
+	struct ipc_stream_opened opened;
+	struct inferd_stream *stream;
+	int r;
+
+	if (client->calling)
+		return client_fail(client, -EBUSY, "a callback must not open a stream");
+	client->error[0] = 0;
+	stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return client_fail(client, -ENOMEM, "no memory for a stream");
+	r = request_open(client, options);
+	if (r < 0)
+		goto out;
+	r = ipc_get_stream_opened(client->reply.body, client->reply.length, &opened, NULL);
+	if (r == 0)
+		r = map_pool(stream, client->reply.fd, &opened);
+	client_reply_finish(client);
+	if (r < 0) {
+		client_fail(client, r, "the stream's buffers could not be mapped: %s", strerror(-r));
+		goto out;
+	}
+	stream->client = client;
+	stream->on_result = options->on_result;
+	stream->user = options->user;
+	stream->next = client->streams;
+	client->streams = stream;
+	*ret_stream = stream;
+	return 0;
+out:
+	free(stream);
+	return r;
+}
+
+void stream_free(struct inferd_stream *stream)
+{
+	struct inferd_stream **link = &stream->client->streams;
+
+	while (*link != stream)
+		link = &(*link)->next;
+	*link = stream->next;
+	munmap(stream->pool, stream->pool_bytes);
+	free(stream);
+}
+
+int inferd_stream_close(struct inferd_stream *stream)
+{
+	struct inferd *client;
+
+	if (!stream)
+		return 0;
+	client = stream->client;
+	if (client->calling)
+		return client_fail(client, -EBUSY, "a callback must not close a stream");
+	client->error[0] = 0;
+	stream->closing = true;
+	ipc_writer_reset(&client->writer);
+	ipc_put_stream_close(&client->writer, stream->id);
+	if (client_request(client, IPC_STREAM_CLOSE, IPC_DONE, CLIENT_TIMEOUT_MS) == 0)
+		client_reply_finish(client);
+	/* The daemon answers the frames first; what is left has no one who would answer it. */
+	stream_lose_frames(stream);
+	stream_free(stream);
+	return 0;
+}
+
+size_t inferd_stream_buffer_bytes(const struct inferd_stream *stream)
+{
+	return stream->slot_bytes;
+}
+
+uint32_t inferd_stream_deadline_us(const struct inferd_stream *stream)
+{
+	return stream->deadline_us;
+}
+
+/* ---- frames -------------------------------------------------------------------------------------- */
+
+size_t inferd_frame_bytes(enum inferd_format format, uint32_t width, uint32_t height)
+{
+	struct ipc_frame frame = {.format = (enum ipc_format)format, .width = width, .height = height};
+
+	return (size_t)ipc_frame_pack(&frame);
+}
+
+int inferd_acquire(struct inferd_stream *stream, struct inferd_buffer *ret_buffer)
+{
+	if (stream->client->gone)
+		return client_fail(stream->client, -ECONNRESET, "the connection to the daemon is gone");
+	for (uint32_t i = 0; i < stream->n_slots; i++) {
+		if (stream->slots[i].state != SLOT_FREE)
+			continue;
+		stream->slots[i].state = SLOT_HELD;
+		*ret_buffer = (struct inferd_buffer){
+			.data = stream->pool + (size_t)i * stream->slot_bytes,
+			.bytes = stream->slot_bytes,
+			.index = i,
+		};
+		return 0;
+	}
+	return client_fail(stream->client, -EAGAIN, "all buffers are in use");
+}
+
+void inferd_release(struct inferd_stream *stream, const struct inferd_buffer *buffer)
+{
+	if (buffer->index < stream->n_slots && stream->slots[buffer->index].state == SLOT_HELD)
+		stream->slots[buffer->index].state = SLOT_FREE;
+}
+
+/* Fills the message's geometry and copies the pixels when they are not in the buffer yet. */
+static int place_frame(struct inferd_stream *stream, uint32_t index, const struct inferd_frame *frame,
+		       struct ipc_frame *message)
+{
+	struct inferd *client = stream->client;
+	bool jpeg = frame->format == INFERD_JPEG;
+	size_t bytes = frame->bytes;
+	const char *reason = "";
+
+	if ((unsigned)frame->format > INFERD_JPEG)
+		return client_fail(client, -EINVAL, "unknown pixel format %d", (int)frame->format);
+	memcpy(message->offset, frame->offset, sizeof(message->offset));
+	memcpy(message->stride, frame->stride, sizeof(message->stride));
+	if (!jpeg && !frame->stride[0]) {
+		uint64_t packed = ipc_frame_pack(message);
+
+		if (!packed)
+			return client_fail(client, -EINVAL, "width and height must be within 1..%d", INFERD_SIDE_MAX);
+		bytes = bytes ? bytes : (size_t)packed;
+	}
+	if (jpeg)
+		message->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+	if (frame->data && !bytes)
+		return client_fail(client, -EINVAL, "the frame's data has no length");
+	if (jpeg && frame->data)
+		message->offset[0] = 0;
+	if (bytes > stream->slot_bytes)
+		return client_fail(client, -EMSGSIZE, "the frame has %zu bytes and its buffer %u", bytes,
+				   stream->slot_bytes);
+	if (ipc_frame_check(message, frame->data ? (uint32_t)bytes : stream->slot_bytes, &reason) < 0)
+		return client_fail(client, -EINVAL, "the frame is not valid: %s", reason);
+	if (frame->data)
+		memcpy(stream->pool + (size_t)index * stream->slot_bytes, frame->data, bytes);
+	return 0;
+}
+
+static int submit(struct inferd_stream *stream, uint32_t index, const struct inferd_frame *frame, bool sync)
+{
+	struct inferd *client = stream->client;
+	struct slot *slot = &stream->slots[index];
+	struct ipc_frame message = {
+		.stream = stream->id,
+		.seq = stream->last_seq + 1,
+		.slot = index,
+		.format = (enum ipc_format)frame->format,
+		.full_range = frame->full_range,
+		.width = frame->width,
+		.height = frame->height,
+		.captured_us = frame->captured_us,
+		.deadline_us = frame->deadline_us,
+	};
+	uint64_t sent_ns;
+	uint32_t serial;
+	int r;
+
+	if (stream->closing)
+		return client_fail(client, -ESHUTDOWN, "the stream is being closed");
+	r = place_frame(stream, index, frame, &message);
+	if (r < 0)
+		return r;
+	ipc_writer_reset(&client->writer);
+	ipc_put_frame(&client->writer, &message);
+	serial = client_next_serial(client);
+	sent_ns = client_now_ns();
+	r = client_send(client, IPC_FRAME, serial);
+	if (r < 0)
+		return r;
+	stream->last_seq = message.seq;
+	*slot = (struct slot){
+		.state = SLOT_SENT,
+		.sync = sync,
+		.seq = message.seq,
+		.serial = serial,
+		.user = frame->user,
+		.sent_ns = sent_ns,
+	};
+	return 0;
+}
+
+int inferd_submit(struct inferd_stream *stream, const struct inferd_buffer *buffer, const struct inferd_frame *frame,
+		  uint64_t *ret_seq)
+{
+	struct inferd *client = stream->client;
+	int r;
+
+	if (buffer->index >= stream->n_slots || stream->slots[buffer->index].state != SLOT_HELD)
+		return client_fail(client, -EINVAL, "the buffer is not one that was acquired");
+	if (!stream->on_result)
+		return client_fail(client, -EINVAL, "the stream has no callback for results");
+	r = submit(stream, buffer->index, frame, false);
+	if (r == 0 && ret_seq)
+		*ret_seq = stream->last_seq;
+	return r;
+}
+
+int inferd_cancel(struct inferd_stream *stream, uint64_t seq)
+{
+	struct inferd *client = stream->client;
+
+	ipc_writer_reset(&client->writer);
+	ipc_put_cancel(&client->writer, stream->id, seq);
+	return client_send(client, IPC_CANCEL, client_next_serial(client));
+}
+
+static int acquire_waiting(struct inferd_stream *stream, uint64_t deadline_ns, struct inferd_buffer *ret_buffer)
+{
+	int r;
+
+	while ((r = inferd_acquire(stream, ret_buffer)) == -EAGAIN) {
+		r = client_pump(stream->client, deadline_ns);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int inferd_run(struct inferd_stream *stream, const struct inferd_frame *frame, int timeout_ms,
+	       const struct inferd_result **ret_result)
+{
+	struct inferd *client = stream->client;
+	uint64_t deadline_ns = client_deadline_ns(timeout_ms), seq;
+	struct inferd_buffer buffer;
+	int r;
+
+	if (client->calling)
+		return client_fail(client, -EBUSY, "a callback must not wait for a result");
+	client->error[0] = 0;
+	if (!frame->data)
+		return client_fail(client, -EINVAL, "the frame has no data to copy");
+	r = acquire_waiting(stream, deadline_ns, &buffer);
+	if (r == -ETIMEDOUT)
+		return client_fail(client, r, "no buffer became free in time");
+	if (r < 0)
+		return r;
+	r = submit(stream, buffer.index, frame, true);
+	if (r < 0) {
+		inferd_release(stream, &buffer);
+		return r;
+	}
+	seq = stream->last_seq;
+	client->run_ended = false;
+	while (r == 0 && !client->run_ended)
+		r = client_pump(client, deadline_ns);
+	if (client->run_ended && client->kept.result.status != INFERD_LOST) {
+		*ret_result = &client->kept.result;
+		return 0;
+	}
+	if (r == -ETIMEDOUT) {
+		/* The buffer stays the daemon's until it answers. */
+		stream_slot_by_seq(stream, seq)->discard = true;
+		inferd_cancel(stream, seq);
+		client_fail(client, r, "no result came in time");
+	}
+	return r;
+}
