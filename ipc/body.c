@@ -179,15 +179,16 @@ void body_skip(struct body_cursor *cursor)
 	}
 }
 
-static const char *scan(struct body_cursor *cursor)
+static const char *scan(const uint8_t *body, size_t length)
 {
+	struct body_cursor cursor = {body, body + length};
 	uint64_t left[IPC_DEPTH_MAX]; /* values still to come in each open container */
 	uint64_t total = 0;
 	unsigned depth = 0;
 
 	do {
 		struct body_value value;
-		const char *reason = body_next(cursor, &value);
+		const char *reason = body_next(&cursor, &value);
 		uint64_t items = reason ? 0 : body_items(&value);
 
 		if (reason)
@@ -196,7 +197,7 @@ static const char *scan(struct body_cursor *cursor)
 			left[depth - 1]--;
 		if (value.kind == BODY_ARRAY || value.kind == BODY_MAP) {
 			/* A value takes a byte at least, so a count beyond the bytes is a lie. */
-			if (items > (uint64_t)(cursor->end - cursor->at))
+			if (items > (uint64_t)(cursor.end - cursor.at))
 				return "a container announces more items than the body has bytes";
 			total += items;
 			if (total > IPC_ELEMENTS_MAX)
@@ -208,16 +209,17 @@ static const char *scan(struct body_cursor *cursor)
 		while (depth && !left[depth - 1])
 			depth--;
 	} while (depth);
-	return cursor->at == cursor->end ? NULL : "bytes follow the body's value";
+	return cursor.at == cursor.end ? NULL : "bytes follow the body's value";
 }
 
 int ipc_body_check(const void *body, size_t length, const char **ret_reason)
 {
-	struct body_cursor cursor = {body, (const uint8_t *)body + length};
-	const char *reason = length > IPC_BODY_MAX ? "the body is too long"
-			     : length		   ? scan(&cursor)
-						   : "the body is empty";
+	const char *reason;
 
+	if (length > IPC_BODY_MAX)
+		reason = "the body is too long";
+	else
+		reason = length ? scan(body, length) : "the body is empty";
 	if (!reason)
 		return 0;
 	if (ret_reason)

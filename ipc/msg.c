@@ -690,12 +690,13 @@ static int refuse(const char *reason, const char **ret_reason)
 static int decode(const struct table *table, const void *body, size_t length, struct storage *storage, void *message,
 		  const char **ret_reason)
 {
-	struct reader reader = {{body, (const uint8_t *)body + length}, storage};
+	struct reader reader = {.storage = storage};
 	struct body_value map;
 	const char *reason = NULL;
 
 	if (ipc_body_check(body, length, &reason) < 0)
 		return refuse(reason, ret_reason);
+	reader.cursor = (struct body_cursor){body, (const uint8_t *)body + length};
 	reason = body_next(&reader.cursor, &map);
 	reason = reason ? reason : get_table(&reader, table, &map, message);
 	return reason ? refuse(reason, ret_reason) : 0;
