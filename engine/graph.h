@@ -20,6 +20,8 @@
 #define GRAPH_NODES_MAX	  16384
 #define GRAPH_VALUES_MAX  65536
 #define GRAPH_DIM_UNKNOWN (-1)
+#define GRAPH_WINDOW_MAX  32768 /* stride, dilation and padding of a window; a slice's step */
+#define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
 
 enum graph_op {
 	GRAPH_CONV,    /* in: x, weights, [bias]; struct graph_conv */
@@ -49,6 +51,7 @@ enum graph_op {
 	GRAPH_OP_COUNT
 };
 const char *graph_op_name(enum graph_op op); /* "conv", "fc", ... */
+bool graph_op_is_binary(enum graph_op op);   /* GRAPH_ADD .. GRAPH_MAX */
 
 enum graph_act_kind {
 	GRAPH_ACT_NONE,
@@ -76,6 +79,9 @@ struct graph_act {
 	enum graph_act_kind kind;
 	float a, b; /* CLIP: lo, hi */
 };
+const char *graph_act_name(const struct graph_act *act); /* "relu", "relu6", "clip", ... */
+/* True where act only bounds its argument, to lo..hi (NONE: the infinities). */
+bool graph_act_range(const struct graph_act *act, float *ret_lo, float *ret_hi);
 
 /* Padding: explicit, or computed from the input size so that output = ceil(input / stride). */
 enum graph_pad_mode { GRAPH_PAD_EXPLICIT, GRAPH_PAD_SAME_UPPER, GRAPH_PAD_SAME_LOWER, GRAPH_PAD_VALID };
@@ -105,8 +111,12 @@ struct graph_shape {
 	int rank;
 	int32_t dims[ENGINE_RANK_MAX];
 };
+/*
+ * Along each axis: the elements begin, begin + step, begin + 2 step, ...; size of them, or with -1 as many as the
+ * input has.  A negative begin counts from the end; a negative step runs towards the front.
+ */
 struct graph_slice {
-	int32_t begin[ENGINE_RANK_MAX], size[ENGINE_RANK_MAX], step[ENGINE_RANK_MAX]; /* size -1: to the end */
+	int32_t begin[ENGINE_RANK_MAX], size[ENGINE_RANK_MAX], step[ENGINE_RANK_MAX];
 };
 struct graph_pad {
 	int32_t before[ENGINE_RANK_MAX], after[ENGINE_RANK_MAX];
@@ -119,6 +129,10 @@ struct graph_resize {
 	int out_h, out_w;
 };
 
+/* What passes folded into a node besides its act and residual; bits of graph_node.folded. */
+#define GRAPH_FOLDED_PAD   1u
+#define GRAPH_FOLDED_SCALE 2u
+
 struct graph_node {
 	enum graph_op op;
 	char *name;	       /* as in the file, or made from op and index; owned */
@@ -126,6 +140,10 @@ struct graph_node {
 	int n_inputs, n_outputs;
 	struct graph_act act; /* fused behind the op (TFLite and ncnn store it there; passes add more) */
 	int residual;	      /* value added before act; -1 none; set by passes */
+	unsigned folded;      /* GRAPH_FOLDED_*, for inspection */
+	/* CONV, FC in float: output channel o becomes scale[o] * conv + shift[o], before residual and act; applied to
+	 * the weights when they are packed.  Both or neither; owned; set by passes. */
+	float *fold_scale, *fold_shift;
 	union {
 		struct graph_conv conv;
 		struct graph_pool pool;
@@ -164,6 +182,8 @@ struct graph_value {
 	bool owned;	     /* data is the graph's, made with malloc */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
+	bool used;   /* some node reads it */
+	bool was_u8; /* the file holds it as uint8; set by passes, whose tensors are int8 */
 };
 
 struct graph {
@@ -191,7 +211,7 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 /* Copies n scales and zero points (NULL: zeros); rejects scales that are not finite and positive. */
 int graph_set_quant(struct graph *graph, int value, int n, const float *scales, const int64_t *zero_points, int axis);
 int graph_set_data(struct graph *graph, int value, const void *data, size_t bytes); /* borrows; checks the size */
-/* Allocates bytes of owned constant data, zeroed, for the caller to fill; returns NULL on -ENOMEM. */
+/* Allocates bytes of owned constant data, zeroed, for the caller to fill; NULL when memory or the size is refused. */
 void *graph_alloc_data(struct graph *graph, int value, size_t bytes);
 
 /* Elements of a shape; -EOVERFLOW past ENGINE_TENSOR_BYTES_MAX, -EINVAL for a negative dimension. */
@@ -202,8 +222,14 @@ int graph_window_axis(const struct graph_window *window, bool vertical, bool cei
 		      int *ret_before, int *ret_after);
 
 /*
- * Checks every node (arity, types, attribute ranges, weight shapes) and computes all shapes from the
- * inputs' dims into `shapes` (n_values entries), leaving the graph as it is, so that one graph serves
+ * Checks what does not depend on the size of the inputs: arity, order, types, quantisation, attribute ranges,
+ * constants.  graph_infer includes it.  On failure ret_error names the node.
+ */
+int graph_check(const struct graph *graph, struct engine_error *ret_error);
+
+/*
+ * Checks every node (arity, types, attribute ranges, weight shapes) and computes all shapes from the dims of the
+ * graph's input values into `shapes` (n_values entries), leaving the graph as it is, so that one graph serves
  * many sizes.  On failure ret_error names the node.
  */
 int graph_infer(const struct graph *graph, struct graph_shape *shapes, struct engine_error *ret_error);

@@ -1,0 +1,3 @@
+/* elementwise_scalar.c - elementwise.inc for the compiler's baseline. */
+#define KERNEL(name) name##_scalar
+#include "elementwise.inc"

@@ -1,0 +1,74 @@
+/*
+ * kernels.c - the tables: portable C for every entry, overwritten level by level.
+ */
+#include "kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "levels.h"
+
+/* Lowest first; each builds on those before it. */
+static const struct {
+	const char *name;
+	void (*fill)(struct kernels *table);
+} levels[] = {
+	{"scalar", kernels_scalar},
+#if defined(KERNELS_HAVE_AVX2)
+	{"avx2", kernels_avx2},
+#endif
+#if defined(KERNELS_HAVE_NEON)
+	{"neon", kernels_neon},
+#endif
+};
+#define LEVELS (sizeof(levels) / sizeof(*levels))
+
+static const char *names[LEVELS + 1];
+static struct kernels tables[LEVELS];
+static const struct kernels *best;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Tables of the levels this processor lacks stay empty. */
+static void make_tables(void)
+{
+	const char *mask = getenv("INFERD_CPU_MASK");
+	bool masked = false, available = true;
+	size_t filled = 0;
+
+	for (size_t i = 0; i < LEVELS; i++) {
+		names[i] = levels[i].name;
+		available = available && cpu_has_level(levels[i].name);
+		if (!available)
+			continue;
+		tables[i] = tables[filled];
+		filled = i;
+		levels[i].fill(&tables[i]);
+		tables[i].level = levels[i].name;
+		if (!masked)
+			best = &tables[i];
+		masked = masked || (mask && strcmp(mask, levels[i].name) == 0);
+	}
+}
+
+const struct kernels *kernels_get(void)
+{
+	pthread_once(&once, make_tables);
+	return best;
+}
+
+const struct kernels *kernels_level(const char *level)
+{
+	pthread_once(&once, make_tables);
+	for (size_t i = 0; i < LEVELS; i++)
+		if (strcmp(level, levels[i].name) == 0 && tables[i].level)
+			return &tables[i];
+	return NULL;
+}
+
+const char *const *kernels_levels(void)
+{
+	pthread_once(&once, make_tables);
+	return names;
+}

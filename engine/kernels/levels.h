@@ -1,0 +1,15 @@
+/*
+ * levels.h - what each level of the CPU adds to the table of kernels; private to kernels/.
+ */
+#ifndef INFERD_KERNELS_LEVELS_H
+#define INFERD_KERNELS_LEVELS_H
+
+#include "kernels.h"
+
+void kernels_scalar(struct kernels *table);
+void kernels_elementwise_scalar(struct kernels *table);
+void kernels_avx2(struct kernels *table);
+void kernels_elementwise_avx2(struct kernels *table);
+void kernels_neon(struct kernels *table);
+
+#endif

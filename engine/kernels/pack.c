@@ -1,0 +1,85 @@
+/*
+ * pack.c - weights into the layouts that kernels.h describes, for any tile.
+ */
+#include <string.h>
+
+#include "kernels.h"
+
+static size_t round_up(size_t n, size_t step)
+{
+	return (n + step - 1) / step * step;
+}
+
+size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t kc)
+{
+	return round_up(kernel->nr * (1 + taps * kc) * sizeof(float), 64);
+}
+
+size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc)
+{
+	size_t head = kernel->nr * (sizeof(int32_t) + sizeof(float));
+
+	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * sizeof(int16_t), 64);
+}
+
+void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
+		    void *panel)
+{
+	float *to = panel;
+
+	memset(panel, 0, pack_f32_panel_bytes(kernel, taps, kc));
+	if (bias)
+		memcpy(to, bias, n * sizeof(*to));
+	to += kernel->nr;
+	for (size_t k = 0; k < taps * kc; k++, to += kernel->nr)
+		for (size_t i = 0; i < n; i++)
+			to[i] = w[i * taps * kc + k];
+}
+
+void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
+		   const int32_t *bias, const float *multiplier, void *panel)
+{
+	uint8_t *head = panel;
+	int16_t *to;
+
+	memset(panel, 0, pack_s8_panel_bytes(kernel, taps, kc));
+	if (bias)
+		memcpy(head, bias, n * sizeof(*bias));
+	memcpy(head + kernel->nr * sizeof(int32_t), multiplier, n * sizeof(*multiplier));
+	to = (int16_t *)(void *)(head + kernel->nr * (sizeof(int32_t) + sizeof(float)));
+	for (size_t t = 0; t < taps; t++)
+		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
+			for (size_t i = 0; i < n; i++)
+				for (size_t j = 0; j < kernel->kr && k + j < kc; j++)
+					to[i * kernel->kr + j] = w[(i * taps + t) * kc + k + j];
+}
+
+size_t dwconv_f32_bytes(size_t channels, size_t taps)
+{
+	return round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(float), 64);
+}
+
+size_t dwconv_s8_bytes(size_t channels, size_t taps)
+{
+	return 2 * round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(int16_t), 64);
+}
+
+void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed)
+{
+	memset(packed, 0, dwconv_f32_bytes(channels, taps));
+	if (bias)
+		memcpy(packed, bias, channels * sizeof(*bias));
+	memcpy((uint8_t *)packed + round_up(channels * sizeof(float), 64), w, taps * channels * sizeof(*w));
+}
+
+void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const int32_t *bias, const float *multiplier,
+		    void *packed)
+{
+	size_t part = round_up(channels * sizeof(float), 64);
+
+	memset(packed, 0, dwconv_s8_bytes(channels, taps));
+	if (bias)
+		memcpy(packed, bias, channels * sizeof(*bias));
+	memcpy((uint8_t *)packed + part, multiplier, channels * sizeof(*multiplier));
+	memcpy((uint8_t *)packed + 2 * part, w, taps * channels * sizeof(*w));
+}

@@ -1,0 +1,386 @@
+/*
+ * model.c - loading a file, and what a model and its plans tell about themselves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "import/import.h"
+#include "passes.h"
+#include "plan.h"
+
+struct mapping {
+	void *data;
+	size_t size;
+};
+
+struct engine_model {
+	struct graph graph;
+	struct graph_shape *shapes; /* at the file's own size; NULL where it leaves a side open */
+	struct mapping file, weights_file;
+	pthread_mutex_t lock; /* of all below */
+	struct weights weights;
+	struct engine_plan *plans;
+	int n_plans;
+};
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static int map_file(const char *path, struct engine_error *error, struct mapping *ret_mapping)
+{
+	/* Not to hang on a pipe, and not to take a device. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = 0;
+	struct mapping mapping = {0};
+	struct stat st;
+
+	if (fd < 0) {
+		r = -errno;
+		return graph_error(error, r, "%.160s: %s", path, strerror(-r));
+	}
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		r = -EINVAL;
+	else if ((uint64_t)st.st_size > ENGINE_FILE_BYTES_MAX)
+		r = -EFBIG;
+	if (r == 0) {
+		mapping.size = (size_t)st.st_size;
+		mapping.data = mmap(NULL, mapping.size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (mapping.data == MAP_FAILED)
+			r = -errno;
+	}
+	close(fd);
+	if (r == -EINVAL)
+		return graph_error(error, r, "%.160s: empty, or not a regular file", path);
+	if (r < 0)
+		return graph_error(error, r, "%.160s: %s", path, strerror(-r));
+	*ret_mapping = mapping;
+	return 0;
+}
+
+static void unmap_file(struct mapping *mapping)
+{
+	if (mapping->data)
+		munmap(mapping->data, mapping->size);
+	*mapping = (struct mapping){0};
+}
+
+static int import(const struct import_source *source, struct graph *graph, struct engine_error *error)
+{
+	if (import_is_tflite(source->data, source->size))
+		return import_tflite(source, graph, error);
+	if (import_is_ncnn(source->data, source->size))
+		return import_ncnn(source, graph, error);
+	return graph_error(error, -ENOTSUP, "neither a TFLite file nor an ncnn .param");
+}
+
+/* Shapes at the file's own size: checks the file as a whole, and some passes depend on them. */
+static int infer_own_size(struct engine_model *model, struct engine_error *error)
+{
+	bool open = false;
+
+	for (int i = 0; i < model->graph.n_inputs; i++) {
+		const struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
+
+		for (int k = 0; k < input->rank; k++)
+			open |= input->dims[k] == GRAPH_DIM_UNKNOWN;
+	}
+	if (open)
+		return graph_check(&model->graph, error);
+	model->shapes = calloc((size_t)model->graph.n_values + 1, sizeof(*model->shapes));
+	if (!model->shapes)
+		return graph_error(error, -ENOMEM, "out of memory");
+	return graph_infer(&model->graph, model->shapes, error);
+}
+
+/* Errors of the readers speak of nodes; the sentence gets the file in front. */
+static void name_error(struct engine_error *error, const char *name)
+{
+	struct engine_error inner;
+	const char *base = strrchr(name, '/');
+
+	if (!error)
+		return;
+	inner = *error;
+	graph_error(error, 0, "%.60s: %.190s", base ? base + 1 : name, inner.text);
+}
+
+static int load(struct engine_model *model, const struct import_source *source, struct engine_error *error)
+{
+	int r = import(source, &model->graph, error);
+
+	if (r == 0)
+		r = infer_own_size(model, error);
+	if (r == 0)
+		r = passes_run(&model->graph, model->shapes, error);
+	if (r < 0)
+		name_error(error, source->name);
+	return r;
+}
+
+static struct engine_model *model_new(void)
+{
+	struct engine_model *model = calloc(1, sizeof(*model));
+
+	if (!model)
+		return NULL;
+	graph_init(&model->graph);
+	weights_init(&model->weights, kernels_get());
+	pthread_mutex_init(&model->lock, NULL);
+	return model;
+}
+
+int engine_model_load_memory(const char *name, const void *data, size_t size, const void *weights, size_t weights_size,
+			     struct engine_error *ret_error, struct engine_model **ret_model)
+{
+	struct import_source source = {name, data, size, weights, weights_size};
+	struct engine_model *model = model_new();
+	int r;
+
+	if (!model)
+		return graph_error(ret_error, -ENOMEM, "out of memory");
+	r = load(model, &source, ret_error);
+	if (r < 0) {
+		engine_model_destroy(model);
+		return r;
+	}
+	*ret_model = model;
+	return 0;
+}
+
+/* The weights of "x.param" are in "x.bin"; of any other name, in the name with ".bin" behind it. */
+static int map_weights(struct engine_model *model, const char *path, struct engine_error *error)
+{
+	size_t n = strlen(path);
+	char *bin = malloc(n + 5);
+	int r;
+
+	if (!bin)
+		return graph_error(error, -ENOMEM, "out of memory");
+	memcpy(bin, path, n + 1);
+	if (n > 6 && strcmp(path + n - 6, ".param") == 0)
+		n -= 6;
+	memcpy(bin + n, ".bin", 5);
+	r = map_file(bin, error, &model->weights_file);
+	free(bin);
+	return r;
+}
+
+int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model)
+{
+	struct engine_model *model = model_new();
+	struct import_source source = {.name = path};
+	int r;
+
+	if (!model)
+		return graph_error(ret_error, -ENOMEM, "out of memory");
+	r = map_file(path, ret_error, &model->file);
+	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
+		r = map_weights(model, path, ret_error);
+	if (r == 0) {
+		source.data = model->file.data;
+		source.size = model->file.size;
+		source.weights = model->weights_file.data;
+		source.weights_size = model->weights_file.size;
+		r = load(model, &source, ret_error);
+	}
+	if (r < 0) {
+		engine_model_destroy(model);
+		return r;
+	}
+	*ret_model = model;
+	return 0;
+}
+
+void engine_model_destroy(struct engine_model *model)
+{
+	if (!model)
+		return;
+	while (model->plans) {
+		struct engine_plan *plan = model->plans;
+
+		model->plans = plan->next;
+		plan_destroy(plan);
+	}
+	weights_finish(&model->weights);
+	graph_finish(&model->graph);
+	free(model->shapes);
+	unmap_file(&model->file);
+	unmap_file(&model->weights_file);
+	pthread_mutex_destroy(&model->lock);
+	free(model);
+}
+
+/* ---- what it tells ----------------------------------------------------------------------------- */
+
+static void fill_io(const struct graph_value *value, int rank, const int32_t *dims, struct engine_io *ret_io)
+{
+	size_t elements;
+
+	*ret_io = (struct engine_io){
+		.name = value->name ? value->name : "",
+		.type = value->was_u8 ? ENGINE_U8 : value->type,
+		.rank = rank,
+		.channels_first = value->channels_first,
+		.file_rank = value->file_rank,
+	};
+	memcpy(ret_io->dims, dims, sizeof(ret_io->dims));
+	if (value->quant.n_scales == 1) {
+		ret_io->quant.scale = value->quant.scales[0];
+		ret_io->quant.zero_point = value->quant.zero_points[0] + (value->was_u8 ? 128 : 0);
+	}
+	if (graph_elements(rank, dims, &elements) == 0)
+		ret_io->bytes = elements * engine_type_size(ret_io->type);
+}
+
+static void model_io(const struct engine_model *model, int value, struct engine_io *ret_io)
+{
+	const struct graph_value *v = &model->graph.values[value];
+
+	if (model->shapes)
+		fill_io(v, model->shapes[value].rank, model->shapes[value].dims, ret_io);
+	else
+		fill_io(v, v->rank, v->dims, ret_io);
+}
+
+int engine_model_input_count(const struct engine_model *model)
+{
+	return model->graph.n_inputs;
+}
+
+int engine_model_output_count(const struct engine_model *model)
+{
+	return model->graph.n_outputs;
+}
+
+void engine_model_input(const struct engine_model *model, int index, struct engine_io *ret_io)
+{
+	model_io(model, model->graph.inputs[index], ret_io);
+}
+
+void engine_model_output(const struct engine_model *model, int index, struct engine_io *ret_io)
+{
+	model_io(model, model->graph.outputs[index], ret_io);
+}
+
+size_t engine_model_bytes(const struct engine_model *model)
+{
+	const struct graph *graph = &model->graph;
+	size_t bytes = sizeof(*model) + (size_t)graph->cap_nodes * sizeof(*graph->nodes) +
+		       (size_t)graph->cap_values * sizeof(*graph->values);
+
+	for (int i = 0; i < graph->n_values; i++)
+		if (graph->values[i].owned)
+			bytes += graph->values[i].data_bytes;
+	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&model->lock);
+	bytes += model->weights.bytes;
+	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&model->lock);
+	return bytes;
+}
+
+static bool same_options(const struct engine_plan_options *a, const struct engine_plan_options *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int engine_model_plan(struct engine_model *model, const struct engine_plan_options *options,
+		      struct engine_error *ret_error, const struct engine_plan **ret_plan)
+{
+	struct engine_plan *plan;
+	int r = 0;
+
+	pthread_mutex_lock(&model->lock);
+	for (plan = model->plans; plan; plan = plan->next)
+		if (same_options(&plan->options, options))
+			break;
+	if (!plan && model->n_plans >= ENGINE_PLANS_MAX)
+		r = graph_error(ret_error, -ENOSPC, "over %d sizes are planned for", ENGINE_PLANS_MAX);
+	else if (!plan)
+		r = plan_create(&model->graph, &model->weights, options, ret_error, &plan);
+	if (r == 0 && plan != model->plans) {
+		bool known = false;
+
+		for (struct engine_plan *p = model->plans; p; p = p->next)
+			known |= p == plan;
+		if (!known) {
+			plan->next = model->plans;
+			model->plans = plan;
+			model->n_plans++;
+		}
+	}
+	pthread_mutex_unlock(&model->lock);
+	if (r == 0)
+		*ret_plan = plan;
+	return r;
+}
+
+int engine_plan_input_count(const struct engine_plan *plan)
+{
+	return plan->graph->n_inputs;
+}
+
+int engine_plan_output_count(const struct engine_plan *plan)
+{
+	return plan->graph->n_outputs;
+}
+
+static void plan_io(const struct engine_plan *plan, int value, struct engine_io *ret_io)
+{
+	fill_io(&plan->graph->values[value], plan->tensors[value].rank, plan->tensors[value].dims, ret_io);
+}
+
+void engine_plan_input(const struct engine_plan *plan, int index, struct engine_io *ret_io)
+{
+	plan_io(plan, plan->graph->inputs[index], ret_io);
+}
+
+void engine_plan_output(const struct engine_plan *plan, int index, struct engine_io *ret_io)
+{
+	plan_io(plan, plan->graph->outputs[index], ret_io);
+}
+
+size_t engine_plan_arena_bytes(const struct engine_plan *plan)
+{
+	return plan->arena_bytes;
+}
+
+uint64_t engine_plan_macs(const struct engine_plan *plan)
+{
+	return plan->macs;
+}
+
+int engine_plan_step_count(const struct engine_plan *plan)
+{
+	return plan->n_steps;
+}
+
+void engine_plan_step(const struct engine_plan *plan, int index, struct engine_step_info *ret_info)
+{
+	const struct step *step = &plan->steps[index];
+	const struct plan_tensor *out = &plan->tensors[step->out];
+	bool depthwise = step->gemm.weights && step->gemm.weights->depthwise;
+
+	*ret_info = (struct engine_step_info){
+		.name = step->node->name,
+		.op = depthwise ? "dwconv" : graph_op_name(step->node->op),
+		.kernel = step->kernel,
+		.fused = step->fused,
+		.type = out->was_u8 ? ENGINE_U8 : out->type,
+		.rank = out->rank,
+		.macs = step->macs,
+		.params = step->params,
+	};
+	if (step->node->op == GRAPH_UNARY)
+		ret_info->op = graph_act_name(&step->node->unary);
+	memcpy(ret_info->dims, out->dims, sizeof(ret_info->dims));
+}
+
+const char *engine_cpu_level(void)
+{
+	return kernels_get()->level;
+}

@@ -1,0 +1,403 @@
+/*
+ * passes.c - see passes.h.  Each pass is one walk over the nodes; a dead node has no outputs and goes at the end.
+ */
+#include "passes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+/* Uses of each value, counted once and kept up to date by the functions below. */
+struct passes {
+	struct graph *graph;
+	const struct graph_shape *shapes;
+	int *uses;
+};
+
+static void count_uses(struct passes *p)
+{
+	struct graph *graph = p->graph;
+
+	memset(p->uses, 0, (size_t)graph->n_values * sizeof(*p->uses));
+	for (int i = 0; i < graph->n_nodes; i++) {
+		const struct graph_node *node = &graph->nodes[i];
+
+		for (int k = 0; k < node->n_inputs; k++)
+			if (node->inputs[k] >= 0)
+				p->uses[node->inputs[k]]++;
+		if (node->residual >= 0)
+			p->uses[node->residual]++;
+	}
+	for (int i = 0; i < graph->n_outputs; i++)
+		p->uses[graph->outputs[i]]++;
+}
+
+static bool is_output(const struct graph *graph, int value)
+{
+	for (int i = 0; i < graph->n_outputs; i++)
+		if (graph->outputs[i] == value)
+			return true;
+	return false;
+}
+
+static void node_free(struct graph_node *node)
+{
+	free(node->name);
+	free(node->inputs);
+	free(node->outputs);
+	free(node->fold_scale);
+	free(node->fold_shift);
+}
+
+/* Takes out dead nodes; producers follow, uses are counted anew. */
+static void compact(struct passes *p)
+{
+	struct graph *graph = p->graph;
+	int kept = 0;
+
+	for (int i = 0; i < graph->n_nodes; i++) {
+		struct graph_node *node = &graph->nodes[i];
+
+		if (!node->n_outputs) {
+			node_free(node);
+			continue;
+		}
+		for (int k = 0; k < node->n_outputs; k++)
+			graph->values[node->outputs[k]].producer = kept;
+		graph->nodes[kept++] = *node;
+	}
+	graph->n_nodes = kept;
+	count_uses(p);
+}
+
+static void kill_node(struct passes *p, struct graph_node *node)
+{
+	for (int k = 0; k < node->n_outputs; k++)
+		if (p->graph->values[node->outputs[k]].producer == (int)(node - p->graph->nodes))
+			p->graph->values[node->outputs[k]].producer = -1;
+	node->n_outputs = 0;
+	node->n_inputs = 0;
+	node->residual = -1;
+}
+
+/* The value that `node` makes is made by `maker` instead, and what maker made is gone. */
+static void take_over(struct passes *p, struct graph_node *maker, struct graph_node *node)
+{
+	int value = node->outputs[0];
+
+	kill_node(p, node);
+	p->graph->values[maker->outputs[0]].producer = -1;
+	maker->outputs[0] = value;
+	p->graph->values[value].producer = (int)(maker - p->graph->nodes);
+}
+
+/* The node that makes input 0 of `node` for it alone; NULL where there is none. */
+static struct graph_node *only_maker(const struct passes *p, const struct graph_node *node)
+{
+	int value = node->n_inputs ? node->inputs[0] : -1;
+
+	if (value < 0 || p->graph->values[value].producer < 0 || p->uses[value] != 1)
+		return NULL;
+	return &p->graph->nodes[p->graph->values[value].producer];
+}
+
+static bool is_quantised(const struct graph_value *value)
+{
+	return value->quant.n_scales > 0;
+}
+
+/* ---- constants --------------------------------------------------------------------------------- */
+
+static float *widen(const struct graph_value *value, size_t count)
+{
+	float *data = malloc(count * sizeof(*data) + 1);
+
+	for (size_t i = 0; data && i < count; i++) {
+		uint16_t half;
+
+		memcpy(&half, (const uint8_t *)value->data + i * sizeof(half), sizeof(half));
+		kernels_get()->f16_to_f32(1, &half, &data[i]);
+	}
+	return data;
+}
+
+/* A cast of a float16 constant to float32 becomes its constant: TFLite's form of float16 weights. */
+static int fold_casts(struct passes *p)
+{
+	struct graph *graph = p->graph;
+
+	for (int i = 0; i < graph->n_nodes; i++) {
+		struct graph_node *node = &graph->nodes[i];
+		struct graph_value *in, *out;
+		float *data;
+
+		if (node->op != GRAPH_CAST || !node->n_outputs || node->inputs[0] < 0)
+			continue;
+		in = &graph->values[node->inputs[0]];
+		out = &graph->values[node->outputs[0]];
+		if (!in->data || in->type != ENGINE_F16 || out->type != ENGINE_F32 ||
+		    is_output(graph, node->outputs[0]))
+			continue;
+		data = widen(in, in->data_bytes / 2);
+		if (!data)
+			return -ENOMEM;
+		out->rank = in->rank;
+		memcpy(out->dims, in->dims, sizeof(in->dims));
+		out->data = data;
+		out->data_bytes = in->data_bytes * 2;
+		out->owned = true;
+		kill_node(p, node);
+	}
+	compact(p);
+	return 0;
+}
+
+/*
+ * uint8 activations become int8 with a zero point lower by 128; engine_run flips the network's borders.  Weights stay
+ * as they are: packing reads either.
+ */
+static int make_signed(struct passes *p)
+{
+	struct graph *graph = p->graph;
+
+	for (int i = 0; i < graph->n_nodes; i++) {
+		const struct graph_node *node = &graph->nodes[i];
+		bool weighted = node->op == GRAPH_CONV || node->op == GRAPH_FC;
+
+		for (int k = 0; k < (weighted && node->n_inputs > 1 ? 1 : node->n_inputs); k++) {
+			struct graph_value *value = node->inputs[k] < 0 ? NULL : &graph->values[node->inputs[k]];
+			uint8_t *data;
+
+			if (!value || !value->data || value->type != ENGINE_U8 || !is_quantised(value))
+				continue;
+			data = malloc(value->data_bytes + 1);
+			if (!data)
+				return -ENOMEM;
+			kernels_get()->flip(value->data_bytes, value->data, data);
+			if (value->owned)
+				free((void *)(uintptr_t)value->data);
+			value->data = data;
+			value->owned = true;
+			value->type = ENGINE_S8;
+			for (int s = 0; s < value->quant.n_scales; s++)
+				value->quant.zero_points[s] -= 128;
+		}
+	}
+	for (int i = 0; i < graph->n_values; i++) {
+		struct graph_value *value = &graph->values[i];
+
+		if (value->type != ENGINE_U8 || value->data || !is_quantised(value))
+			continue;
+		value->type = ENGINE_S8;
+		value->was_u8 = true;
+		for (int k = 0; k < value->quant.n_scales; k++)
+			value->quant.zero_points[k] -= 128;
+	}
+	return 0;
+}
+
+/* ---- structure --------------------------------------------------------------------------------- */
+
+static void replace_uses(struct graph *graph, int from, int to)
+{
+	for (int i = 0; i < graph->n_nodes; i++) {
+		struct graph_node *node = &graph->nodes[i];
+
+		for (int k = 0; k < node->n_inputs; k++)
+			if (node->inputs[k] == from)
+				node->inputs[k] = to;
+		if (node->residual == from)
+			node->residual = to;
+	}
+}
+
+/* Only identities within the network: one whose output leaves it keeps its name by staying. */
+static void drop_identities(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i];
+
+		if (node->op != GRAPH_IDENTITY || !node->n_outputs || node->act.kind != GRAPH_ACT_NONE ||
+		    is_output(p->graph, node->outputs[0]))
+			continue;
+		replace_uses(p->graph, node->outputs[0], node->inputs[0]);
+		kill_node(p, node);
+	}
+	compact(p);
+}
+
+/* An average over the whole picture at the file's own size is meant so at every size. */
+static void find_global_pools(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i];
+		const struct graph_window *w = &node->pool.window;
+		const struct graph_shape *x;
+		int out_h, out_w, top, bottom, left, right;
+
+		if ((node->op != GRAPH_AVGPOOL && node->op != GRAPH_MAXPOOL) || node->pool.global)
+			continue;
+		x = &p->shapes[node->inputs[0]];
+		if (graph_window_axis(w, true, node->pool.ceil_mode, x->dims[1], &out_h, &top, &bottom) < 0 ||
+		    graph_window_axis(w, false, node->pool.ceil_mode, x->dims[2], &out_w, &left, &right) < 0)
+			continue;
+		node->pool.global = w->kernel_h == x->dims[1] && w->kernel_w == x->dims[2] && out_h == 1 &&
+				    out_w == 1 && !top && !bottom && !left && !right;
+	}
+}
+
+/* Padding by the input's zero before a convolution is the convolution's own padding. */
+static void fold_pads(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *conv = &p->graph->nodes[i], *pad = only_maker(p, conv);
+		struct graph_window *w = &conv->conv.window;
+
+		if (conv->op != GRAPH_CONV || !pad || pad->op != GRAPH_PAD || pad->pad.value != 0.0f ||
+		    pad->pad.before[0] || pad->pad.after[0] || pad->pad.before[3] || pad->pad.after[3] ||
+		    p->graph->values[pad->outputs[0]].rank != 4 || p->graph->values[pad->inputs[0]].rank != 4 ||
+		    (w->pad_mode != GRAPH_PAD_VALID && w->pad_mode != GRAPH_PAD_EXPLICIT))
+			continue;
+		if (w->pad_mode == GRAPH_PAD_VALID)
+			w->top = w->bottom = w->left = w->right = 0;
+		if (w->top + pad->pad.before[1] > GRAPH_WINDOW_MAX ||
+		    w->bottom + pad->pad.after[1] > GRAPH_WINDOW_MAX ||
+		    w->left + pad->pad.before[2] > GRAPH_WINDOW_MAX || w->right + pad->pad.after[2] > GRAPH_WINDOW_MAX)
+			continue;
+		w->pad_mode = GRAPH_PAD_EXPLICIT;
+		w->top += pad->pad.before[1];
+		w->bottom += pad->pad.after[1];
+		w->left += pad->pad.before[2];
+		w->right += pad->pad.after[2];
+		conv->inputs[0] = pad->inputs[0];
+		conv->folded |= GRAPH_FOLDED_PAD;
+		kill_node(p, pad);
+	}
+	compact(p);
+}
+
+/* A batch norm behind a float convolution becomes factors of its weights. */
+static int fold_batchnorms(struct passes *p)
+{
+	struct graph *graph = p->graph;
+
+	for (int i = 0; i < graph->n_nodes; i++) {
+		struct graph_node *node = &graph->nodes[i], *conv = only_maker(p, node);
+		const struct graph_value *scale, *shift;
+		size_t bytes;
+
+		if (node->op != GRAPH_BATCHNORM || !conv || conv->op != GRAPH_CONV ||
+		    conv->act.kind != GRAPH_ACT_NONE || conv->residual >= 0 || conv->fold_scale ||
+		    is_quantised(&graph->values[node->outputs[0]]))
+			continue;
+		scale = &graph->values[node->inputs[1]];
+		shift = &graph->values[node->inputs[2]];
+		bytes = (size_t)graph->values[conv->inputs[1]].dims[0] * sizeof(float);
+		if (scale->data_bytes != bytes || shift->data_bytes != bytes)
+			continue;
+		conv->fold_scale = malloc(bytes);
+		conv->fold_shift = malloc(bytes);
+		if (!conv->fold_scale || !conv->fold_shift)
+			return -ENOMEM;
+		memcpy(conv->fold_scale, scale->data, bytes);
+		memcpy(conv->fold_shift, shift->data, bytes);
+		conv->folded |= GRAPH_FOLDED_SCALE;
+		conv->act = node->act;
+		take_over(p, conv, node);
+	}
+	compact(p);
+	return 0;
+}
+
+static bool takes_activation(const struct graph_node *node)
+{
+	switch (node->op) {
+	case GRAPH_CONV:
+	case GRAPH_FC:
+	case GRAPH_ADD:
+	case GRAPH_SUB:
+	case GRAPH_MUL:
+	case GRAPH_DIV:
+	case GRAPH_BATCHNORM:
+		return node->act.kind == GRAPH_ACT_NONE;
+	default:
+		return false;
+	}
+}
+
+static void fuse_activations(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i], *maker = only_maker(p, node);
+
+		if (node->op != GRAPH_UNARY || node->act.kind != GRAPH_ACT_NONE || !maker || !takes_activation(maker) ||
+		    is_quantised(&p->graph->values[node->outputs[0]]))
+			continue;
+		maker->act = node->unary;
+		take_over(p, maker, node);
+	}
+	compact(p);
+}
+
+/* A float convolution whose only reader adds something to it adds it itself, if that something is ready by then. */
+static bool fuse_residual(struct passes *p, struct graph_node *add, int side)
+{
+	struct graph *graph = p->graph;
+	int value = add->inputs[side], other = add->inputs[1 - side], at = graph->values[value].producer;
+	struct graph_node *conv = at < 0 ? NULL : &graph->nodes[at];
+	float lo, hi;
+
+	if (!conv || conv->op != GRAPH_CONV || conv->residual >= 0 || conv->act.kind != GRAPH_ACT_NONE ||
+	    !graph_act_range(&add->act, &lo, &hi) || other == value || p->uses[value] != 1 ||
+	    graph->values[other].data || graph->values[other].producer >= at || p->shapes[other].rank != 4 ||
+	    memcmp(p->shapes[other].dims, p->shapes[add->outputs[0]].dims, 4 * sizeof(int32_t)) != 0 ||
+	    memcmp(p->shapes[value].dims, p->shapes[add->outputs[0]].dims, 4 * sizeof(int32_t)) != 0)
+		return false;
+	conv->residual = other;
+	conv->act = add->act;
+	take_over(p, conv, add);
+	return true;
+}
+
+static void fuse_residuals(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *add = &p->graph->nodes[i];
+
+		if (add->op != GRAPH_ADD || is_quantised(&p->graph->values[add->outputs[0]]))
+			continue;
+		/* The later convolution of two is preferred: then the other branch is ready. */
+		if (!fuse_residual(p, add, 0))
+			fuse_residual(p, add, 1);
+	}
+	compact(p);
+}
+
+int passes_run(struct graph *graph, const struct graph_shape *shapes, struct engine_error *ret_error)
+{
+	struct passes p = {.graph = graph, .shapes = shapes};
+	int r;
+
+	p.uses = calloc((size_t)graph->n_values + 1, sizeof(*p.uses));
+	if (!p.uses)
+		return graph_error(ret_error, -ENOMEM, "out of memory");
+	count_uses(&p);
+	if (shapes)
+		find_global_pools(&p);
+	r = fold_casts(&p);
+	if (r == 0) {
+		drop_identities(&p);
+		fold_pads(&p);
+		r = fold_batchnorms(&p);
+	}
+	if (r == 0) {
+		fuse_activations(&p);
+		if (shapes)
+			fuse_residuals(&p);
+		r = make_signed(&p);
+	}
+	free(p.uses);
+	return r < 0 ? graph_error(ret_error, r, "out of memory") : 0;
+}

@@ -1,0 +1,812 @@
+/*
+ * plan.c - from graph and input size to tensors, steps and arena.  See plan.h.
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "step.h"
+
+/* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
+#define TILE_MACS 1000000
+/* A step below both is left to one thread: waking the others costs more. */
+#define SERIAL_MACS	50000
+#define SERIAL_ELEMENTS 16384
+/* Output pixels of one GEMM tile: their inputs stay in the second-level cache while the panels go by. */
+#define TILE_ROWS 48
+
+struct planning {
+	const struct graph *graph;
+	struct weights *weights;
+	struct engine_plan *plan;
+	struct graph_shape *shapes;
+	struct weights_gray gray;
+	struct engine_error *error;
+};
+
+/* ---- shapes at the size asked for -------------------------------------------------------------- */
+
+static bool wants_gray(const struct graph *graph, const struct engine_plan_options *options)
+{
+	const struct graph_value *input = &graph->values[graph->inputs[0]];
+
+	return options->channels == 1 && input->rank == 4 && input->dims[3] == 3;
+}
+
+static int init_gray(struct planning *p, const struct engine_plan_options *options)
+{
+	const struct graph_value *input = &p->graph->values[p->graph->inputs[0]];
+	bool biased = options->gray_bias[0] != 0.0f || options->gray_bias[1] != 0.0f || options->gray_bias[2] != 0.0f;
+	bool unset = options->gray_gain[0] == 0.0f && options->gray_gain[1] == 0.0f && options->gray_gain[2] == 0.0f;
+
+	for (int c = 0; c < 3; c++) {
+		p->gray.gain[c] = unset ? 1.0f : options->gray_gain[c];
+		p->gray.bias[c] = unset ? 0.0f : options->gray_bias[c];
+	}
+	p->gray.channels = biased && !unset ? 2 : 1;
+	if (input->type == ENGINE_F32)
+		return 0;
+	if (input->type != ENGINE_S8 || p->gray.channels != 1 || p->gray.gain[0] != 1.0f || p->gray.gain[1] != 1.0f ||
+	    p->gray.gain[2] != 1.0f)
+		return graph_error(p->error, -ENOTSUP,
+				   "a quantised network takes gray only where its channels are normalised alike");
+	return 0;
+}
+
+static bool reads_input(const struct graph *graph, const struct graph_node *node)
+{
+	return node->n_inputs > 0 && node->inputs[0] == graph->inputs[0];
+}
+
+/*
+ * Every reader of the input has to be a convolution over all its channels; its weights then stand for fewer, in the
+ * copies of the values.
+ */
+static int narrow_first_layer(struct planning *p, struct graph_value *values)
+{
+	const struct graph *graph = p->graph;
+
+	values[graph->inputs[0]].dims[3] = p->gray.channels;
+	for (int i = 0; i < graph->n_nodes; i++) {
+		const struct graph_node *node = &graph->nodes[i];
+		struct graph_value *w;
+
+		for (int k = 0; k < node->n_inputs; k++)
+			if (node->inputs[k] == graph->inputs[0] &&
+			    (k > 0 || node->op != GRAPH_CONV || node->conv.groups != 1))
+				return graph_error(p->error, -ENOTSUP, "no gray: the input goes into %s '%.60s'",
+						   graph_op_name(node->op), node->name);
+		if (node->residual == graph->inputs[0])
+			return graph_error(p->error, -ENOTSUP, "no gray: '%.60s' adds the input", node->name);
+		if (!reads_input(graph, node))
+			continue;
+		w = &values[node->inputs[1]];
+		if (w->rank != 4 || (w->dims[3] != 3 && w->dims[3] != p->gray.channels))
+			return graph_error(p->error, -ENOTSUP, "no gray: '%.60s' does not read 3 channels", node->name);
+		if (w->dims[3] == 3)
+			w->data_bytes = w->data_bytes / 3 * (size_t)p->gray.channels;
+		w->dims[3] = p->gray.channels;
+	}
+	return 0;
+}
+
+static int check_channels(struct planning *p, const struct engine_plan_options *options)
+{
+	const struct graph_value *input = &p->graph->values[p->graph->inputs[0]];
+
+	if (options->width < 0 || options->height < 0 || options->width > ENGINE_SIDE_MAX ||
+	    options->height > ENGINE_SIDE_MAX || !options->width != !options->height)
+		return graph_error(p->error, -EINVAL, "an input of %dx%d pixels cannot be planned for", options->width,
+				   options->height);
+	if ((options->width || options->channels) && input->rank != 4)
+		return graph_error(p->error, -ENOTSUP, "the network's input is not an image");
+	if (options->channels && !wants_gray(p->graph, options) && options->channels != input->dims[3])
+		return graph_error(p->error, -ENOTSUP, "the network takes %d channels, not %d", input->dims[3],
+				   options->channels);
+	return 0;
+}
+
+/* Infers the shapes in a copy of the graph's values, so that the graph stays as it is. */
+static int plan_shapes(struct planning *p, const struct engine_plan_options *options)
+{
+	struct graph copy = *p->graph;
+	struct graph_value *input;
+	int r = check_channels(p, options);
+
+	if (r < 0)
+		return r;
+	copy.values = malloc((size_t)copy.n_values * sizeof(*copy.values));
+	p->shapes = calloc((size_t)copy.n_values, sizeof(*p->shapes));
+	if (!copy.values || !p->shapes) {
+		free(copy.values);
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	}
+	memcpy(copy.values, p->graph->values, (size_t)copy.n_values * sizeof(*copy.values));
+	input = &copy.values[copy.inputs[0]];
+	if (options->width) {
+		input->dims[1] = options->height;
+		input->dims[2] = options->width;
+	}
+	if (wants_gray(p->graph, options)) {
+		r = init_gray(p, options);
+		if (r == 0)
+			r = narrow_first_layer(p, copy.values);
+	}
+	if (r == 0)
+		r = graph_infer(&copy, p->shapes, p->error);
+	/* The file is sound at its own size, so another size that does not fit is a limit of the network. */
+	if (r == -EINVAL && (options->width || options->channels))
+		r = -ENOTSUP;
+	free(copy.values);
+	return r;
+}
+
+/* ---- tensors ----------------------------------------------------------------------------------- */
+
+static int plan_tensors(struct planning *p)
+{
+	struct engine_plan *plan = p->plan;
+
+	plan->tensors = calloc((size_t)p->graph->n_values, sizeof(*plan->tensors));
+	if (!plan->tensors)
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	for (int i = 0; i < p->graph->n_values; i++) {
+		const struct graph_value *value = &p->graph->values[i];
+		struct plan_tensor *t = &plan->tensors[i];
+
+		t->type = value->type;
+		t->rank = p->shapes[i].rank;
+		memcpy(t->dims, p->shapes[i].dims, sizeof(t->dims));
+		if (graph_elements(t->rank, t->dims, &t->count) < 0)
+			t->count = 0; /* not part of the network */
+		t->bytes = t->count * engine_type_size(t->type);
+		t->was_u8 = value->was_u8;
+		t->root = i;
+		t->first = t->last = -1;
+		if (value->quant.n_scales == 1) {
+			t->scale = value->quant.scales[0];
+			t->zero_point = value->quant.zero_points[0];
+		}
+	}
+	return 0;
+}
+
+/* A reshape, or a transposition that moves only axes of one element, is the same memory under another shape. */
+static bool is_view(const struct planning *p, const struct graph_node *node)
+{
+	const struct plan_tensor *x;
+	int last = -1;
+
+	if (node->op == GRAPH_RESHAPE)
+		return true;
+	if (node->op != GRAPH_TRANSPOSE)
+		return false;
+	x = &p->plan->tensors[node->inputs[0]];
+	for (int i = 0; i < x->rank; i++) {
+		int axis = node->shape.dims[i];
+
+		if (x->dims[axis] == 1)
+			continue;
+		if (axis < last)
+			return false;
+		last = axis;
+	}
+	return true;
+}
+
+static int check_same_quant(struct planning *p, const struct graph_node *node)
+{
+	const struct plan_tensor *in = &p->plan->tensors[node->inputs[0]], *out = &p->plan->tensors[node->outputs[0]];
+
+	if (in->type == ENGINE_S8 && (in->scale != out->scale || in->zero_point != out->zero_point))
+		return graph_error(p->error, -ENOTSUP, "%s '%.60s' changes the quantisation of its input",
+				   graph_op_name(node->op), node->name);
+	return 0;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------- */
+
+static size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+static void set_window(struct plan_window *to, const struct plan_tensor *in, const struct plan_tensor *out,
+		       const struct graph_window *window, bool ceil_mode)
+{
+	int side, after;
+
+	to->in_h = in->dims[1];
+	to->in_w = in->dims[2];
+	to->in_c = in->dims[3];
+	to->out_h = out->dims[1];
+	to->out_w = out->dims[2];
+	to->out_c = out->dims[3];
+	if (!window) { /* the whole image */
+		to->kh = to->in_h;
+		to->kw = to->in_w;
+		to->stride_h = to->stride_w = to->dilation_h = to->dilation_w = 1;
+		return;
+	}
+	to->kh = window->kernel_h;
+	to->kw = window->kernel_w;
+	to->stride_h = window->stride_h;
+	to->stride_w = window->stride_w;
+	to->dilation_h = window->dilation_h;
+	to->dilation_w = window->dilation_w;
+	/* Inference went through the same calls. */
+	graph_window_axis(window, true, ceil_mode, in->dims[1], &side, &to->top, &after);
+	graph_window_axis(window, false, ceil_mode, in->dims[2], &side, &to->left, &after);
+}
+
+/* Tiles of whole rows: about `work` elements each. */
+static void tile_rows(struct step *step, size_t rows, size_t row_elements, size_t work)
+{
+	step->gemm.rows = work / (row_elements ? row_elements : 1);
+	if (step->gemm.rows < 1)
+		step->gemm.rows = 1;
+	step->tiles = ceil_div(rows, step->gemm.rows);
+}
+
+static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
+{
+	struct plan_gemm *g = &step->gemm;
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, macs;
+
+	g->panels = (int)ceil_div((size_t)g->group_n, nr);
+	g->rows = STEP_POINTERS / taps < TILE_ROWS ? STEP_POINTERS / taps : TILE_ROWS;
+	g->rows = g->rows / mr * mr;
+	if (g->rows < mr)
+		g->rows = mr;
+	g->row_tiles = ceil_div(pixels, g->rows);
+	macs = (pixels < g->rows ? pixels : g->rows) * taps * (size_t)g->group_c * nr;
+	g->tile_panels = macs ? TILE_MACS / macs : 1;
+	if (g->tile_panels < 1)
+		g->tile_panels = 1;
+	g->panel_tiles = ceil_div((size_t)g->panels, g->tile_panels);
+	step->tiles = (size_t)g->groups * g->row_tiles * g->panel_tiles;
+}
+
+/* A fully connected layer is a pointwise convolution of a picture one pixel high. */
+static void set_fc_window(struct step *step, const struct plan_tensor *w, const struct plan_tensor *out)
+{
+	step->window = (struct plan_window){
+		.in_h = 1,
+		.in_w = (int)(out->count / (size_t)w->dims[0]),
+		.in_c = w->dims[1],
+		.out_h = 1,
+		.out_w = (int)(out->count / (size_t)w->dims[0]),
+		.out_c = w->dims[0],
+		.kh = 1,
+		.kw = 1,
+		.stride_h = 1,
+		.stride_w = 1,
+		.dilation_h = 1,
+		.dilation_w = 1,
+	};
+}
+
+static int make_conv(struct planning *p, struct step *step, int index)
+{
+	const struct graph_node *node = step->node;
+	const struct kernels *k = p->weights->kernels;
+	const struct plan_tensor *t = p->plan->tensors, *x = &t[node->inputs[0]], *out = &t[node->outputs[0]];
+	const struct weights_gray colour = {0};
+	bool quantised = x->type == ENGINE_S8, fc = node->op == GRAPH_FC;
+	struct plan_gemm *g = &step->gemm;
+	struct plan_window *w = &step->window;
+	int r;
+
+	if (!fc && (size_t)node->conv.window.kernel_h * (size_t)node->conv.window.kernel_w > STEP_TAPS_MAX)
+		return graph_error(p->error, -ENOTSUP, "conv '%.60s' has a kernel of %dx%d", node->name,
+				   node->conv.window.kernel_w, node->conv.window.kernel_h);
+	r = weights_conv(p->weights, p->graph, index, reads_input(p->graph, node) ? &p->gray : &colour, p->error,
+			 &g->weights);
+	if (r < 0)
+		return r;
+	if (fc)
+		set_fc_window(step, &t[node->inputs[1]], out);
+	else
+		set_window(w, x, out, &node->conv.window, false);
+	g->groups = fc ? 1 : node->conv.groups;
+	g->group_c = w->in_c / g->groups;
+	g->group_n = w->out_c / g->groups;
+	g->pointwise = w->kh == 1 && w->kw == 1 && w->stride_h == 1 && w->stride_w == 1 && w->top == 0 &&
+		       w->left == 0 && w->out_h == w->in_h && w->out_w == w->in_w;
+	step->params = g->weights->params;
+	step->macs = (uint64_t)out->count * (uint64_t)(w->kh * w->kw) * (uint64_t)g->group_c;
+	if (g->weights->depthwise) {
+		step->run = quantised ? step_depthwise_s8 : step_depthwise_f32;
+		step->kernel = quantised ? "dwconv_s8" : "dwconv_f32";
+		tile_rows(step, (size_t)w->out_h, (size_t)w->out_w * (size_t)w->out_c * (size_t)(w->kh * w->kw),
+			  TILE_MACS / 4);
+		return 0;
+	}
+	step->run = quantised ? step_conv_s8 : step_conv_f32;
+	step->kernel = quantised ? k->igemm_s8.name : k->igemm_f32.name;
+	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? k->igemm_s8.mr : k->igemm_f32.mr,
+		  quantised ? k->igemm_s8.nr : k->igemm_f32.nr);
+	return 0;
+}
+
+static int make_pool(struct planning *p, struct step *step, int index)
+{
+	const struct graph_node *node = step->node;
+	const struct plan_tensor *x = &p->plan->tensors[node->inputs[0]], *out = &p->plan->tensors[node->outputs[0]];
+	struct plan_window *w = &step->window;
+	size_t list;
+
+	(void)index;
+	set_window(w, x, out, node->op == GRAPH_MEAN || node->pool.global ? NULL : &node->pool.window,
+		   node->op != GRAPH_MEAN && node->pool.ceil_mode);
+	list = (size_t)(w->kh < w->in_h ? w->kh : w->in_h) * (size_t)(w->kw < w->in_w ? w->kw : w->in_w);
+	step->run = step_pool;
+	step->kernel = node->op == GRAPH_MAXPOOL ? "maxpool" : "avgpool";
+	tile_rows(step, (size_t)w->out_h, (size_t)w->out_w * (size_t)w->out_c, STEP_CHUNK);
+	/* Large windows over many rows: one list for all. */
+	if (list * step->tiles > 1u << 20)
+		tile_rows(step, (size_t)w->out_h, 1, (size_t)w->out_h);
+	step->scratch_bytes = list * step->tiles * sizeof(void *);
+	return check_same_quant(p, node);
+}
+
+/* The mean over height and width of an image is a pool. */
+static bool mean_is_pool(const struct planning *p, const struct graph_node *node)
+{
+	const struct plan_tensor *x = &p->plan->tensors[node->inputs[0]], *out = &p->plan->tensors[node->outputs[0]];
+	unsigned axes = 0;
+
+	for (int i = 0; i < node->reduce.n_axes; i++)
+		axes |= 1u << node->reduce.axes[i];
+	return x->rank == 4 && axes == 6 && node->act.kind == GRAPH_ACT_NONE &&
+	       (x->type == ENGINE_F32 || (x->scale == out->scale && x->zero_point == out->zero_point));
+}
+
+static int make_mean(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *x = &p->plan->tensors[step->node->inputs[0]];
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+
+	if (mean_is_pool(p, step->node)) {
+		struct plan_tensor flat = *out;
+
+		flat.dims[1] = flat.dims[2] = 1;
+		flat.dims[3] = x->dims[3];
+		set_window(&step->window, x, &flat, NULL, false);
+		step->run = step_pool;
+		step->kernel = "avgpool";
+		step->gemm.rows = step->tiles = 1;
+		step->scratch_bytes = (size_t)x->dims[1] * (size_t)x->dims[2] * sizeof(void *);
+		return 0;
+	}
+	(void)index;
+	step->run = step_mean;
+	step->tiles = 1;
+	step->scratch_bytes = out->count * sizeof(double);
+	return 0;
+}
+
+static void tile_chunks(struct step *step, const struct plan_tensor *out)
+{
+	step->tiles = ceil_div(out->count, STEP_CHUNK);
+}
+
+static int make_binary(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *t = p->plan->tensors, *a = &t[step->node->inputs[0]], *b = &t[step->node->inputs[1]];
+	const struct plan_tensor *out = &t[step->node->outputs[0]];
+
+	(void)index;
+	step->binary = (struct binary_s8_args){
+		.a_scale = a->scale,
+		.b_scale = b->scale,
+		.out_scale = out->scale,
+		.a_zero = a->zero_point,
+		.b_zero = b->zero_point,
+		.out_zero = out->zero_point,
+		.lo = step->lo8,
+		.hi = step->hi8,
+	};
+	if ((a->count == out->count || a->count == 1) && (b->count == out->count || b->count == 1)) {
+		step->run = step_binary;
+		tile_chunks(step, out);
+	} else {
+		size_t n = (size_t)out->dims[out->rank - 1];
+
+		step->run = step_binary_rows;
+		tile_rows(step, out->count / n, n, STEP_CHUNK);
+	}
+	return 0;
+}
+
+/* The 256 answers of a function of one int8 argument. */
+static int make_table(struct planning *p, struct step *step, const struct graph_act *act, const struct plan_tensor *in,
+		      const struct plan_tensor *out)
+{
+	step->table = malloc(256);
+	if (!step->table)
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	for (int q = -128; q < 128; q++) {
+		float x = in->scale * (float)(q - in->zero_point), y;
+
+		p->weights->kernels->unary_f32((enum kernel_unary)act->kind, act->a, act->b, 1, &x, &y);
+		y = rintf(y / out->scale) + (float)out->zero_point;
+		/* NaN, as of the square root of a negative number, becomes the lowest. */
+		step->table[(uint8_t)q] = (int8_t)fminf(fmaxf(y, -128.0f), 127.0f);
+	}
+	return 0;
+}
+
+static int make_unary(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *t = p->plan->tensors, *out = &t[step->node->outputs[0]];
+
+	(void)index;
+	step->run = step_unary;
+	tile_chunks(step, out);
+	if (out->type != ENGINE_S8)
+		return 0;
+	free(step->table);
+	return make_table(p, step, &step->node->unary, &t[step->node->inputs[0]], out);
+}
+
+static int make_channels(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+	size_t channels = out->rank ? (size_t)out->dims[out->rank - 1] : 1;
+
+	(void)index;
+	step->run = step_channels;
+	tile_rows(step, out->count / channels, channels, STEP_CHUNK);
+	step->slope = weights_floats(p->weights, p->graph, step->node->inputs[1], channels);
+	if (step->node->op == GRAPH_BATCHNORM)
+		step->shift = weights_floats(p->weights, p->graph, step->node->inputs[2], channels);
+	if (!step->slope || (step->node->op == GRAPH_BATCHNORM && !step->shift))
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int make_cast(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *in = &p->plan->tensors[step->node->inputs[0]];
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+	bool floats = in->type == ENGINE_F32 || out->type == ENGINE_F32;
+	bool known = in->type == out->type || (floats && (in->type == ENGINE_S8 || in->type == ENGINE_F16 ||
+							  out->type == ENGINE_S8 || out->type == ENGINE_F16));
+
+	(void)index;
+	if (!known || (in->type == ENGINE_S8 && in->scale == 0.0f) || (out->type == ENGINE_S8 && out->scale == 0.0f))
+		return graph_error(p->error, -ENOTSUP, "cast '%.60s' from %s to %s", step->node->name,
+				   engine_type_name(in->type), engine_type_name(out->type));
+	step->run = step_cast;
+	tile_chunks(step, out);
+	return 0;
+}
+
+static int make_softmax(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+
+	(void)index;
+	step->run = step_softmax;
+	step->tiles = out->count / (size_t)out->dims[step->node->axis.axis];
+	step->scratch_bytes = out->count * sizeof(float);
+	return 0;
+}
+
+static int make_concat(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+
+	(void)index;
+	step->run = step_concat;
+	step->tiles = 1;
+	for (int i = 0; i < step->node->axis.axis; i++)
+		step->tiles *= (size_t)out->dims[i];
+	return 0;
+}
+
+static int make_move(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+	size_t n = out->rank ? (size_t)out->dims[out->rank - 1] : 1;
+
+	(void)index;
+	switch (step->node->op) {
+	case GRAPH_SLICE:
+		step->run = step_slice;
+		tile_rows(step, out->count / n, n, STEP_CHUNK);
+		break;
+	case GRAPH_TRANSPOSE:
+		step->run = step_transpose;
+		tile_rows(step, out->count / n, n, STEP_CHUNK);
+		break;
+	case GRAPH_PAD:
+		step->run = step_pad;
+		step->tiles = 1;
+		break;
+	default:
+		step->run = step_copy;
+		tile_chunks(step, out);
+	}
+	return check_same_quant(p, step->node);
+}
+
+static int make_resize(struct planning *p, struct step *step, int index)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+
+	(void)index;
+	step->run = step_resize;
+	step->tiles = (size_t)out->dims[1];
+	return step->node->resize.bilinear ? 0 : check_same_quant(p, step->node);
+}
+
+typedef int make_step(struct planning *p, struct step *step, int index);
+static make_step *const makers[GRAPH_OP_COUNT] = {
+	[GRAPH_CONV] = make_conv,	[GRAPH_FC] = make_conv,	      [GRAPH_MAXPOOL] = make_pool,
+	[GRAPH_AVGPOOL] = make_pool,	[GRAPH_MEAN] = make_mean,     [GRAPH_UNARY] = make_unary,
+	[GRAPH_PRELU] = make_channels,	[GRAPH_ADD] = make_binary,    [GRAPH_SUB] = make_binary,
+	[GRAPH_MUL] = make_binary,	[GRAPH_DIV] = make_binary,    [GRAPH_MIN] = make_binary,
+	[GRAPH_MAX] = make_binary,	[GRAPH_CONCAT] = make_concat, [GRAPH_SLICE] = make_move,
+	[GRAPH_PAD] = make_move,	[GRAPH_RESHAPE] = make_move,  [GRAPH_TRANSPOSE] = make_move,
+	[GRAPH_SOFTMAX] = make_softmax, [GRAPH_RESIZE] = make_resize, [GRAPH_BATCHNORM] = make_channels,
+	[GRAPH_CAST] = make_cast,	[GRAPH_IDENTITY] = make_move,
+};
+
+static int8_t quantised_bound(const struct plan_tensor *out, float bound)
+{
+	float q = rintf(bound / out->scale) + (float)out->zero_point;
+
+	return (int8_t)fminf(fmaxf(q, -128.0f), 127.0f);
+}
+
+/* The activation behind the op: a clamp where it only bounds, otherwise a function applied to finished tiles. */
+static int set_activation(struct planning *p, struct step *step)
+{
+	const struct plan_tensor *out = &p->plan->tensors[step->out];
+
+	step->lo8 = -128;
+	step->hi8 = 127;
+	if (!graph_act_range(&step->node->act, &step->lo, &step->hi)) {
+		step->lo = -INFINITY;
+		step->hi = INFINITY;
+		step->act = step->node->act;
+		return out->type == ENGINE_S8 ? make_table(p, step, &step->act, out, out) : 0;
+	}
+	if (out->type == ENGINE_S8 && out->scale > 0.0f) {
+		step->lo8 = quantised_bound(out, step->lo);
+		step->hi8 = quantised_bound(out, step->hi);
+	}
+	return 0;
+}
+
+static void describe(struct step *step)
+{
+	const struct graph_node *node = step->node;
+	const char *parts[] = {
+		node->folded & GRAPH_FOLDED_PAD ? "pad" : NULL,
+		node->folded & GRAPH_FOLDED_SCALE ? "batchnorm" : NULL,
+		node->residual >= 0 ? "add" : NULL,
+		node->act.kind != GRAPH_ACT_NONE ? graph_act_name(&node->act) : NULL,
+	};
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i])
+			used += (size_t)snprintf(step->fused + used, sizeof(step->fused) - used, "%s%s",
+						 used ? "," : "", parts[i]);
+}
+
+static int plan_step(struct planning *p, int index)
+{
+	const struct graph_node *node = &p->graph->nodes[index];
+	struct step *step = &p->plan->steps[p->plan->n_steps];
+	const struct plan_tensor *out = &p->plan->tensors[node->outputs[0]];
+	int r;
+
+	*step = (struct step){
+		.node = node,
+		.in = node->inputs,
+		.n_in = node->n_inputs,
+		.out = node->outputs[0],
+		.residual = node->residual,
+		.kernel = "",
+	};
+	p->plan->n_steps++;
+	r = set_activation(p, step);
+	if (r == 0)
+		r = makers[node->op](p, step, index);
+	if (r < 0)
+		return r;
+	describe(step);
+	step->serial = step->tiles < 2 || (step->macs < SERIAL_MACS && out->count < SERIAL_ELEMENTS);
+	p->plan->macs += step->macs;
+	return 0;
+}
+
+static int plan_steps(struct planning *p)
+{
+	struct plan_tensor *t = p->plan->tensors;
+	int r = 0;
+
+	p->plan->steps = calloc((size_t)p->graph->n_nodes + 1, sizeof(*p->plan->steps));
+	if (!p->plan->steps)
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	for (int i = 0; i < p->graph->n_nodes && r == 0; i++) {
+		const struct graph_node *node = &p->graph->nodes[i];
+
+		if (is_view(p, node) && node->act.kind == GRAPH_ACT_NONE) {
+			r = check_same_quant(p, node);
+			t[node->outputs[0]].root = t[node->inputs[0]].root;
+		} else {
+			r = plan_step(p, i);
+		}
+	}
+	return r;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+static void extend(struct engine_plan *plan, int tensor, int step)
+{
+	struct plan_tensor *root = &plan->tensors[plan->tensors[tensor].root];
+
+	if (step > root->last)
+		root->last = step;
+}
+
+/* Operands that are constants get memory of their own; those of convolutions are in the packed weights. */
+static int place_constant(struct planning *p, int tensor)
+{
+	struct plan_tensor *t = &p->plan->tensors[tensor];
+	const struct graph_value *value = &p->graph->values[t->root];
+
+	if (t->data || !value->data)
+		return 0;
+	t->data = weights_operand(p->weights, p->graph, t->root);
+	return t->data ? 0 : graph_error(p->error, -ENOMEM, "out of memory");
+}
+
+static bool is_packed(const struct step *step, int input)
+{
+	enum graph_op op = step->node->op;
+
+	return input > 0 && (op == GRAPH_CONV || op == GRAPH_FC || op == GRAPH_PRELU || op == GRAPH_BATCHNORM);
+}
+
+static int plan_lifetimes(struct planning *p)
+{
+	struct engine_plan *plan = p->plan;
+	int r = 0;
+
+	for (int i = 0; i < plan->n_steps && r == 0; i++) {
+		const struct step *step = &plan->steps[i];
+
+		plan->tensors[step->out].first = i;
+		extend(plan, step->out, i);
+		if (step->residual >= 0) {
+			extend(plan, step->residual, i);
+			r = place_constant(p, step->residual);
+		}
+		for (int k = 0; k < step->n_in && r == 0; k++) {
+			if (step->in[k] < 0 || is_packed(step, k))
+				continue;
+			extend(plan, step->in[k], i);
+			r = place_constant(p, step->in[k]);
+		}
+	}
+	for (int i = 0; i < p->graph->n_outputs && r == 0; i++) {
+		extend(plan, p->graph->outputs[i], plan->n_steps);
+		r = place_constant(p, p->graph->outputs[i]);
+	}
+	return r;
+}
+
+static bool needs_memory(const struct planning *p, int tensor)
+{
+	const struct plan_tensor *t = &p->plan->tensors[tensor];
+
+	if (t->root != tensor || p->graph->values[tensor].data)
+		return false;
+	for (int i = 0; i < p->graph->n_inputs; i++)
+		if (p->graph->inputs[i] == tensor)
+			return true;
+	return t->first >= 0;
+}
+
+/* Tensors first, then the scratch of the steps. */
+static int plan_memory(struct planning *p)
+{
+	struct engine_plan *plan = p->plan;
+	int n_tensors = p->graph->n_values, n = 0, r;
+	struct arena_buffer *buffers = calloc((size_t)n_tensors + (size_t)plan->n_steps + 1, sizeof(*buffers));
+
+	if (!buffers)
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	for (int i = 0; i < n_tensors; i++)
+		if (needs_memory(p, i))
+			buffers[n++] = (struct arena_buffer){.bytes = plan->tensors[i].bytes + KERNEL_SLACK,
+							     .first = plan->tensors[i].first,
+							     .last = plan->tensors[i].last};
+	for (int i = 0; i < plan->n_steps; i++)
+		buffers[n++] = (struct arena_buffer){.bytes = plan->steps[i].scratch_bytes, .first = i, .last = i};
+	r = arena_place(buffers, n, &plan->arena_bytes);
+	if (r < 0 || plan->arena_bytes > ENGINE_TENSOR_BYTES_MAX) {
+		free(buffers);
+		return graph_error(p->error, r == -ENOMEM ? r : -EFBIG, "the network needs %zu bytes of memory to run",
+				   r < 0 ? (size_t)0 : plan->arena_bytes);
+	}
+	n = 0;
+	for (int i = 0; i < n_tensors; i++)
+		if (needs_memory(p, i))
+			plan->tensors[i].offset = buffers[n++].offset;
+	for (int i = 0; i < plan->n_steps; i++)
+		plan->steps[i].scratch = buffers[n++].offset;
+	for (int i = 0; i < n_tensors; i++)
+		plan->tensors[i].offset = plan->tensors[plan->tensors[i].root].offset;
+	free(buffers);
+	return 0;
+}
+
+/* Each root once: outputs may be views of one tensor. */
+static void add_flips(struct engine_plan *plan, const int *list, int n, int from)
+{
+	for (int i = 0; i < n; i++) {
+		int root = plan->tensors[list[i]].root;
+		bool seen = !plan->tensors[list[i]].was_u8 || plan->tensors[root].data;
+
+		for (int k = from; k < plan->n_flips && !seen; k++)
+			seen = plan->flips[k] == root;
+		if (!seen)
+			plan->flips[plan->n_flips++] = root;
+	}
+}
+
+int plan_create(const struct graph *graph, struct weights *weights, const struct engine_plan_options *options,
+		struct engine_error *ret_error, struct engine_plan **ret_plan)
+{
+	struct planning p = {.graph = graph, .weights = weights, .error = ret_error};
+	int r;
+
+	p.plan = calloc(1, sizeof(*p.plan));
+	if (!p.plan)
+		return graph_error(ret_error, -ENOMEM, "out of memory");
+	p.plan->options = *options;
+	p.plan->graph = graph;
+	r = plan_shapes(&p, options);
+	if (r == 0)
+		r = plan_tensors(&p);
+	if (r == 0)
+		r = plan_steps(&p);
+	if (r == 0)
+		r = plan_lifetimes(&p);
+	if (r == 0)
+		r = plan_memory(&p);
+	free(p.shapes);
+	if (r < 0) {
+		plan_destroy(p.plan);
+		return r;
+	}
+	add_flips(p.plan, graph->inputs, graph->n_inputs, 0);
+	p.plan->n_flip_inputs = p.plan->n_flips;
+	add_flips(p.plan, graph->outputs, graph->n_outputs, p.plan->n_flips);
+	*ret_plan = p.plan;
+	return 0;
+}
+
+void plan_destroy(struct engine_plan *plan)
+{
+	if (!plan)
+		return;
+	for (int i = 0; i < plan->n_steps; i++)
+		free(plan->steps[i].table);
+	free(plan->steps);
+	free(plan->tensors);
+	free(plan);
+}

@@ -1,0 +1,102 @@
+/*
+ * plan.h - a model at one input size: tensors with places in the arena, steps with chosen kernels and packed weights.
+ *
+ * Made by plan.c, walked by run.c, immutable after.  Borrows the model's graph and its packed weights, which outlive
+ * it.  Tensors have the indexes of the graph's values.
+ */
+#ifndef INFERD_PLAN_H
+#define INFERD_PLAN_H
+
+#include "graph.h"
+#include "kernels/kernels.h"
+#include "weights.h"
+
+struct plan_tensor {
+	enum engine_type type; /* as stored: uint8 of the file is int8 here */
+	int rank;
+	int32_t dims[ENGINE_RANK_MAX];
+	size_t count, bytes;
+	float scale; /* 0: not quantised */
+	int32_t zero_point;
+	bool was_u8;
+	const void *data; /* constant; NULL: at offset in the arena */
+	size_t offset;
+	int root;	 /* the tensor whose memory this is a view of; itself otherwise */
+	int first, last; /* steps that make it and read it last; -1 is before the first step */
+};
+
+/* Geometry of a window over an image; what convolutions and pools share. */
+struct plan_window {
+	int in_h, in_w, in_c, out_h, out_w, out_c;
+	int kh, kw, stride_h, stride_w, dilation_h, dilation_w, top, left;
+};
+
+/* How a convolution or fully connected step is cut into tiles: row blocks x ranges of panels, group after group. */
+struct plan_gemm {
+	const struct weights_conv *weights;
+	size_t rows;	     /* output pixels of one tile, a multiple of the kernel's mr (depthwise: output rows) */
+	size_t row_tiles;    /* of one group */
+	size_t tile_panels;  /* panels of one tile */
+	size_t panel_tiles;  /* of one row tile */
+	int groups, group_c; /* input channels of one group */
+	int panels, group_n; /* panels and output channels of one group */
+	bool pointwise;	     /* every output pixel reads the input pixel of the same index */
+};
+
+struct exec {
+	const struct engine_plan *plan;
+	const struct kernels *kernels;
+	uint8_t *arena;
+};
+
+struct step {
+	const struct graph_node *node;
+	const int *in; /* the node's inputs, as tensors */
+	int n_in, out, residual;
+	void (*run)(const struct step *step, const struct exec *exec, size_t from, size_t to);
+	size_t tiles;	      /* they touch disjoint outputs, so any thread may take any of them */
+	bool serial;	      /* too small to share */
+	float lo, hi;	      /* clamp of a float result */
+	int8_t lo8, hi8;      /* of a quantised one */
+	struct graph_act act; /* what the clamp does not cover; applied to each finished tile */
+	struct plan_window window;
+	struct plan_gemm gemm;
+	struct binary_s8_args binary;
+	const float *slope, *shift; /* per channel, of PRELU and BATCHNORM; borrowed from the weights */
+	int8_t *table;		    /* of an int8 function of one argument; owned */
+	size_t scratch;		    /* offset in the arena, of scratch_bytes */
+	size_t scratch_bytes;
+	const char *kernel;
+	char fused[64];
+	uint64_t macs, params;
+};
+
+struct engine_plan {
+	struct engine_plan_options options;
+	const struct graph *graph;
+	struct plan_tensor *tensors;
+	struct step *steps;
+	int n_steps;
+	size_t arena_bytes;
+	uint64_t macs;
+	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
+	int n_flip_inputs, n_flips;
+	struct engine_plan *next;
+};
+
+/*
+ * Builds the plan of a graph that passes.c went through.  weights is the model's cache, filled as needed; the caller
+ * holds its lock.  Returns as engine_model_plan().
+ */
+int plan_create(const struct graph *graph, struct weights *weights, const struct engine_plan_options *options,
+		struct engine_error *ret_error, struct engine_plan **ret_plan);
+void plan_destroy(struct engine_plan *plan); /* accepts NULL */
+
+static inline void *plan_pointer(const struct exec *exec, int tensor)
+{
+	const struct plan_tensor *t = &exec->plan->tensors[tensor];
+
+	return t->data ? (void *)(uintptr_t)t->data : exec->arena + t->offset;
+}
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * run.c - contexts and the walk over a plan's steps.  The arena of a context serves every plan reserved in it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "plan.h"
+#include "team.h"
+
+struct engine_context {
+	struct engine_team *team;
+	uint8_t *arena;
+	size_t arena_bytes;
+	uint64_t *profile;
+};
+
+struct run {
+	struct exec exec;
+	uint64_t *profile;
+};
+
+int engine_context_create(struct engine_team *team, struct engine_context **ret_context)
+{
+	struct engine_context *context = calloc(1, sizeof(*context));
+
+	if (!context)
+		return -ENOMEM;
+	context->team = team;
+	*ret_context = context;
+	return 0;
+}
+
+void engine_context_destroy(struct engine_context *context)
+{
+	if (!context)
+		return;
+	free(context->arena);
+	free(context);
+}
+
+int engine_context_reserve(struct engine_context *context, const struct engine_plan *plan)
+{
+	/* The arena is a multiple of its alignment, and never empty. */
+	size_t bytes = plan->arena_bytes + KERNEL_SLACK;
+	uint8_t *arena;
+
+	if (context->arena && bytes <= context->arena_bytes)
+		return 0;
+	arena = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	if (!arena)
+		return -ENOMEM;
+	/* Touches the pages now, and gives over-reads defined bytes. */
+	memset(arena, 0, (bytes + 63) / 64 * 64);
+	free(context->arena);
+	context->arena = arena;
+	context->arena_bytes = bytes;
+	return 0;
+}
+
+static void *io_pointer(struct engine_context *context, const struct engine_plan *plan, int tensor)
+{
+	struct exec exec = {.plan = plan, .arena = context->arena};
+
+	return plan_pointer(&exec, tensor);
+}
+
+void *engine_context_input(struct engine_context *context, const struct engine_plan *plan, int index)
+{
+	return io_pointer(context, plan, plan->graph->inputs[index]);
+}
+
+const void *engine_context_output(struct engine_context *context, const struct engine_plan *plan, int index)
+{
+	return io_pointer(context, plan, plan->graph->outputs[index]);
+}
+
+void engine_context_profile(struct engine_context *context, uint64_t *ns)
+{
+	context->profile = ns;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* One thread's share of the run; the barrier behind every step makes its outputs visible to all. */
+static void walk(void *argument, struct team_sync *sync, int thread, int n_threads)
+{
+	const struct run *run = argument;
+	const struct engine_plan *plan = run->exec.plan;
+	uint64_t start = run->profile && thread == 0 ? now_ns() : 0;
+
+	for (int i = 0; i < plan->n_steps; i++) {
+		const struct step *step = &plan->steps[i];
+
+		if (n_threads == 1 || step->serial) {
+			if (thread == 0)
+				step->run(step, &run->exec, 0, step->tiles);
+		} else {
+			for (size_t tile = team_sync_take(sync); tile < step->tiles; tile = team_sync_take(sync))
+				step->run(step, &run->exec, tile, tile + 1);
+		}
+		if (n_threads > 1 && i + 1 < plan->n_steps)
+			team_sync_barrier(sync, n_threads);
+		if (run->profile && thread == 0) {
+			uint64_t end = now_ns();
+
+			run->profile[i] = end - start;
+			start = end;
+		}
+	}
+}
+
+/* uint8 tensors of the caller and int8 tensors of the engine differ in the top bit. */
+static void flip(const struct exec *exec, int from, int end)
+{
+	for (int i = from; i < end; i++) {
+		uint8_t *data = plan_pointer(exec, exec->plan->flips[i]);
+
+		exec->kernels->flip(exec->plan->tensors[exec->plan->flips[i]].bytes, data, data);
+	}
+}
+
+int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads)
+{
+	int team = team_threads(context->team);
+	struct run run = {
+		.exec = {.plan = plan, .kernels = kernels_get(), .arena = context->arena},
+		.profile = context->profile,
+	};
+
+	if (!context->arena || context->arena_bytes < plan->arena_bytes + KERNEL_SLACK)
+		return -EINVAL;
+	flip(&run.exec, 0, plan->n_flip_inputs);
+	team_run(context->team, n_threads < 1 || n_threads > team ? team : n_threads, walk, &run);
+	flip(&run.exec, plan->n_flip_inputs, plan->n_flips);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * step.h - what a step of each kind does to a range of its tiles.
+ */
+#ifndef INFERD_STEP_H
+#define INFERD_STEP_H
+
+#include "plan.h"
+
+typedef void step_run(const struct step *step, const struct exec *exec, size_t from, size_t to);
+
+#define STEP_CHUNK    4096  /* elements of one tile of an elementwise step */
+#define STEP_TAPS_MAX 1024  /* positions of a convolution's kernel */
+#define STEP_POINTERS 16384 /* pixel pointers of one tile, on the stack */
+
+step_run step_conv_f32, step_conv_s8, step_depthwise_f32, step_depthwise_s8;		    /* step_conv.c */
+step_run step_pool, step_mean;								    /* step_pool.c */
+step_run step_binary, step_binary_rows, step_unary, step_channels, step_cast, step_softmax; /* step_math.c */
+step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resize;	    /* step_move.c */
+
+/* Applies what the clamp of a kernel does not cover to n finished values. */
+void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
+
+/* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
+static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
+{
+	size_t left = out->count - tile * STEP_CHUNK;
+
+	return left < STEP_CHUNK ? left : STEP_CHUNK;
+}
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * step_conv.c - convolutions and fully connected steps as indirect GEMMs over tiles, and depthwise rows.
+ */
+#include "step.h"
+
+/* One tile: rows of one group times a range of its panels. */
+struct tile {
+	size_t group, first, count; /* output pixels */
+	size_t panel, panels_end;
+};
+
+static struct tile tile_of(const struct step *step, size_t index)
+{
+	const struct plan_gemm *g = &step->gemm;
+	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w;
+	size_t row = index / g->panel_tiles % g->row_tiles, end;
+	struct tile tile = {.group = index / g->panel_tiles / g->row_tiles, .first = row * g->rows};
+
+	tile.count = pixels - tile.first < g->rows ? pixels - tile.first : g->rows;
+	tile.panel = index % g->panel_tiles * g->tile_panels;
+	end = tile.panel + g->tile_panels;
+	tile.panels_end = end < (size_t)g->panels ? end : (size_t)g->panels;
+	return tile;
+}
+
+/*
+ * Fills a[block][tap][mr] with the input pixels under every tap of the tile's output pixels; rows past the tile's last
+ * repeat it.
+ */
+static void gather(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
+		   const uint8_t **a)
+{
+	const struct plan_window *w = &step->window;
+	const struct plan_gemm *g = &step->gemm;
+	size_t pixel = (size_t)w->in_c * size, offset = tile->group * (size_t)g->group_c * size;
+	size_t taps = (size_t)w->kh * (size_t)w->kw, padded = (tile->count + mr - 1) / mr * mr;
+
+	for (size_t r = 0; r < padded; r++) {
+		size_t p = tile->first + (r < tile->count ? r : tile->count - 1);
+		const uint8_t **to = a + r / mr * taps * mr + r % mr;
+		int y0, x0;
+
+		if (g->pointwise) {
+			*to = x + p * pixel + offset;
+			continue;
+		}
+		y0 = (int)(p / (size_t)w->out_w) * w->stride_h - w->top;
+		x0 = (int)(p % (size_t)w->out_w) * w->stride_w - w->left;
+		for (int ky = 0; ky < w->kh; ky++) {
+			int iy = y0 + ky * w->dilation_h;
+			const uint8_t *row = x + (size_t)iy * (size_t)w->in_w * pixel + offset;
+
+			for (int kx = 0; kx < w->kw; kx++, to += mr) {
+				int ix = x0 + kx * w->dilation_w;
+
+				*to = (unsigned)iy < (unsigned)w->in_h && (unsigned)ix < (unsigned)w->in_w
+					      ? row + (size_t)ix * pixel
+					      : g->weights->padding;
+			}
+		}
+	}
+}
+
+void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values)
+{
+	if (step->table)
+		exec->kernels->lut_s8(step->table, n, values, values);
+	else if (step->act.kind != GRAPH_ACT_NONE)
+		exec->kernels->unary_f32((enum kernel_unary)step->act.kind, step->act.a, step->act.b, n, values,
+					 values);
+}
+
+/* Columns of a tile are contiguous in each output pixel. */
+static void finish_tile(const struct step *step, const struct exec *exec, const struct tile *tile, size_t nr,
+			size_t size, uint8_t *c)
+{
+	const struct plan_gemm *g = &step->gemm;
+	size_t from = tile->panel * nr, end = tile->panels_end * nr;
+
+	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
+		return;
+	if (end > (size_t)g->group_n)
+		end = (size_t)g->group_n;
+	for (size_t r = 0; r < tile->count; r++)
+		step_finish(step, exec, end - from, c + (r * (size_t)step->window.out_c + from) * size);
+}
+
+void step_conv_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
+	const uint8_t *a[STEP_POINTERS];
+	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, out_c = (size_t)step->window.out_c;
+	struct igemm_f32_args args = {
+		.taps = taps,
+		.kc = (size_t)g->group_c,
+		.c_stride = out_c,
+		.residual_stride = out_c,
+		.lo = step->lo,
+		.hi = step->hi,
+	};
+
+	for (size_t t = from; t < to; t++) {
+		struct tile tile = tile_of(step, t);
+		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
+		size_t start = tile.first * out_c + tile.group * (size_t)g->group_n;
+		float *c = (float *)plan_pointer(exec, step->out) + start;
+
+		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a);
+		for (size_t p = tile.panel; p < tile.panels_end; p++) {
+			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+
+			args.w = (const float *)(const void *)(panels + p * g->weights->panel_bytes);
+			args.n = rest < kernel->nr ? rest : kernel->nr;
+			for (size_t m = 0; m < tile.count; m += kernel->mr) {
+				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
+				args.a = (const float *const *)(const void *)(a + m * taps);
+				args.c = c + m * out_c + n;
+				args.residual = residual ? residual + start + m * out_c + n : NULL;
+				kernel->run(&args);
+			}
+		}
+		finish_tile(step, exec, &tile, kernel->nr, sizeof(float), (uint8_t *)c);
+	}
+}
+
+void step_conv_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const struct igemm_s8 *kernel = &exec->kernels->igemm_s8;
+	const uint8_t *a[STEP_POINTERS];
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, out_c = (size_t)step->window.out_c;
+	struct igemm_s8_args args = {
+		.taps = taps,
+		.kc = (size_t)g->group_c,
+		.c_stride = out_c,
+		.zero_point = exec->plan->tensors[step->out].zero_point,
+		.lo = step->lo8,
+		.hi = step->hi8,
+	};
+
+	for (size_t t = from; t < to; t++) {
+		struct tile tile = tile_of(step, t);
+		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
+		int8_t *c =
+			(int8_t *)plan_pointer(exec, step->out) + tile.first * out_c + tile.group * (size_t)g->group_n;
+
+		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a);
+		for (size_t p = tile.panel; p < tile.panels_end; p++) {
+			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+
+			args.w = panels + p * g->weights->panel_bytes;
+			args.n = rest < kernel->nr ? rest : kernel->nr;
+			for (size_t m = 0; m < tile.count; m += kernel->mr) {
+				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
+				args.a = (const int8_t *const *)(const void *)(a + m * taps);
+				args.c = c + m * out_c + n;
+				kernel->run(&args);
+			}
+		}
+		finish_tile(step, exec, &tile, kernel->nr, 1, (uint8_t *)c);
+	}
+}
+
+static void depthwise(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
+{
+	const struct plan_window *w = &step->window;
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+	size_t in_row = (size_t)w->in_w * (size_t)w->in_c, out_row = (size_t)w->out_w * (size_t)w->out_c;
+	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
+	const void *rows[STEP_TAPS_MAX];
+	struct dwconv_args args = {
+		.rows = rows,
+		.in_w = (size_t)w->in_w,
+		.in_stride = (size_t)w->in_c,
+		.out_w = (size_t)w->out_w,
+		.out_stride = (size_t)w->out_c,
+		.channels = (size_t)w->in_c,
+		.kh = (size_t)w->kh,
+		.kw = (size_t)w->kw,
+		.stride_w = (size_t)w->stride_w,
+		.dilation_w = (size_t)w->dilation_w,
+		.pad_left = (size_t)w->left,
+		.w = step->gemm.weights->packed,
+		.lo = step->lo,
+		.hi = step->hi,
+		.zero_point = exec->plan->tensors[step->out].zero_point,
+		.pad = (int8_t)exec->plan->tensors[step->in[0]].zero_point,
+		.lo8 = step->lo8,
+		.hi8 = step->hi8,
+	};
+
+	for (size_t oy = from * step->gemm.rows; oy < end; oy++) {
+		for (int ky = 0; ky < w->kh; ky++) {
+			int iy = (int)oy * w->stride_h - w->top + ky * w->dilation_h;
+
+			rows[ky] = (unsigned)iy < (unsigned)w->in_h ? x + (size_t)iy * in_row * size : NULL;
+		}
+		args.out = (uint8_t *)plan_pointer(exec, step->out) + oy * out_row * size;
+		if (size == 1)
+			exec->kernels->dwconv_s8(&args);
+		else
+			exec->kernels->dwconv_f32(&args);
+		step_finish(step, exec, out_row, args.out);
+	}
+}
+
+void step_depthwise_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	depthwise(step, exec, from, to, sizeof(float));
+}
+
+void step_depthwise_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	depthwise(step, exec, from, to, 1);
+}

@@ -1,0 +1,263 @@
+/*
+ * step_move.c - steps that move elements: joining, cutting, padding, turning and resizing.
+ */
+#include "step.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Elements of the axes behind `axis`. */
+static size_t inner_of(const struct plan_tensor *tensor, int axis)
+{
+	size_t inner = 1;
+
+	for (int i = axis + 1; i < tensor->rank; i++)
+		inner *= (size_t)tensor->dims[i];
+	return inner;
+}
+
+static bool same_quant(const struct plan_tensor *a, const struct plan_tensor *b)
+{
+	return a->type != ENGINE_S8 || (a->scale == b->scale && a->zero_point == b->zero_point);
+}
+
+/* A tile is one stretch of the axes before the joined one. */
+void step_concat(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *t = exec->plan->tensors, *out = &t[step->out];
+	size_t size = engine_type_size(out->type), inner = inner_of(out, step->node->axis.axis);
+	size_t whole = (size_t)out->dims[step->node->axis.axis] * inner;
+
+	for (size_t outer = from; outer < to; outer++) {
+		uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + outer * whole * size;
+
+		for (int i = 0; i < step->n_in; i++) {
+			const struct plan_tensor *in = &t[step->in[i]];
+			size_t n = (size_t)in->dims[step->node->axis.axis] * inner;
+			const uint8_t *x = (const uint8_t *)plan_pointer(exec, step->in[i]) + outer * n * size;
+
+			if (same_quant(in, out))
+				memcpy(y, x, n * size);
+			else
+				exec->kernels->requantize_s8(n, in->scale / out->scale, in->zero_point, out->zero_point,
+							     (const int8_t *)x, (int8_t *)y);
+			y += n * size;
+		}
+	}
+}
+
+/*
+ * Copies dims elements, odometer style: strides in elements of x for each axis of the (dense) output rows from..to-1
+ * along the last axis.
+ */
+static void copy_strided(size_t size, int rank, const int32_t *dims, const ptrdiff_t *stride, const uint8_t *x,
+			 uint8_t *y, size_t from, size_t to)
+{
+	size_t n = rank ? (size_t)dims[rank - 1] : 1;
+	ptrdiff_t last = rank ? stride[rank - 1] : 1;
+
+	for (size_t row = from; row < to; row++) {
+		const uint8_t *source = x;
+		uint8_t *target = y + row * n * size;
+		size_t rest = row;
+
+		for (int i = rank - 2; i >= 0; i--) {
+			source += (ptrdiff_t)(rest % (size_t)dims[i]) * stride[i] * (ptrdiff_t)size;
+			rest /= (size_t)dims[i];
+		}
+		if (last == 1) {
+			memcpy(target, source, n * size);
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			memcpy(target + i * size, source + (ptrdiff_t)i * last * (ptrdiff_t)size, size);
+	}
+}
+
+static void dense_strides(const struct plan_tensor *tensor, ptrdiff_t *stride)
+{
+	ptrdiff_t next = 1;
+
+	for (int i = tensor->rank - 1; i >= 0; i--) {
+		stride[i] = next;
+		next *= tensor->dims[i];
+	}
+}
+
+static size_t row_end(const struct step *step, const struct plan_tensor *out, size_t to)
+{
+	size_t rows = out->rank ? out->count / (size_t)out->dims[out->rank - 1] : 1;
+
+	return to * step->gemm.rows < rows ? to * step->gemm.rows : rows;
+}
+
+void step_slice(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	const struct graph_slice *slice = &step->node->slice;
+	ptrdiff_t stride[ENGINE_RANK_MAX] = {0}, start = 0;
+
+	dense_strides(in, stride);
+	for (int i = 0; i < in->rank; i++) {
+		start += (slice->begin[i] < 0 ? slice->begin[i] + in->dims[i] : slice->begin[i]) * stride[i];
+		stride[i] *= slice->step[i];
+	}
+	copy_strided(engine_type_size(out->type), out->rank, out->dims, stride,
+		     (const uint8_t *)plan_pointer(exec, step->in[0]) + start * (ptrdiff_t)engine_type_size(out->type),
+		     plan_pointer(exec, step->out), from * step->gemm.rows, row_end(step, out, to));
+}
+
+void step_transpose(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	ptrdiff_t dense[ENGINE_RANK_MAX] = {0}, stride[ENGINE_RANK_MAX] = {0};
+
+	dense_strides(in, dense);
+	for (int i = 0; i < out->rank; i++)
+		stride[i] = dense[step->node->shape.dims[i]];
+	copy_strided(engine_type_size(out->type), out->rank, out->dims, stride, plan_pointer(exec, step->in[0]),
+		     plan_pointer(exec, step->out), from * step->gemm.rows, row_end(step, out, to));
+}
+
+/* Fills n elements with the padding value, as the tensor stores it. */
+static void fill(const struct plan_tensor *out, float value, size_t n, uint8_t *y)
+{
+	if (out->type == ENGINE_F32) {
+		for (size_t i = 0; i < n; i++)
+			((float *)(void *)y)[i] = value;
+	} else if (out->type == ENGINE_S8 && out->scale > 0.0f) {
+		float stored = rintf(value / out->scale) + (float)out->zero_point;
+
+		memset(y, (int)fminf(fmaxf(stored, -128.0f), 127.0f), n);
+	} else {
+		memset(y, 0, n * engine_type_size(out->type));
+	}
+}
+
+/* One tile: fill, then copy the rows of the input to their places. */
+void step_pad(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	const struct graph_pad *pad = &step->node->pad;
+	size_t size = engine_type_size(out->type), n = in->rank ? (size_t)in->dims[in->rank - 1] : 1;
+	ptrdiff_t stride[ENGINE_RANK_MAX] = {0};
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+	uint8_t *y = plan_pointer(exec, step->out);
+
+	(void)from;
+	(void)to;
+	fill(out, pad->value, out->count, y);
+	dense_strides(out, stride);
+	for (size_t row = 0; row < in->count / n; row++) {
+		size_t rest = row, at = in->rank ? (size_t)pad->before[in->rank - 1] : 0;
+
+		for (int i = in->rank - 2; i >= 0; i--) {
+			at += (rest % (size_t)in->dims[i] + (size_t)pad->before[i]) * (size_t)stride[i];
+			rest /= (size_t)in->dims[i];
+		}
+		memcpy(y + at * size, x + row * n * size, n * size);
+	}
+}
+
+void step_copy(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *out = &exec->plan->tensors[step->out];
+	size_t size = engine_type_size(out->type);
+
+	for (size_t tile = from; tile < to; tile++) {
+		size_t at = tile * STEP_CHUNK * size;
+
+		memcpy((uint8_t *)plan_pointer(exec, step->out) + at,
+		       (const uint8_t *)plan_pointer(exec, step->in[0]) + at, step_chunk(out, tile) * size);
+	}
+}
+
+/* ---- resize ------------------------------------------------------------------------------------ */
+
+/* Position in the input of output index i along one axis (TFLite's and ONNX's coordinate rules). */
+static float source_of(const struct graph_resize *resize, int i, int in, int out)
+{
+	if (resize->align_corners && out > 1)
+		return (float)i * (float)(in - 1) / (float)(out - 1);
+	if (resize->half_pixel)
+		return ((float)i + 0.5f) * (float)in / (float)out - 0.5f;
+	return (float)i * (float)in / (float)out;
+}
+
+struct pair {
+	int low, high;
+	float share; /* of high */
+};
+
+static struct pair pair_of(const struct graph_resize *resize, int i, int in, int out)
+{
+	float at = source_of(resize, i, in, out);
+	struct pair pair;
+
+	if (!resize->bilinear) {
+		/* Nearest: the pixel whose cell the position is in; aligned corners round. */
+		at = resize->align_corners ? roundf(at) : floorf(resize->half_pixel ? at + 0.5f : at);
+		pair.low = at < 0.0f ? 0 : at > (float)(in - 1) ? in - 1 : (int)at;
+		return (struct pair){pair.low, pair.low, 0.0f};
+	}
+	at = at < 0.0f ? 0.0f : at > (float)(in - 1) ? (float)(in - 1) : at;
+	pair.low = (int)at;
+	pair.high = pair.low + 1 < in ? pair.low + 1 : pair.low;
+	pair.share = at - (float)pair.low;
+	return pair;
+}
+
+static float mix(float a, float b, float c, float d, float across, float down)
+{
+	float top = a + (b - a) * across, bottom = c + (d - c) * across;
+
+	return top + (bottom - top) * down;
+}
+
+static void resize_pixel(const struct plan_tensor *in, const struct plan_tensor *out, const void *x, struct pair v,
+			 struct pair h, void *y)
+{
+	size_t channels = (size_t)in->dims[3], width = (size_t)in->dims[2];
+	const size_t at[4] = {((size_t)v.low * width + (size_t)h.low) * channels,
+			      ((size_t)v.low * width + (size_t)h.high) * channels,
+			      ((size_t)v.high * width + (size_t)h.low) * channels,
+			      ((size_t)v.high * width + (size_t)h.high) * channels};
+
+	for (size_t c = 0; c < channels; c++) {
+		if (out->type == ENGINE_F32) {
+			const float *f = x;
+
+			((float *)y)[c] = mix(f[at[0] + c], f[at[1] + c], f[at[2] + c], f[at[3] + c], h.share, v.share);
+		} else {
+			const int8_t *q = x;
+			float value = mix(q[at[0] + c], q[at[1] + c], q[at[2] + c], q[at[3] + c], h.share, v.share);
+
+			value = rintf((value - (float)in->zero_point) * in->scale / out->scale) +
+				(float)out->zero_point;
+			((int8_t *)y)[c] = (int8_t)fminf(fmaxf(value, -128.0f), 127.0f);
+		}
+	}
+}
+
+/* A tile is a row of the output. */
+void step_resize(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	const struct graph_resize *resize = &step->node->resize;
+	size_t pixel = (size_t)in->dims[3] * engine_type_size(out->type);
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+
+	for (size_t row = from; row < to; row++) {
+		struct pair v = pair_of(resize, (int)row, in->dims[1], out->dims[1]);
+		uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + row * (size_t)out->dims[2] * pixel;
+
+		for (int i = 0; i < out->dims[2]; i++, y += pixel) {
+			struct pair h = pair_of(resize, i, in->dims[2], out->dims[2]);
+
+			if (resize->bilinear)
+				resize_pixel(in, out, x, v, h, y);
+			else
+				memcpy(y, x + ((size_t)v.low * (size_t)in->dims[2] + (size_t)h.low) * pixel, pixel);
+		}
+	}
+}

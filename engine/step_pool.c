@@ -1,0 +1,130 @@
+/*
+ * step_pool.c - windows that reduce: maximum, average, and the mean over axes.
+ */
+#include "step.h"
+
+#include <math.h>
+#include <string.h>
+
+/* One output pixel from the list of its pixels. */
+static void reduce_pixels(const struct step *step, const struct exec *exec, const void *const *pixels, size_t n,
+			  size_t divisor, void *out)
+{
+	const struct kernels *k = exec->kernels;
+	const struct plan_tensor *y = &exec->plan->tensors[step->out];
+	size_t channels = (size_t)step->window.in_c;
+	bool is_max = step->node->op == GRAPH_MAXPOOL;
+
+	if (y->type == ENGINE_S8 && is_max)
+		k->maxpool_s8((const int8_t *const *)pixels, n, channels, step->lo8, step->hi8, out);
+	else if (y->type == ENGINE_S8)
+		k->avgpool_s8((const int8_t *const *)pixels, n, channels, divisor, y->was_u8, step->lo8, step->hi8,
+			      out);
+	else if (is_max)
+		k->maxpool_f32((const float *const *)pixels, n, channels, step->lo, step->hi, out);
+	else
+		k->avgpool_f32((const float *const *)pixels, n, channels, 1.0f / (float)divisor, step->lo, step->hi,
+			       out);
+}
+
+/* Part of a window of `size` positions from `start` on that lies within 0..limit-1. */
+static void clip_window(int start, int size, int limit, int *ret_from, int *ret_end)
+{
+	*ret_from = start < 0 ? 0 : start;
+	*ret_end = start + size < limit ? start + size : limit;
+}
+
+/* In average pooling with count_pad, padding counts, but what ceil mode adds beyond it does not matter: ncnn's rule. */
+static void pool_row(const struct step *step, const struct exec *exec, int oy, const void **pixels)
+{
+	const struct plan_window *w = &step->window;
+	size_t pixel = (size_t)w->in_c * engine_type_size(exec->plan->tensors[step->out].type);
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+	uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + (size_t)oy * (size_t)w->out_w * pixel;
+	size_t area = (size_t)w->kh * (size_t)w->kw;
+	int y0, y1, x0, x1;
+
+	clip_window(oy * w->stride_h - w->top, w->kh, w->in_h, &y0, &y1);
+	for (int ox = 0; ox < w->out_w; ox++, y += pixel) {
+		size_t n = 0;
+
+		clip_window(ox * w->stride_w - w->left, w->kw, w->in_w, &x0, &x1);
+		for (int iy = y0; iy < y1; iy++)
+			for (int ix = x0; ix < x1; ix++)
+				pixels[n++] = x + ((size_t)iy * (size_t)w->in_w + (size_t)ix) * pixel;
+		/* A window that lies wholly in the padding: its nearest pixel stands for it. */
+		if (!n)
+			pixels[n++] = x;
+		reduce_pixels(step, exec, pixels, n, step->node->pool.count_pad ? area : n, y);
+	}
+}
+
+/* The pointers of a window live in the step's scratch, a list for each tile: a global pool has many. */
+void step_pool(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	size_t list = step->scratch_bytes / step->tiles / sizeof(void *);
+	size_t end = to * step->gemm.rows;
+
+	if (end > (size_t)step->window.out_h)
+		end = (size_t)step->window.out_h;
+	for (size_t oy = from * step->gemm.rows; oy < end; oy++)
+		pool_row(step, exec, (int)oy,
+			 (const void **)(void *)(exec->arena + step->scratch) + oy / step->gemm.rows * list);
+}
+
+/* Where each axis of the input moves the output, 0 for those that are averaged. */
+static void mean_strides(const struct step *step, const struct plan_tensor *in, size_t stride[ENGINE_RANK_MAX])
+{
+	const struct graph_reduce *reduce = &step->node->reduce;
+	bool gone[ENGINE_RANK_MAX] = {false};
+	size_t next = 1;
+
+	for (int i = 0; i < reduce->n_axes; i++)
+		gone[reduce->axes[i]] = true;
+	for (int i = in->rank - 1; i >= 0; i--) {
+		stride[i] = gone[i] ? 0 : next;
+		next *= gone[i] ? 1 : (size_t)in->dims[i];
+	}
+}
+
+static void mean_sums(const struct step *step, const struct plan_tensor *in, const void *x, double *sums)
+{
+	size_t stride[ENGINE_RANK_MAX] = {0}, place = 0;
+	int32_t at[ENGINE_RANK_MAX] = {0};
+
+	mean_strides(step, in, stride);
+	for (size_t i = 0; i < in->count; i++) {
+		sums[place] += in->type == ENGINE_S8 ? (double)(((const int8_t *)x)[i] - in->zero_point)
+						     : (double)((const float *)x)[i];
+		for (int k = in->rank - 1; k >= 0; k--) {
+			place += stride[k];
+			if (++at[k] < in->dims[k])
+				break;
+			place -= stride[k] * (size_t)in->dims[k];
+			at[k] = 0;
+		}
+	}
+}
+
+void step_mean(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	double *sums = (double *)(void *)(exec->arena + step->scratch);
+	double per = (double)(in->count / out->count);
+	void *y = plan_pointer(exec, step->out);
+
+	(void)from;
+	(void)to;
+	memset(sums, 0, out->count * sizeof(*sums));
+	mean_sums(step, in, plan_pointer(exec, step->in[0]), sums);
+	for (size_t i = 0; i < out->count; i++) {
+		double mean = sums[i] / per;
+
+		if (out->type == ENGINE_S8) {
+			mean = rint(mean * (double)in->scale / (double)out->scale) + out->zero_point;
+			((int8_t *)y)[i] = (int8_t)fmin(fmax(mean, step->lo8), step->hi8);
+		} else {
+			((float *)y)[i] = fminf(fmaxf((float)mean, step->lo), step->hi);
+		}
+	}
+}

@@ -1,0 +1,185 @@
+/*
+ * team.c - parallel region, pinning, barrier.  Owns no tensors and knows no steps.
+ */
+#include "team.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/*
+ * How long a thread spins at a barrier before it sleeps.  Steps are tens of microseconds long; a longer wait means
+ * that another program holds the core a thread needs, and spinning would take time from it.
+ */
+#define SPIN_NS 20000
+
+struct engine_team {
+	int n_threads, n_cpus;
+	int *cpus;
+	struct team_sync sync;
+};
+
+/* Affinity belongs to a thread of the system, and OpenMP may replace the threads behind a team: so it is kept here. */
+static _Thread_local int pinned_cpu = -1;
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void team_sync_init(struct team_sync *sync)
+{
+	atomic_init(&sync->arrived, 0);
+	atomic_init(&sync->phase, 0);
+	atomic_init(&sync->sleepers, 0);
+	atomic_init(&sync->next_tile, 0);
+}
+
+unsigned team_sync_take(struct team_sync *sync)
+{
+	return atomic_fetch_add_explicit(&sync->next_tile, 1, memory_order_relaxed);
+}
+
+static bool spin_until_left(struct team_sync *sync, unsigned phase)
+{
+	int64_t end = now_ns() + SPIN_NS;
+
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (atomic_load_explicit(&sync->phase, memory_order_acquire) != phase)
+				return true;
+			relax();
+		}
+	} while (now_ns() < end);
+	return false;
+}
+
+static long futex(atomic_uint *word, int operation, unsigned value)
+{
+	return syscall(SYS_futex, (uint32_t *)word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+void team_sync_barrier(struct team_sync *sync, int n)
+{
+	unsigned phase = atomic_load_explicit(&sync->phase, memory_order_relaxed);
+
+	if (atomic_fetch_add_explicit(&sync->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)n) {
+		atomic_store_explicit(&sync->arrived, 0, memory_order_relaxed);
+		atomic_store_explicit(&sync->next_tile, 0, memory_order_relaxed);
+		/*
+		 * Sequentially consistent with the sleepers' counter: either this thread sees a sleeper, or the sleeper
+		 * sees the new phase (in the kernel, which compares before it sleeps).
+		 */
+		atomic_store(&sync->phase, phase + 1);
+		if (atomic_load(&sync->sleepers) > 0)
+			futex(&sync->phase, FUTEX_WAKE, INT32_MAX);
+		return;
+	}
+	if (spin_until_left(sync, phase))
+		return;
+	atomic_fetch_add(&sync->sleepers, 1);
+	while (atomic_load(&sync->phase) == phase)
+		futex(&sync->phase, FUTEX_WAIT, phase);
+	atomic_fetch_sub(&sync->sleepers, 1);
+}
+
+int engine_team_create(const int *cpus, int n_cpus, int n_threads, struct engine_team **ret_team)
+{
+	struct engine_team *team;
+
+	if (n_threads < 1 || n_threads > ENGINE_THREADS_MAX || n_cpus < 0 || n_cpus > CPU_SETSIZE || (n_cpus && !cpus))
+		return -EINVAL;
+	for (int i = 0; i < n_cpus; i++)
+		if (cpus[i] < 0 || cpus[i] >= CPU_SETSIZE)
+			return -EINVAL;
+	team = aligned_alloc(_Alignof(struct engine_team), sizeof(*team));
+	if (!team)
+		return -ENOMEM;
+	team->n_threads = n_threads;
+	team->n_cpus = n_cpus;
+	team->cpus = NULL;
+	team_sync_init(&team->sync);
+	if (n_cpus) {
+		team->cpus = malloc((size_t)n_cpus * sizeof(*cpus));
+		if (!team->cpus) {
+			engine_team_destroy(team);
+			return -ENOMEM;
+		}
+		memcpy(team->cpus, cpus, (size_t)n_cpus * sizeof(*cpus));
+	}
+	*ret_team = team;
+	return 0;
+}
+
+void engine_team_destroy(struct engine_team *team)
+{
+	if (!team)
+		return;
+	free(team->cpus);
+	free(team);
+}
+
+int team_threads(const struct engine_team *team)
+{
+	return team->n_threads;
+}
+
+static void pin(const struct engine_team *team, int thread)
+{
+	cpu_set_t set;
+	int cpu;
+
+	if (!team->n_cpus)
+		return;
+	cpu = team->cpus[thread % team->n_cpus];
+	if (cpu == pinned_cpu)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	/* A CPU that is offline or not allowed leaves the thread where it is; asking again each run would not help. */
+	sched_setaffinity(0, sizeof(set), &set);
+	pinned_cpu = cpu;
+}
+
+void team_run(struct engine_team *team, int n, team_work *work, void *argument)
+{
+	/* The last phase of a run ends with the region and not with a barrier. */
+	atomic_store(&team->sync.next_tile, 0);
+	if (n == 1) {
+		pin(team, 0);
+		work(argument, &team->sync, 0, 1);
+		return;
+	}
+#ifdef _OPENMP
+#pragma omp parallel num_threads(n)
+	{
+		int thread = omp_get_thread_num();
+
+		pin(team, thread);
+		work(argument, &team->sync, thread, omp_get_num_threads());
+	}
+#else
+	pin(team, 0);
+	work(argument, &team->sync, 0, 1);
+#endif
+}

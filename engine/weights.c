@@ -1,0 +1,428 @@
+/*
+ * weights.c - see weights.h.  Constants of a file need not be aligned: they are read by memcpy.
+ */
+#include "weights.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum entry_kind { ENTRY_CONV, ENTRY_OPERAND, ENTRY_FLOATS };
+
+struct weights_entry {
+	struct weights_entry *next;
+	enum entry_kind kind;
+	int index; /* of the node or value */
+	size_t n;  /* ENTRY_FLOATS: how many */
+	struct weights_gray gray;
+	struct weights_conv conv;
+	void *data; /* owned */
+	void *padding;
+};
+
+void weights_init(struct weights *weights, const struct kernels *kernels)
+{
+	*weights = (struct weights){.kernels = kernels};
+}
+
+void weights_finish(struct weights *weights)
+{
+	while (weights->first) {
+		struct weights_entry *entry = weights->first;
+
+		weights->first = entry->next;
+		free(entry->data);
+		free(entry->padding);
+		free(entry);
+	}
+}
+
+/* 64-byte aligned and zeroed. */
+static void *allocate(struct weights *weights, size_t bytes)
+{
+	size_t rounded = (bytes + 63) / 64 * 64;
+	void *data = rounded >= bytes ? aligned_alloc(64, rounded ? rounded : 64) : NULL;
+
+	if (data) {
+		memset(data, 0, rounded);
+		weights->bytes += rounded;
+	}
+	return data;
+}
+
+static struct weights_entry *find(const struct weights *weights, enum entry_kind kind, int index,
+				  const struct weights_gray *gray)
+{
+	for (struct weights_entry *entry = weights->first; entry; entry = entry->next)
+		if (entry->kind == kind && entry->index == index &&
+		    (!gray || memcmp(&entry->gray, gray, sizeof(*gray)) == 0))
+			return entry;
+	return NULL;
+}
+
+static struct weights_entry *add(struct weights *weights, enum entry_kind kind, int index, size_t bytes)
+{
+	struct weights_entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return NULL;
+	entry->kind = kind;
+	entry->index = index;
+	entry->data = allocate(weights, bytes);
+	if (!entry->data) {
+		free(entry);
+		return NULL;
+	}
+	entry->next = weights->first;
+	weights->first = entry;
+	return entry;
+}
+
+/* Element i of a constant as it is stored, and as a real number. */
+static int32_t stored(const struct graph_value *value, size_t i)
+{
+	int16_t s16;
+	int32_t s32;
+
+	switch (value->type) {
+	case ENGINE_S8:
+		return ((const int8_t *)value->data)[i];
+	case ENGINE_U8:
+		return ((const uint8_t *)value->data)[i];
+	case ENGINE_S16:
+		memcpy(&s16, (const uint8_t *)value->data + i * sizeof(s16), sizeof(s16));
+		return s16;
+	case ENGINE_S32:
+		memcpy(&s32, (const uint8_t *)value->data + i * sizeof(s32), sizeof(s32));
+		return s32;
+	default:
+		return 0;
+	}
+}
+
+static int channel_of(const struct graph_quant *quant, size_t channel)
+{
+	return quant->n_scales > 1 ? (int)channel : 0;
+}
+
+/* channel: the index along the axis that the scales follow. */
+static float real(const struct weights *weights, const struct graph_value *value, size_t i, size_t channel)
+{
+	const struct graph_quant *quant = &value->quant;
+	uint16_t half;
+	float number;
+
+	if (value->type == ENGINE_F32) {
+		memcpy(&number, (const uint8_t *)value->data + i * sizeof(number), sizeof(number));
+		return number;
+	}
+	if (value->type == ENGINE_F16) {
+		memcpy(&half, (const uint8_t *)value->data + i * sizeof(half), sizeof(half));
+		weights->kernels->f16_to_f32(1, &half, &number);
+		return number;
+	}
+	if (!quant->n_scales)
+		return (float)stored(value, i);
+	return quant->scales[channel_of(quant, channel)] *
+	       (float)((int64_t)stored(value, i) - quant->zero_points[channel_of(quant, channel)]);
+}
+
+const void *weights_operand(struct weights *weights, const struct graph *graph, int value)
+{
+	const struct graph_value *v = &graph->values[value];
+	struct weights_entry *entry = find(weights, ENTRY_OPERAND, value, NULL);
+
+	if (!entry) {
+		entry = add(weights, ENTRY_OPERAND, value, v->data_bytes + KERNEL_SLACK);
+		if (!entry)
+			return NULL;
+		memcpy(entry->data, v->data, v->data_bytes);
+	}
+	return entry->data;
+}
+
+const float *weights_floats(struct weights *weights, const struct graph *graph, int value, size_t n)
+{
+	const struct graph_value *v = &graph->values[value];
+	size_t count = v->data_bytes / engine_type_size(v->type);
+	struct weights_entry *entry = weights->first;
+
+	while (entry && (entry->kind != ENTRY_FLOATS || entry->index != value || entry->n != n))
+		entry = entry->next;
+	if (!entry) {
+		float *floats;
+
+		entry = add(weights, ENTRY_FLOATS, value, n * sizeof(float) + KERNEL_SLACK);
+		if (!entry)
+			return NULL;
+		entry->n = n;
+		floats = entry->data;
+		for (size_t i = 0; i < n; i++)
+			floats[i] = real(weights, v, count > 1 ? i : 0, i);
+	}
+	return entry->data;
+}
+
+/* ---- convolutions ------------------------------------------------------------------------------ */
+
+/* What the packing of one node works on. */
+struct packing {
+	struct weights *weights;
+	const struct graph_node *node;
+	const struct graph_value *x, *w, *bias, *out;
+	const struct weights_gray *gray;
+	size_t channels, group_n, groups, taps, kc; /* output channels, of one group; kc as packed */
+	size_t file_kc;				    /* as in the file */
+	float *reals;				    /* of one channel: [taps][file_kc] */
+	/* of one group, dense, for the packers */
+	float *w_f32, *bias_f32, *multiplier;
+	int16_t *w_s16;
+	int32_t *bias_s32;
+};
+
+static bool is_fc(const struct graph_node *node)
+{
+	return node->op == GRAPH_FC;
+}
+
+static void packing_init(struct packing *p, struct weights *weights, const struct graph *graph, int index,
+			 const struct weights_gray *gray)
+{
+	const struct graph_node *node = &graph->nodes[index];
+	const struct graph_value *w = &graph->values[node->inputs[1]];
+
+	*p = (struct packing){.weights = weights, .node = node, .gray = gray, .w = w};
+	p->x = &graph->values[node->inputs[0]];
+	p->out = &graph->values[node->outputs[0]];
+	p->bias = node->n_inputs > 2 && node->inputs[2] >= 0 ? &graph->values[node->inputs[2]] : NULL;
+	p->channels = (size_t)w->dims[0];
+	p->groups = is_fc(node) ? 1 : (size_t)node->conv.groups;
+	p->group_n = p->channels / p->groups;
+	p->taps = is_fc(node) ? 1 : (size_t)w->dims[1] * (size_t)w->dims[2];
+	p->file_kc = (size_t)w->dims[w->rank - 1];
+	p->kc = gray->channels ? (size_t)gray->channels : p->file_kc;
+}
+
+static int packing_allocate(struct packing *p, bool quantised)
+{
+	size_t n = p->group_n * p->taps * p->kc;
+
+	p->reals = malloc((p->taps * p->file_kc + 1) * sizeof(*p->reals));
+	if (quantised) {
+		p->w_s16 = malloc((n + 1) * sizeof(*p->w_s16));
+		p->bias_s32 = malloc(p->group_n * sizeof(*p->bias_s32));
+		p->multiplier = malloc(p->group_n * sizeof(*p->multiplier));
+		return p->reals && p->w_s16 && p->bias_s32 && p->multiplier ? 0 : -ENOMEM;
+	}
+	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
+	p->bias_f32 = malloc(p->group_n * sizeof(*p->bias_f32));
+	return p->reals && p->w_f32 && p->bias_f32 ? 0 : -ENOMEM;
+}
+
+static void packing_finish(struct packing *p)
+{
+	free(p->reals);
+	free(p->w_f32);
+	free(p->bias_f32);
+	free(p->w_s16);
+	free(p->bias_s32);
+	free(p->multiplier);
+}
+
+/* One output channel in float: weights, bias and the factors folded into the node. */
+static void channel_f32(struct packing *p, size_t channel, float *w, float *bias)
+{
+	float scale = p->node->fold_scale ? p->node->fold_scale[channel] : 1.0f;
+	float shift = p->node->fold_scale ? p->node->fold_shift[channel] : 0.0f;
+	size_t n = p->taps * p->file_kc;
+
+	*bias = (p->bias ? real(p->weights, p->bias, channel, channel) : 0.0f) * scale + shift;
+	for (size_t i = 0; i < n; i++)
+		p->reals[i] = real(p->weights, p->w, channel * n + i, channel) * scale;
+	if (!p->gray->channels) {
+		memcpy(w, p->reals, n * sizeof(*w));
+		return;
+	}
+	for (size_t t = 0; t < p->taps; t++) {
+		float sums[2] = {0};
+
+		for (size_t c = 0; c < p->file_kc; c++) {
+			sums[0] += p->reals[t * p->file_kc + c] * p->gray->gain[c];
+			sums[1] += p->reals[t * p->file_kc + c] * p->gray->bias[c];
+		}
+		memcpy(w + t * p->kc, sums, p->kc * sizeof(*w));
+	}
+}
+
+/*
+ * One output channel in integers.  The bias takes in what the input's zero point adds to every sum; it is kept so far
+ * from the limits that no partial sum can overflow 32 bits.
+ */
+static int channel_s8(struct packing *p, size_t channel, int16_t *w, int32_t *bias, float *multiplier)
+{
+	const struct graph_quant *quant = &p->w->quant;
+	size_t n = p->taps * p->file_kc;
+	int32_t zero = quant->zero_points[channel_of(quant, channel)];
+	int64_t sum = 0, reach = 0, folded = p->bias ? stored(p->bias, channel) : 0;
+
+	for (size_t t = 0; t < p->taps; t++) {
+		int64_t gray = 0;
+
+		for (size_t c = 0; c < p->file_kc; c++) {
+			int32_t value = stored(p->w, channel * n + t * p->file_kc + c) - zero;
+
+			gray += value;
+			sum += value;
+			reach += llabs(value) * 128;
+			if (!p->gray->channels)
+				w[t * p->kc + c] = (int16_t)value;
+		}
+		if (p->gray->channels)
+			w[t] = (int16_t)gray;
+	}
+	if (reach > INT32_MAX)
+		return -EOVERFLOW;
+	folded -= sum * p->x->quant.zero_points[0];
+	if (folded > INT32_MAX - reach)
+		folded = INT32_MAX - reach;
+	if (folded < -INT32_MAX + reach)
+		folded = -INT32_MAX + reach;
+	*bias = (int32_t)folded;
+	*multiplier = (float)((double)p->x->quant.scales[0] * (double)quant->scales[channel_of(quant, channel)] /
+			      (double)p->out->quant.scales[0]);
+	return 0;
+}
+
+static int fill_group(struct packing *p, size_t group, bool quantised)
+{
+	size_t each = p->taps * p->kc;
+
+	for (size_t n = 0; n < p->group_n; n++) {
+		size_t channel = group * p->group_n + n;
+
+		if (!quantised)
+			channel_f32(p, channel, p->w_f32 + n * each, &p->bias_f32[n]);
+		else if (channel_s8(p, channel, p->w_s16 + n * each, &p->bias_s32[n], &p->multiplier[n]) < 0)
+			return -EOVERFLOW;
+	}
+	return 0;
+}
+
+static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
+{
+	const struct kernels *k = p->weights->kernels;
+	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr, each = p->taps * p->kc;
+
+	for (size_t group = 0; group < p->groups; group++) {
+		int r = fill_group(p, group, quantised);
+
+		if (r < 0)
+			return r;
+		for (size_t n = 0; n < p->group_n; n += nr, to += conv->panel_bytes) {
+			size_t count = p->group_n - n < nr ? p->group_n - n : nr;
+
+			if (quantised)
+				pack_s8_panel(&k->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each, p->bias_s32 + n,
+					      p->multiplier + n, to);
+			else
+				pack_f32_panel(&k->igemm_f32, count, p->taps, p->kc, p->w_f32 + n * each,
+					       p->bias_f32 + n, to);
+		}
+	}
+	return 0;
+}
+
+/* The packers of depthwise tables want [taps][channels]; the file has [channels][taps]. */
+static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
+{
+	size_t channels = p->channels, size = quantised ? sizeof(int16_t) : sizeof(float);
+	uint8_t *turned = malloc(channels * p->taps * size);
+	float *bias = malloc(channels * sizeof(*bias)), *multiplier = malloc(channels * sizeof(*multiplier));
+	int32_t *bias_s32 = malloc(channels * sizeof(*bias_s32));
+	int r = turned && bias && multiplier && bias_s32 ? 0 : -ENOMEM;
+
+	for (size_t c = 0; c < channels && r == 0; c++) {
+		r = fill_group(p, c, quantised);
+		for (size_t t = 0; t < p->taps && r == 0; t++)
+			memcpy(turned + (t * channels + c) * size,
+			       quantised ? (const void *)(p->w_s16 + t) : (const void *)(p->w_f32 + t), size);
+		if (r == 0 && quantised) {
+			bias_s32[c] = p->bias_s32[0];
+			multiplier[c] = p->multiplier[0];
+		} else if (r == 0) {
+			bias[c] = p->bias_f32[0];
+		}
+	}
+	if (r == 0 && quantised)
+		pack_dwconv_s8(channels, p->taps, (const int16_t *)(const void *)turned, bias_s32, multiplier, to);
+	else if (r == 0)
+		pack_dwconv_f32(channels, p->taps, (const float *)(const void *)turned, bias, to);
+	free(turned);
+	free(bias);
+	free(multiplier);
+	free(bias_s32);
+	return r;
+}
+
+static size_t packed_bytes(const struct packing *p, const struct weights_conv *conv, bool quantised)
+{
+	const struct kernels *k = p->weights->kernels;
+	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr;
+
+	if (conv->depthwise)
+		return quantised ? dwconv_s8_bytes(p->channels, p->taps) : dwconv_f32_bytes(p->channels, p->taps);
+	return conv->panel_bytes * ((p->group_n + nr - 1) / nr) * p->groups;
+}
+
+int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
+		 struct engine_error *ret_error, const struct weights_conv **ret_conv)
+{
+	struct weights_entry *entry = find(weights, ENTRY_CONV, index, gray);
+	struct packing p;
+	struct weights_conv conv = {0};
+	bool quantised;
+	int r;
+
+	if (entry) {
+		*ret_conv = &entry->conv;
+		return 0;
+	}
+	packing_init(&p, weights, graph, index, gray);
+	quantised = p.x->type == ENGINE_S8;
+	conv.depthwise = p.groups > 1 && p.group_n == 1 && p.file_kc == 1;
+	conv.params = (uint64_t)p.channels * p.taps * p.kc + (p.bias ? p.channels : 0);
+	if (!conv.depthwise)
+		conv.panel_bytes = quantised ? pack_s8_panel_bytes(&weights->kernels->igemm_s8, p.taps, p.kc)
+					     : pack_f32_panel_bytes(&weights->kernels->igemm_f32, p.taps, p.kc);
+	r = packing_allocate(&p, quantised);
+	if (r == 0) {
+		entry = add(weights, ENTRY_CONV, -1, packed_bytes(&p, &conv, quantised));
+		r = entry ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		/* Longest over-read: kr channels beyond the last, or a vector. */
+		entry->padding = allocate(weights, p.kc * p.groups * (quantised ? 1 : sizeof(float)) + KERNEL_SLACK);
+		r = entry->padding ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = conv.depthwise ? pack_depthwise(&p, entry->data, quantised)
+				   : pack_panels(&p, &conv, entry->data, quantised);
+	if (r == 0) {
+		if (quantised)
+			memset(entry->padding, p.x->quant.zero_points[0], p.kc * p.groups + KERNEL_SLACK);
+		conv.packed = entry->data;
+		conv.padding = entry->padding;
+		entry->conv = conv;
+		entry->index = index;
+		entry->gray = *gray;
+		*ret_conv = &entry->conv;
+	} else if (r == -EOVERFLOW) {
+		r = graph_error(ret_error, -ENOTSUP, "%s '%.60s' has sums that may overflow 32 bits",
+				graph_op_name(p.node->op), p.node->name);
+	} else {
+		graph_error(ret_error, r, "out of memory for the weights of '%.60s'", p.node->name);
+	}
+	packing_finish(&p);
+	return r;
+}

@@ -1,0 +1,51 @@
+/*
+ * weights.h - constants of a model in the form the kernels want, made once and shared by all its plans.
+ *
+ * A convolution's weights are packed into panels (or depthwise tables) with bias, batch norm factors, input zero point
+ * and output scale folded in; operands of other steps are copied, aligned, with KERNEL_SLACK bytes behind them.
+ * Entries stay where they are until weights_finish().  Not thread-safe: the model's lock is held around it.
+ */
+#ifndef INFERD_WEIGHTS_H
+#define INFERD_WEIGHTS_H
+
+#include "graph.h"
+#include "kernels/kernels.h"
+
+/* The gray first layer of engine_plan_options: 0 input channels: colour, as the file has it. */
+struct weights_gray {
+	int channels; /* 0, 1 or 2 */
+	float gain[3], bias[3];
+};
+
+struct weights_conv {
+	const uint8_t *packed; /* panels of panel_bytes, group after group; or one depthwise table */
+	size_t panel_bytes;
+	bool depthwise;
+	const void *padding; /* a pixel of the input's zero, with slack behind it */
+	uint64_t params;
+};
+
+struct weights_entry;
+struct weights {
+	const struct kernels *kernels;
+	struct weights_entry *first;
+	size_t bytes;
+};
+
+void weights_init(struct weights *weights, const struct kernels *kernels);
+void weights_finish(struct weights *weights);
+
+/*
+ * The packed weights of convolution or fully connected node `index`.  0, -ENOMEM, or -ENOTSUP where 32-bit sums could
+ * overflow; ret_error names the node.
+ */
+int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
+		 struct engine_error *ret_error, const struct weights_conv **ret_conv);
+
+/* A constant as an operand: same type and values.  NULL when memory is short. */
+const void *weights_operand(struct weights *weights, const struct graph *graph, int value);
+
+/* A constant of any number type as n floats (a single value repeated), for PRELU and BATCHNORM.  NULL: no memory. */
+const float *weights_floats(struct weights *weights, const struct graph *graph, int value, size_t n);
+
+#endif
