@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clock.h"
-
 /*
  * The whole handover is one word.  The loop moves IDLE to READY and DONE to IDLE, the thread READY to DONE;
  * `task` belongs to whoever may move the word next.
@@ -30,15 +28,6 @@ struct worker {
 	struct topology_lane lane;
 };
 
-static void cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-	__asm__ volatile("yield");
-#endif
-}
-
 static void wake(struct worker *worker)
 {
 	if (atomic_load(&worker->sleeping))
@@ -50,18 +39,10 @@ static bool has_orders(unsigned state)
 	return state == WORKER_READY || state == WORKER_QUIT;
 }
 
-static unsigned wait_for_orders(struct worker *worker, bool spin)
+static unsigned wait_for_orders(struct worker *worker)
 {
-	int64_t until = spin ? clock_us() + WORKER_SPIN_US : 0;
 	unsigned state = atomic_load(&worker->state);
 
-	for (int i = 0; spin && !has_orders(state); i++) {
-		cpu_relax();
-		state = atomic_load(&worker->state);
-		/* The clock costs more than a look at the word. */
-		if (i % 32 == 31 && clock_us() >= until)
-			break;
-	}
 	if (has_orders(state))
 		return state;
 	/* Announced before the last look: the loop either sees the announcement or we see its order. */
@@ -75,16 +56,14 @@ static unsigned wait_for_orders(struct worker *worker, bool spin)
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
-	bool worked = false;
 
-	while (wait_for_orders(worker, worked) == WORKER_READY) {
+	while (wait_for_orders(worker) == WORKER_READY) {
 		unsigned ready = WORKER_READY;
 
 		worker->task->run(worker->task, worker);
 		/* An order to quit that came meanwhile stays. */
 		atomic_compare_exchange_strong(&worker->state, &ready, WORKER_DONE);
 		uv_async_send(worker->home);
-		worked = true;
 	}
 	return NULL;
 }

@@ -1,0 +1,248 @@
+/* Sessions over a socketpair, on a loop that the test turns by hand, with one lane and one small network. */
+#include "daemon/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/sensors.h"
+#include "support/test.h"
+#include "support/tiny_network.h"
+#include "test_root.h"
+
+TEST_SUITE(session);
+
+struct rig {
+	struct test_root root;
+	uv_loop_t loop;
+	struct config *config;
+	struct models *models;
+	struct sensors *sensors;
+	struct governor governor;
+	struct dispatch dispatch;
+	struct session_host host;
+	int streams_changes;
+	char last_query[64];
+	struct ipc_conn *client;
+	struct ipc_writer writer;
+};
+
+static struct rig *rig_of(struct session_host *host)
+{
+	return (struct rig *)(void *)((char *)host - offsetof(struct rig, host));
+}
+
+static void on_query(struct session_host *host, struct session *session, uint32_t serial, const char *what)
+{
+	snprintf(rig_of(host)->last_query, sizeof(rig_of(host)->last_query), "%s", what);
+	session_error(session, serial, EINVAL, "asked %s", what);
+}
+
+static void on_streams(struct session_host *host)
+{
+	rig_of(host)->streams_changes++;
+}
+
+static void rig_init(struct rig *rig)
+{
+	static const struct topology_lane lane = {.name = "main", .threads = 1};
+	char stem[128], text[512];
+	struct config_error error;
+	int ends[2];
+
+	memset(rig, 0, sizeof(*rig));
+	test_root_init(&rig->root);
+	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
+	tiny_network_write(stem, 32, 4);
+	snprintf(text, sizeof(text),
+		 "limits: {streams_per_client: 2, pool_mb_per_client: 1}\n"
+		 "models:\n  - name: tiny\n    task: classify\n"
+		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n");
+	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
+		     error.text);
+	cr_assert_eq(models_create(rig->config, NULL, &lane, 1, &error, &rig->models), 0, "%s", error.text);
+	ladder_settle(rig->models->model[0]->ladder);
+	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
+	rig->governor.sensors = rig->sensors;
+	rig->governor.n_lanes = 1;
+	governor_configure(&rig->governor, rig->config);
+	cr_assert_eq(uv_loop_init(&rig->loop), 0);
+	cr_assert_eq(dispatch_init(&rig->dispatch, &rig->loop, &rig->governor, &lane, 1, 1 << 20), 0);
+	rig->dispatch.on_home = session_on_home;
+	session_host_init(&rig->host, &rig->loop, &rig->dispatch);
+	rig->host.config = rig->config;
+	rig->host.models = rig->models;
+	rig->host.on_query = on_query;
+	rig->host.on_streams = on_streams;
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	cr_assert_eq(session_create(&rig->host, ends[0], getpid(), getuid()), 0);
+	cr_assert_eq(ipc_conn_create(ends[1], IPC_BODY_MAX, &rig->client), 0);
+	ipc_writer_init(&rig->writer);
+}
+
+static void rig_finish(struct rig *rig)
+{
+	ipc_conn_destroy(rig->client);
+	ipc_writer_finish(&rig->writer);
+	while (rig->host.sessions)
+		session_close(rig->host.sessions);
+	dispatch_finish(&rig->dispatch);
+	session_tidy(&rig->host);
+	uv_run(&rig->loop, UV_RUN_DEFAULT);
+	cr_assert_eq(uv_loop_close(&rig->loop), 0);
+	session_host_finish(&rig->host);
+	models_destroy(rig->models);
+	sensors_destroy(rig->sensors);
+	config_destroy(rig->config);
+	test_root_finish(&rig->root);
+}
+
+static void send_message(struct rig *rig, enum ipc_type type, uint32_t serial)
+{
+	cr_assert_eq(ipc_conn_send(rig->client, (uint16_t)type, serial, rig->writer.data, rig->writer.size, -1), 0);
+	ipc_writer_reset(&rig->writer);
+}
+
+/* Turns the loop until the client has a message, or the session is gone. */
+static int receive(struct rig *rig, struct ipc_message *ret_message)
+{
+	for (;;) {
+		int rc = ipc_conn_next(rig->client, ret_message, NULL);
+
+		if (rc != -EAGAIN)
+			return rc;
+		rc = ipc_conn_recv(rig->client);
+		if (rc == 0)
+			continue;
+		if (rc != -EAGAIN)
+			return rc;
+		session_tidy(&rig->host);
+		uv_run(&rig->loop, UV_RUN_ONCE);
+		session_tidy(&rig->host);
+	}
+}
+
+static void expect(struct rig *rig, enum ipc_type type, uint32_t serial)
+{
+	struct ipc_message message;
+
+	cr_assert_eq(receive(rig, &message), 0);
+	cr_assert_eq((int)message.header.type, (int)type, "type %d", message.header.type);
+	cr_assert_eq(message.header.serial, serial);
+	for (int i = 0; i < message.header.n_fds; i++)
+		close(message.fds[i]);
+}
+
+static void greet(struct rig *rig)
+{
+	ipc_put_hello(&rig->writer, &(struct ipc_hello){.version = IPC_VERSION, .client = "test"});
+	send_message(rig, IPC_HELLO, 1);
+	expect(rig, IPC_WELCOME, 1);
+}
+
+static void open_stream(struct rig *rig, uint32_t slot_bytes, enum ipc_type answer)
+{
+	struct ipc_stream_open open = {.model = "tiny", .n_slots = 1, .slot_bytes = slot_bytes};
+
+	ipc_put_stream_open(&rig->writer, &open);
+	send_message(rig, IPC_STREAM_OPEN, 2);
+	expect(rig, answer, 2);
+}
+
+Test(session, query_reaches_the_host_and_is_answered_under_its_serial)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	greet(&rig);
+	ipc_put_query(&rig.writer, "status");
+	send_message(&rig, IPC_QUERY, 42);
+	expect(&rig, IPC_ERROR, 42);
+	cr_assert_str_eq(rig.last_query, "status");
+	rig_finish(&rig);
+}
+
+Test(session, second_hello_ends_it)
+{
+	struct rig rig;
+	struct ipc_message message;
+
+	rig_init(&rig);
+	greet(&rig);
+	ipc_put_hello(&rig.writer, &(struct ipc_hello){.version = IPC_VERSION});
+	send_message(&rig, IPC_HELLO, 2);
+	expect(&rig, IPC_ERROR, 0);
+	cr_assert_lt(receive(&rig, &message), 0);
+	cr_assert_eq(rig.host.n_sessions, 0);
+	rig_finish(&rig);
+}
+
+Test(session, streams_are_counted_and_their_memory_given_back)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	greet(&rig);
+	open_stream(&rig, 600 << 10, IPC_STREAM_OPENED);
+	open_stream(&rig, 600 << 10, IPC_ERROR);
+	open_stream(&rig, 100 << 10, IPC_STREAM_OPENED);
+	open_stream(&rig, 1, IPC_ERROR);
+	cr_assert_eq(rig.host.n_streams, 2);
+	cr_assert_eq(rig.streams_changes, 1);
+	ipc_put_stream_close(&rig.writer, 1);
+	send_message(&rig, IPC_STREAM_CLOSE, 9);
+	expect(&rig, IPC_DONE, 9);
+	open_stream(&rig, 600 << 10, IPC_STREAM_OPENED);
+	cr_assert_eq(rig.host.n_streams, 2);
+	rig_finish(&rig);
+	cr_assert_eq(rig.host.n_streams, 0);
+	cr_assert_eq(rig.streams_changes, 2);
+}
+
+Test(session, frame_is_answered_and_its_slot_is_free_again)
+{
+	struct rig rig;
+	struct ipc_message message;
+	struct ipc_frame frame = {
+		.stream = 1, .seq = 5, .format = IPC_GRAY8, .width = 16, .height = 16, .stride = {16}};
+	struct ipc_result result;
+	void *storage;
+
+	rig_init(&rig);
+	greet(&rig);
+	open_stream(&rig, 4096, IPC_STREAM_OPENED);
+	for (uint32_t i = 0; i < 50; i++) {
+		ipc_put_frame(&rig.writer, &frame);
+		send_message(&rig, IPC_FRAME, 100 + i);
+		cr_assert_eq(receive(&rig, &message), 0);
+		cr_assert_eq((int)message.header.type, (int)IPC_RESULT, "type %d", message.header.type);
+		cr_assert_eq(message.header.serial, 100 + i);
+		cr_assert_eq(ipc_get_result(message.body, message.header.length, &result, &storage, NULL), 0);
+		cr_assert_eq((int)result.status, (int)IPC_OK, "%s", result.text);
+		cr_assert_eq((int)result.items[0].index, 0);
+		ipc_storage_free(storage);
+	}
+	rig_finish(&rig);
+}
+
+Test(session, death_with_a_frame_on_the_lane_leaves_nothing)
+{
+	struct rig rig;
+	struct ipc_frame frame = {
+		.stream = 1, .seq = 5, .format = IPC_GRAY8, .width = 16, .height = 16, .stride = {16}};
+
+	rig_init(&rig);
+	greet(&rig);
+	open_stream(&rig, 4096, IPC_STREAM_OPENED);
+	ipc_put_frame(&rig.writer, &frame);
+	send_message(&rig, IPC_FRAME, 3);
+	/* rig_finish() closes at once: whatever the lane has reached, the leak check and TSan judge. */
+	uv_run(&rig.loop, UV_RUN_NOWAIT);
+	rig_finish(&rig);
+	cr_assert_eq(rig.host.n_streams, 0);
+}

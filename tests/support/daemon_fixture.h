@@ -1,0 +1,86 @@
+/*
+ * daemon_fixture.h - a real inferd in a folder of its own, and raw clients that speak to it.
+ *
+ * The daemon dies with the test.  fixture_stop() fails the test when the daemon ended otherwise than expected or a
+ * sanitizer had something to say.  Waits are for events, with a limit that only a hanging daemon reaches.
+ */
+#ifndef INFERD_DAEMON_FIXTURE_H
+#define INFERD_DAEMON_FIXTURE_H
+
+#include <sys/types.h>
+
+#include "ipc/ipc.h"
+#include "test.h"
+
+struct fixture {
+	char dir[64];
+	char socket[108]; /* what an address holds */
+	pid_t pid;
+	int log_fd;
+	char log[1 << 16];
+	size_t log_size;
+};
+
+/* Makes the folder, with networks tiny.param (32x32) and slow.param (256x256) of four classes, and labels.txt. */
+void fixture_init(struct fixture *fixture);
+/* Writes a file into the folder. */
+void fixture_write(struct fixture *fixture, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* inferd.yaml: the socket, one lane of one thread, `models:` and then these lines. */
+void fixture_configure(struct fixture *fixture, const char *models);
+
+void fixture_start(struct fixture *fixture); /* until it listens */
+void fixture_spawn(struct fixture *fixture); /* without waiting */
+/* Reads the log until it contains text. */
+void fixture_wait_log(struct fixture *fixture, const char *text);
+void fixture_signal(struct fixture *fixture, int number);
+/* Waits for the end and expects this exit status. */
+void fixture_wait_end(struct fixture *fixture, int status);
+/* SIGTERM and exit status 0. */
+void fixture_stop(struct fixture *fixture);
+int fixture_count_fds(const struct fixture *fixture); /* of the daemon */
+
+/* One model of each network: `tiny` and `slow`. */
+extern const char fixture_models[];
+
+struct client {
+	struct ipc_conn *conn;
+	struct ipc_writer writer;
+	uint32_t serial;
+	/* of the last client_open_stream() */
+	struct ipc_stream_opened stream;
+	uint8_t *pool;
+	/* of the last client_expect_result() */
+	struct ipc_result result;
+	void *storage;
+};
+
+void client_connect_raw(struct client *client, struct fixture *fixture); /* without HELLO */
+void client_connect(struct client *client, struct fixture *fixture);
+void client_close(struct client *client);
+/* Sends what is in client->writer under a new serial. */
+void client_send(struct client *client, enum ipc_type type);
+/* The next message, whatever it is; -ECONNRESET when the daemon hung up. */
+int client_read(struct client *client, struct ipc_message *ret_message);
+void client_expect(struct client *client, enum ipc_type type);
+void client_expect_error(struct client *client, const char *part_of_text);
+void client_expect_closed(struct client *client); /* skips what comes before */
+
+/* Opens a stream and maps its pool; zeros in `open` but for the model get 4 slots of 256 kB. */
+void client_open_stream(struct client *client, struct ipc_stream_open open);
+/* A gray picture of one brightness, 64x64, in this slot. */
+void client_fill(struct client *client, uint32_t slot, uint8_t brightness);
+struct ipc_frame client_frame(const struct client *client, uint64_t seq, uint32_t slot);
+void client_submit(struct client *client, const struct ipc_frame *frame);
+/* Puts a message into raw bytes that wait to be sent together by client_write(). */
+struct client_batch {
+	uint8_t bytes[1 << 16];
+	size_t size;
+};
+void client_batch(struct client_batch *batch, enum ipc_type type, uint32_t serial, const struct ipc_writer *writer);
+void client_write(struct client *client, const void *bytes, size_t size);
+void client_expect_result(struct client *client, uint64_t seq, enum ipc_status status);
+/* A report as JSON; freed by the caller. */
+char *client_query(struct client *client, const char *what);
+
+#endif

@@ -1,0 +1,86 @@
+#include "tiny_network.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "test.h"
+
+#define CHANNELS 8
+
+static FILE *create(const char *stem, const char *suffix)
+{
+	char path[1024];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s", stem, suffix);
+	file = fopen(path, "wb");
+	cr_assert_not_null(file, "cannot write %s", path);
+	return file;
+}
+
+static void put_floats(FILE *file, int n, float (*value)(int index, int n_classes), int n_classes)
+{
+	for (int i = 0; i < n; i++) {
+		float number = value(i, n_classes);
+
+		fwrite(&number, sizeof(number), 1, file);
+	}
+}
+
+static void put_tag(FILE *file)
+{
+	uint32_t raw_floats = 0;
+
+	fwrite(&raw_floats, sizeof(raw_floats), 1, file);
+}
+
+/* Every output channel is the mean of the three colours at the centre tap. */
+static float conv_weight(int index, int n_classes)
+{
+	(void)n_classes;
+	return index % 9 == 4 ? 1.0f / 3 : 0;
+}
+
+static float zero(int index, int n_classes)
+{
+	(void)index;
+	(void)n_classes;
+	return 0;
+}
+
+/* Logit of class c at brightness b: 40 (b m - m m / 2) with m = c / (classes - 1), highest where m is nearest b. */
+static float fc_weight(int index, int n_classes)
+{
+	float m = (float)(index / CHANNELS) / (float)(n_classes - 1);
+
+	return 40 * m / CHANNELS;
+}
+
+static float fc_bias(int index, int n_classes)
+{
+	float m = (float)index / (float)(n_classes - 1);
+
+	return -20 * m * m;
+}
+
+void tiny_network_write(const char *stem, int side, int n_classes)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+
+	fprintf(param,
+		"7767517\n5 5\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=%d 1=3 4=1 5=1 6=%d 9=1\n"
+		"Pooling pool 1 1 conv pool 0=1 4=1\n"
+		"InnerProduct fc 1 1 pool fc 0=%d 1=1 2=%d\n"
+		"Softmax prob 1 1 fc prob 0=0\n",
+		side, side, CHANNELS, CHANNELS * 27, n_classes, CHANNELS * n_classes);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 27, conv_weight, n_classes);
+	put_floats(bin, CHANNELS, zero, n_classes);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * n_classes, fc_weight, n_classes);
+	put_floats(bin, n_classes, fc_bias, n_classes);
+	cr_assert_eq(fclose(param), 0);
+	cr_assert_eq(fclose(bin), 0);
+}
