@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Shows inferd at work: installs what is missing, builds, fetches a classifier and photographs, and runs them
+# through a daemon of its own; then a hot device, then a reload.  Leaves nothing running.
+#
+#   tools/demo.sh [BUILD_DIR]     (default: build; fetched files are kept in BUILD_DIR/demo)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build}
+data=$build/demo
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
+
+install_missing() {
+	local package missing=()
+	for package in build-essential cmake pkg-config libuv1-dev libmsgpack-dev libyaml-dev libturbojpeg0-dev libpng-dev \
+		python3 python3-pip; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+	say "Installing ${missing[*]}"
+	[ "$(id -u)" = 0 ] || die "needs root to install ${missing[*]}"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+fetch_model() {
+	python3 tools/fetch.py --into "$data"
+	for size in 0 1 2; do
+		[ -s "$data/efficientnet_lite$size.bin" ] || python3 tools/convert_efficientnet.py \
+			"$data/efficientnet_lite$size.pth" "$data/efficientnet_lite$size.param" --variant "lite$size"
+	done
+	# The synsets in the order of the classes, each by its first name.
+	awk -F '\t' 'NR == FNR { split($2, names, ","); lemma[$1] = names[1]; next } { print lemma[$1] }' \
+		"$data/imagenet_synset_to_lemma.txt" "$data/imagenet_synsets.txt" >"$data/imagenet_labels.txt"
+	[ "$(wc -l <"$data/imagenet_labels.txt")" = 1000 ] || die "there should be 1000 class names"
+}
+
+write_config() { # top_k
+	cat >"$run/inferd.yaml" <<-YAML
+		socket: $run/inferd.sock
+		models:
+		  - name: imagenet
+		    task: classify
+		    labels: $PWD/$data/imagenet_labels.txt
+		    top_k: $1
+		    deadline_ms: 500
+		    variants:
+		      - {name: lite2, file: $PWD/$data/efficientnet_lite2.param, accuracy: 0.776}
+		      - {name: lite1, file: $PWD/$data/efficientnet_lite1.param, accuracy: 0.767}
+		      - {name: lite0, file: $PWD/$data/efficientnet_lite0.param, accuracy: 0.751}
+		    preprocess: {fit: crop, crop: 0.875, mean: [127, 127, 127], scale: 0.0078125}
+		    inputs: [192, 160, 128]
+		    gray: true
+		policy: {temp_high_c: 75, temp_critical_c: 90}
+	YAML
+}
+
+# A made-up device: what /sys and /proc would say on one this warm.
+write_device() { # degrees
+	mkdir -p "$run/device/sys/class/thermal/thermal_zone0" "$run/device/proc"
+	echo cpu-thermal >"$run/device/sys/class/thermal/thermal_zone0/type"
+	echo "$1000" >"$run/device/sys/class/thermal/thermal_zone0/temp"
+}
+
+ctl() { "$inferctl" --socket "$run/inferd.sock" "$@"; }
+
+start_daemon() { # extra options
+	"$inferd" --config "$run/inferd.yaml" --state-dir "$run" "$@" 2>>"$run/log" &
+	daemon=$!
+	for ((i = 0; i < 600; i++)); do
+		ctl status >/dev/null 2>&1 && return
+		kill -0 "$daemon" 2>/dev/null || break
+		sleep 0.05
+	done
+	cat "$run/log" >&2
+	die "the daemon did not come up"
+}
+
+stop_daemon() {
+	[ -n "${daemon:-}" ] || return 0
+	kill -TERM "$daemon"
+	wait "$daemon" || die "the daemon ended with status $?"
+	daemon=
+}
+
+cleanup() {
+	[ -z "${daemon:-}" ] || kill -KILL "$daemon" 2>/dev/null || true
+	rm -rf "$run"
+}
+
+install_missing
+say "Building in $build"
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DINFERD_TESTS=OFF >/dev/null
+cmake --build "$build" -j "$(nproc)" | tail -n 1
+inferd=$build/daemon/inferd
+inferctl=$build/client-lib/inferctl/inferctl
+say "Fetching a classifier, its class names and photographs"
+fetch_model
+photos=("$data"/photos/*)
+run=$(mktemp -d)
+daemon=
+trap cleanup EXIT
+
+say "A cool device: every photograph on the rung the policy finds best"
+write_config 5
+write_device 40
+start_daemon --sysroot "$run/device"
+ctl models
+ctl run imagenet "${photos[@]}"
+
+say "The same photographs with the device at 82 C, over temp_high_c: a cheaper rung, and why"
+stop_daemon
+write_device 82
+start_daemon --sysroot "$run/device"
+ctl run imagenet "${photos[@]}"
+
+say "Reload by SIGHUP: top_k becomes 2"
+write_config 2
+kill -HUP "$daemon"
+for ((i = 0; i < 200; i++)); do
+	[ "$(ctl --json run imagenet "${photos[0]}" | grep -o '"index"' | wc -l)" = 2 ] && break
+	sleep 0.05
+done
+ctl run imagenet "${photos[0]}"
+
+say "Stopping"
+stop_daemon
+echo "The daemon ended with status 0."
