@@ -359,6 +359,8 @@ static int want_image(const struct infer *in)
 
 	if (input_shape(in, 0)->rank != 4)
 		return fail(in, -EINVAL, "wants an image, not %s", shape_text(input_shape(in, 0), text));
+	if (input_shape(in, 0)->dims[0] != 1)
+		return fail(in, -ENOTSUP, "works on %d images at once", input_shape(in, 0)->dims[0]);
 	return 0;
 }
 

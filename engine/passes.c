@@ -108,6 +108,22 @@ static bool is_quantised(const struct graph_value *value)
 	return value->quant.n_scales > 0;
 }
 
+/* Nodes whose output nobody reads go, and then those that only they read. */
+static void drop_unread(struct passes *p)
+{
+	for (int i = p->graph->n_nodes - 1; i >= 0; i--) {
+		struct graph_node *node = &p->graph->nodes[i];
+
+		if (p->uses[node->outputs[0]])
+			continue;
+		for (int k = 0; k < node->n_inputs; k++)
+			if (node->inputs[k] >= 0)
+				p->uses[node->inputs[k]]--;
+		kill_node(p, node);
+	}
+	compact(p);
+}
+
 /* ---- constants --------------------------------------------------------------------------------- */
 
 static float *widen(const struct graph_value *value, size_t count)
@@ -384,6 +400,7 @@ int passes_run(struct graph *graph, const struct graph_shape *shapes, struct eng
 	if (!p.uses)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	count_uses(&p);
+	drop_unread(&p);
 	if (shapes)
 		find_global_pools(&p);
 	r = fold_casts(&p);
