@@ -10,6 +10,10 @@ void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
+void kernels_igemm_f32_avx2(struct kernels *table);
+void kernels_igemm_s8_avx2(struct kernels *table);
+void kernels_dwconv_avx2(struct kernels *table);
+
 void kernels_neon(struct kernels *table);
 
 #endif

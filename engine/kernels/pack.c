@@ -54,14 +54,15 @@ void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t 
 					to[i * kernel->kr + j] = w[(i * taps + t) * kc + k + j];
 }
 
+/* The weights of the last tap may be over-read by a vector. */
 size_t dwconv_f32_bytes(size_t channels, size_t taps)
 {
-	return round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(float), 64);
+	return round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(float), 64) + 64;
 }
 
 size_t dwconv_s8_bytes(size_t channels, size_t taps)
 {
-	return 2 * round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(int16_t), 64);
+	return 2 * round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(int16_t), 64) + 64;
 }
 
 void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed)

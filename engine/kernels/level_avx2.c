@@ -1,0 +1,10 @@
+/* level_avx2.c - what AVX2 and FMA improve. */
+#include "levels.h"
+
+void kernels_avx2(struct kernels *table)
+{
+	kernels_elementwise_avx2(table);
+	kernels_igemm_f32_avx2(table);
+	kernels_igemm_s8_avx2(table);
+	kernels_dwconv_avx2(table);
+}
