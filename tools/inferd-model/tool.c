@@ -1,0 +1,316 @@
+/*
+ * tool.c - the command line, messages and set-up that all commands share.  Owns no command.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUNS_MAX 1000000
+
+static const struct option options[] = {
+	{"size", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},
+	{"runs", required_argument, NULL, 'r'}, {"input", required_argument, NULL, 'i'},
+	{"out", required_argument, NULL, 'o'},	{"gray", no_argument, NULL, 'g'},
+	{"json", no_argument, NULL, 'j'},	{"profile", no_argument, NULL, 'p'},
+	{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0},
+};
+
+void tool_error(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("inferd-model: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+}
+
+void tool_progress(const char *what, int done, int total)
+{
+	static struct timespec shown;
+	struct timespec now;
+	double seconds;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (total == 0) {
+		if (shown.tv_sec)
+			fputs("\r\033[K", stderr);
+		shown.tv_sec = 0;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	seconds = (double)(now.tv_sec - shown.tv_sec) + (double)(now.tv_nsec - shown.tv_nsec) * 1e-9;
+	if (seconds < 0.2)
+		return;
+	shown = now;
+	fprintf(stderr, "\r\033[K%s %d of %d", what, done, total);
+}
+
+/* ---- text -------------------------------------------------------------------------------------- */
+
+/* Bytes of the well-formed UTF-8 sequence at the start of text, 0 when it is none. */
+static int utf8_length(const unsigned char *text)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	int length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	uint32_t point = text[0] & (length == 2 ? 0x1f : length == 3 ? 0x0f : 0x07);
+
+	if (length <= 1)
+		return length;
+	if (text[0] > 0xf4)
+		return 0;
+	for (int i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (text[i] & 0x3f);
+	}
+	if (point < least[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+		return 0;
+	return length;
+}
+
+void tool_json_string(const char *text)
+{
+	putchar('"');
+	while (*text) {
+		int length = utf8_length((const unsigned char *)text);
+
+		if (length == 0)
+			fputs("\\ufffd", stdout);
+		else if (*text == '"' || *text == '\\')
+			printf("\\%c", *text);
+		else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			printf("\\u%04x", (unsigned)*text);
+		else
+			fwrite(text, 1, (size_t)length, stdout);
+		text += length ? length : 1;
+	}
+	putchar('"');
+}
+
+void tool_json_dims(int rank, const int32_t *dims)
+{
+	putchar('[');
+	for (int i = 0; i < rank; i++)
+		printf("%s%d", i ? "," : "", dims[i]);
+	putchar(']');
+}
+
+const char *tool_shape(int rank, const int32_t *dims, char text[TOOL_SHAPE_MAX])
+{
+	int n = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < rank; i++) {
+		const char *cross = i ? "x" : "";
+
+		if (dims[i] < 0)
+			n += snprintf(text + n, TOOL_SHAPE_MAX - (size_t)n, "%s?", cross);
+		else
+			n += snprintf(text + n, TOOL_SHAPE_MAX - (size_t)n, "%s%d", cross, dims[i]);
+	}
+	return text;
+}
+
+const char *tool_label(const char *name, int width, char text[TOOL_LABEL_MAX])
+{
+	size_t length = strlen(name), room = (size_t)width;
+	size_t i;
+
+	if (length > room)
+		name += length - room;
+	for (i = 0; name[i]; i++)
+		text[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i];
+	text[i] = '\0';
+	return text;
+}
+
+/* ---- the command line -------------------------------------------------------------------------- */
+
+static bool parse_int(const char *text, int least, int most, int *ret_value)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end != '\0' || value < least || value > most)
+		return false;
+	*ret_value = (int)value;
+	return true;
+}
+
+static bool parse_size(const char *text, int *ret_width, int *ret_height)
+{
+	char copy[32], *cross;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	strcpy(copy, text);
+	cross = strchr(copy, 'x');
+	if (!cross)
+		return false;
+	*cross = '\0';
+	return parse_int(copy, 1, ENGINE_SIDE_MAX, ret_width) && parse_int(cross + 1, 1, ENGINE_SIDE_MAX, ret_height);
+}
+
+static bool add_input(struct tool_args *args, const char *text)
+{
+	if (args->n_inputs == ENGINE_IO_MAX)
+		return false;
+	args->inputs[args->n_inputs++] = text;
+	return true;
+}
+
+static bool set_option(struct tool_args *args, int option, const char *value)
+{
+	switch (option) {
+	case 's':
+		return parse_size(value, &args->width, &args->height);
+	case 't':
+		return parse_int(value, 1, ENGINE_THREADS_MAX, &args->threads);
+	case 'r':
+		return parse_int(value, 1, RUNS_MAX, &args->runs);
+	case 'i':
+		return add_input(args, value);
+	case 'o':
+		args->out_dir = value;
+		return true;
+	case 'g':
+		args->gray = true;
+		return true;
+	case 'j':
+		args->json = true;
+		return true;
+	default:
+		args->profile = true;
+		return true;
+	}
+}
+
+/* The first is the network's file; more of them are inputs of a command that takes inputs: -i A=x.npy B=y.npy. */
+static bool take_positionals(const struct tool_command *command, int argc, char **argv, struct tool_args *args)
+{
+	if (optind == argc) {
+		tool_error("%s: which file?  See inferd-model %s --help", command->name, command->name);
+		return false;
+	}
+	args->file = argv[optind++];
+	for (; optind < argc; optind++) {
+		if (strchr(command->allowed, 'i') && args->n_inputs > 0 && add_input(args, argv[optind]))
+			continue;
+		tool_error("%s: unexpected argument '%s'", command->name, argv[optind]);
+		return false;
+	}
+	return true;
+}
+
+int tool_main(const struct tool_command *command, int argc, char **argv)
+{
+	struct tool_args args = {0};
+	int option, status;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "i:o:h", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(command->usage, stdout);
+			return TOOL_DONE;
+		}
+		if (option == '?' || !strchr(command->allowed, option)) {
+			tool_error("%s: '%s' is not an option, or lacks its value", command->name, argv[optind - 1]);
+			return TOOL_MISUSED;
+		}
+		if (!set_option(&args, option, optarg)) {
+			tool_error("%s: bad value '%s'", command->name, optarg);
+			return TOOL_MISUSED;
+		}
+	}
+	if (!take_positionals(command, argc, argv, &args))
+		return TOOL_MISUSED;
+	status = command->run(&args);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		tool_error("standard output: %s", strerror(errno));
+		return TOOL_FAILED;
+	}
+	return status;
+}
+
+/* ---- the network ------------------------------------------------------------------------------- */
+
+int tool_cpus(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	n = CPU_COUNT(&set);
+	return n < ENGINE_THREADS_MAX ? n : ENGINE_THREADS_MAX;
+}
+
+bool tool_network_load(struct tool_network *network, const char *path)
+{
+	struct engine_error error = {""};
+	int err = engine_model_load(path, &error, &network->model);
+
+	network->path = path;
+	if (err < 0)
+		tool_error("%s: %s", path, error.text[0] ? error.text : strerror(-err));
+	return err == 0;
+}
+
+static bool has_open_size(const struct engine_model *model)
+{
+	struct engine_io io;
+
+	if (engine_model_input_count(model) == 0)
+		return false;
+	engine_model_input(model, 0, &io);
+	for (int i = 0; i < io.rank; i++)
+		if (io.dims[i] < 0)
+			return true;
+	return false;
+}
+
+bool tool_network_plan(struct tool_network *network, const struct engine_plan_options *wanted)
+{
+	struct engine_error error = {""};
+	int err = engine_model_plan(network->model, wanted, &error, &network->plan);
+	const char *hint = "";
+
+	if (err == 0)
+		return true;
+	if (wanted->width == 0 && has_open_size(network->model))
+		hint = "; the file leaves its input size open: say which size";
+	tool_error("%s: %s%s", network->path, error.text[0] ? error.text : strerror(-err), hint);
+	return false;
+}
+
+bool tool_network_prepare(struct tool_network *network, int threads)
+{
+	int err = engine_team_create(NULL, 0, threads ? threads : tool_cpus(), &network->team);
+
+	if (err == 0)
+		err = engine_context_create(network->team, &network->context);
+	if (err == 0)
+		err = engine_context_reserve(network->context, network->plan);
+	if (err < 0)
+		tool_error("%s: cannot prepare a run: %s", network->path, strerror(-err));
+	return err == 0;
+}
+
+void tool_network_finish(struct tool_network *network)
+{
+	engine_context_destroy(network->context);
+	engine_team_destroy(network->team);
+	engine_model_destroy(network->model);
+}

@@ -1,0 +1,69 @@
+/*
+ * tool.h - what the commands of inferd-model share: the command line, messages, JSON, and a network made ready.
+ */
+#ifndef INFERD_MODEL_TOOL_H
+#define INFERD_MODEL_TOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine/engine.h"
+
+/* Exit statuses. */
+enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
+
+struct tool_args {
+	const char *file, *out_dir;
+	const char *inputs[ENGINE_IO_MAX]; /* NAME=FILE or FILE, as given */
+	int n_inputs;
+	int width, height; /* 0: the file's own */
+	int threads, runs; /* 0: not given */
+	bool gray, json, profile;
+};
+
+/* One command: allowed lists the options it takes, by the letters of the table in tool.c. */
+struct tool_command {
+	const char *name, *allowed, *usage;
+	int (*run)(const struct tool_args *args);
+};
+extern const struct tool_command tool_inspect, tool_run, tool_bench;
+
+/* Reads the command's arguments (argv[0] is its name) and runs it.  Returns the exit status. */
+int tool_main(const struct tool_command *command, int argc, char **argv);
+
+/* "inferd-model: ..." on stderr. */
+void tool_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line on stderr that the next one replaces, at most a few a second and only on a terminal; total 0 clears it. */
+void tool_progress(const char *what, int done, int total);
+
+/* A JSON string with its quotes.  Bytes that are not UTF-8 become U+FFFD. */
+void tool_json_string(const char *text);
+void tool_json_dims(int rank, const int32_t *dims);
+
+/* "1x224x224x3", "?" for an open dimension. */
+#define TOOL_SHAPE_MAX 96
+const char *tool_shape(int rank, const int32_t *dims, char text[TOOL_SHAPE_MAX]);
+/* The last `width` characters of a name, without control characters. */
+#define TOOL_LABEL_MAX 64
+const char *tool_label(const char *name, int width, char text[TOOL_LABEL_MAX]);
+
+/* CPUs this process may use, at most ENGINE_THREADS_MAX. */
+int tool_cpus(void);
+
+/* A network with all that one run of it needs.  Functions report their failures and return false. */
+struct tool_network {
+	const char *path;
+	struct engine_model *model;
+	const struct engine_plan *plan;
+	struct engine_team *team;
+	struct engine_context *context;
+};
+bool tool_network_load(struct tool_network *network, const char *path);
+bool tool_network_plan(struct tool_network *network, const struct engine_plan_options *options);
+/* threads 0: one for each CPU.  Reserves the plan's memory. */
+bool tool_network_prepare(struct tool_network *network, int threads);
+void tool_network_finish(struct tool_network *network); /* accepts a zeroed or half-built one */
+
+#endif
