@@ -14,7 +14,7 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES INFERD_SYSROOT)
 set(ENV{PKG_CONFIG_PATH} "")
 set(ENV{PKG_CONFIG_LIBDIR} "${INFERD_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${INFERD_SYSROOT}/usr/share/pkgconfig")
 if(INFERD_SYSROOT)
-  set(libraries ${INFERD_SYSROOT}/usr/lib/aarch64-linux-gnu)
+  set(libraries ${INFERD_SYSROOT}/usr/lib/aarch64-linux-gnu:${INFERD_SYSROOT}/lib/aarch64-linux-gnu)
   set(ENV{PKG_CONFIG_SYSROOT_DIR} "${INFERD_SYSROOT}")
   list(APPEND CMAKE_FIND_ROOT_PATH ${INFERD_SYSROOT})
   # Libraries of libraries, for the linker and for the loader under qemu.

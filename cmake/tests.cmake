@@ -1,13 +1,11 @@
 # inferd_test(NAME SOURCES... LIBS targets... [LABELS label...]): one Criterion program, one CTest entry.
-# The Criterion library is found in the distribution; its default runner forks for every test.  Cross builds use the
-# stand-in of tests/support/shim.
-if(INFERD_TESTS AND NOT CMAKE_CROSSCOMPILING)
-  pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
-endif()
+# The Criterion library is found in the distribution; its default runner forks for every test.  Cross builds and
+# ThreadSanitizer, which leaves no room for Criterion's memory, use the stand-in of tests/support/shim.
 add_library(inferd_criterion INTERFACE)
-if(CMAKE_CROSSCOMPILING)
+if(CMAKE_CROSSCOMPILING OR INFERD_SANITIZE MATCHES "thread")
   target_include_directories(inferd_criterion SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/tests/support/shim)
 elseif(INFERD_TESTS)
+  pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
   target_link_libraries(inferd_criterion INTERFACE PkgConfig::CRITERION)
 endif()
 set(INFERD_TEST_DATA "${PROJECT_SOURCE_DIR}/../shared" CACHE PATH "models and photographs for the tests that need them")

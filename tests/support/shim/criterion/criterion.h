@@ -1,5 +1,6 @@
 /*
- * criterion.h - the part of Criterion that tests/support/test.h allows, for cross builds where Criterion is absent.
+ * criterion.h - the part of Criterion that tests/support/test.h allows, for builds where Criterion cannot be: those for
+ * another machine, where it is not packaged, and those with ThreadSanitizer, where it finds no address for its arena.
  *
  * Every test runs in a process of its own, one after the other; output has Criterion's form, so that tools/test.sh
  * reads both.  Everything is weak because each file of a test program includes this.  A message must start with a
@@ -46,6 +47,15 @@ struct shim_suite {
 
 /* Exit status of a test's process.  None is 0: a test that calls exit() has not passed. */
 enum { SHIM_PASSED = 100, SHIM_FAILED, SHIM_SKIPPED };
+
+#if defined(__SANITIZE_THREAD__)
+/* A race ends its test at once: the report at a process's exit is not made before _exit(). */
+const char *__tsan_default_options(void);
+__attribute__((weak, visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "halt_on_error=1";
+}
+#endif
 
 __attribute__((weak)) struct shim_test *shim_tests, **shim_tests_end;
 __attribute__((weak)) struct shim_suite *shim_suites;
