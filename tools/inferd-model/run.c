@@ -185,6 +185,9 @@ static struct engine_plan_options options_for(const struct job *job, bool gray)
 	channels = dims[io.channels_first ? 0 : 2];
 	height = dims[io.channels_first ? 1 : 0];
 	width = dims[io.channels_first ? 2 : 1];
+	/* An array in another axis order is better told by its shape than by the size it seems to have. */
+	if (channels != 1 && channels != io.dims[3])
+		return wanted;
 	if (height != io.dims[1] || width != io.dims[2]) {
 		wanted.height = height;
 		wanted.width = width;

@@ -290,7 +290,7 @@ bool tool_network_plan(struct tool_network *network, const struct engine_plan_op
 	if (err == 0)
 		return true;
 	if (wanted->width == 0 && has_open_size(network->model))
-		hint = "; the file leaves its input size open: say which size";
+		hint = " (inspect and bench: give --size WxH)";
 	tool_error("%s: %s%s", network->path, error.text[0] ? error.text : strerror(-err), hint);
 	return false;
 }
