@@ -263,9 +263,14 @@ bool tool_network_load(struct tool_network *network, const char *path)
 	int err = engine_model_load(path, &error, &network->model);
 
 	network->path = path;
-	if (err < 0)
+	if (err == 0)
+		return true;
+	/* Most sentences of the loader name the file already. */
+	if (strstr(error.text, basename(path)))
+		tool_error("%s", error.text);
+	else
 		tool_error("%s: %s", path, error.text[0] ? error.text : strerror(-err));
-	return err == 0;
+	return false;
 }
 
 static bool has_open_size(const struct engine_model *model)
