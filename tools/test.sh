@@ -129,10 +129,19 @@ count() { # log
 	' "$1"
 }
 
-# What a reader of a failed phase wants to see first.
+# What a reader of a failed phase wants to see first: its errors, but not what tests that passed say.
 excerpt() { # log
-	grep -nE 'error:|Error|\[FAIL\]|\[----\]|ERROR:|SUMMARY:|runtime error|\*\*\*|undefined reference|: failed|^tests/lint' "$1" |
-		head -n 60 || true
+	awk '
+		NR == FNR {
+			if ($0 ~ /^ *[0-9]+\/[0-9]+ Test +#[0-9]+:/ && $0 ~ / Passed +[0-9]/) {
+				match($0, /#[0-9]+/)
+				fine[substr($0, RSTART + 1, RLENGTH - 1)]
+			}
+			next
+		}
+		/^[0-9]+: / && (substr($0, 1, index($0, ":") - 1) in fine) { next }
+		/error:|CMake Error|\[FAIL\]|\[----\]|ERROR:|SUMMARY:|runtime error|\*\*\*|undefined reference|: failed/ { print }
+	' "$1" "$1" | grep -v 'Criterion v' | head -n 80 || true
 	echo "..."
 	tail -n 15 "$1"
 }
