@@ -176,9 +176,9 @@ struct packing {
 	size_t file_kc;				    /* as in the file */
 	float *reals;				    /* of one channel: [taps][file_kc] */
 	/* of one group, dense, for the packers */
-	float *w_f32, *bias_f32, *multiplier;
+	float *w_f32, *bias_f32;
 	int16_t *w_s16;
-	int32_t *bias_s32;
+	int32_t *bias_s32, *multiplier, *shift;
 };
 
 static bool is_fc(const struct graph_node *node)
@@ -213,7 +213,8 @@ static int packing_allocate(struct packing *p, bool quantised)
 		p->w_s16 = malloc((n + 1) * sizeof(*p->w_s16));
 		p->bias_s32 = malloc(p->group_n * sizeof(*p->bias_s32));
 		p->multiplier = malloc(p->group_n * sizeof(*p->multiplier));
-		return p->reals && p->w_s16 && p->bias_s32 && p->multiplier ? 0 : -ENOMEM;
+		p->shift = malloc(p->group_n * sizeof(*p->shift));
+		return p->reals && p->w_s16 && p->bias_s32 && p->multiplier && p->shift ? 0 : -ENOMEM;
 	}
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
 	p->bias_f32 = malloc(p->group_n * sizeof(*p->bias_f32));
@@ -228,6 +229,7 @@ static void packing_finish(struct packing *p)
 	free(p->w_s16);
 	free(p->bias_s32);
 	free(p->multiplier);
+	free(p->shift);
 }
 
 /* One output channel in float: weights, bias and the factors folded into the node. */
@@ -259,7 +261,7 @@ static void channel_f32(struct packing *p, size_t channel, float *w, float *bias
  * One output channel in integers.  The bias takes in what the input's zero point adds to every sum; it is kept so far
  * from the limits that no partial sum can overflow 32 bits.
  */
-static int channel_s8(struct packing *p, size_t channel, int16_t *w, int32_t *bias, float *multiplier)
+static int channel_s8(struct packing *p, size_t channel, int16_t *w, int32_t *bias)
 {
 	const struct graph_quant *quant = &p->w->quant;
 	size_t n = p->taps * p->file_kc;
@@ -289,9 +291,41 @@ static int channel_s8(struct packing *p, size_t channel, int16_t *w, int32_t *bi
 	if (folded < -INT32_MAX + reach)
 		folded = -INT32_MAX + reach;
 	*bias = (int32_t)folded;
-	*multiplier = (float)((double)p->x->quant.scales[0] * (double)quant->scales[channel_of(quant, channel)] /
-			      (double)p->out->quant.scales[0]);
 	return 0;
+}
+
+/*
+ * What a sum is scaled by.  TFLite multiplies the scales of inputs and weights in float where there is one of each, and
+ * in double by channel; its answers are met to the bit only that way.
+ */
+static double scale_of(const struct packing *p, size_t channel)
+{
+	const struct graph_quant *quant = &p->w->quant;
+	float x = p->x->quant.scales[0], w = quant->scales[channel_of(quant, channel)];
+	bool single = p->x->was_u8 || (is_fc(p->node) && quant->n_scales == 1);
+
+	return (single ? (double)(x * w) : (double)x * (double)w) / (double)p->out->quant.scales[0];
+}
+
+/* scale = multiplier / 2^31 / 2^shift, multiplier within 2^30..2^31-1 (as gemmlowp has it). */
+static void fixed_point(double scale, int32_t *ret_multiplier, int32_t *ret_shift)
+{
+	int exponent;
+	int64_t fixed = llround(frexp(scale, &exponent) * 2147483648.0);
+
+	if (fixed == 1ll << 31) {
+		fixed /= 2;
+		exponent++;
+	}
+	if (exponent < -31) {
+		exponent = 0;
+		fixed = 0;
+	} else if (exponent > 30) {
+		exponent = 30;
+		fixed = INT32_MAX;
+	}
+	*ret_multiplier = (int32_t)fixed;
+	*ret_shift = -exponent;
 }
 
 static int fill_group(struct packing *p, size_t group, bool quantised)
@@ -303,8 +337,10 @@ static int fill_group(struct packing *p, size_t group, bool quantised)
 
 		if (!quantised)
 			channel_f32(p, channel, p->w_f32 + n * each, &p->bias_f32[n]);
-		else if (channel_s8(p, channel, p->w_s16 + n * each, &p->bias_s32[n], &p->multiplier[n]) < 0)
+		else if (channel_s8(p, channel, p->w_s16 + n * each, &p->bias_s32[n]) < 0)
 			return -EOVERFLOW;
+		if (quantised)
+			fixed_point(scale_of(p, channel), &p->multiplier[n], &p->shift[n]);
 	}
 	return 0;
 }
@@ -323,8 +359,9 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 			size_t count = p->group_n - n < nr ? p->group_n - n : nr;
 
 			if (quantised)
-				pack_s8_panel(&k->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each, p->bias_s32 + n,
-					      p->multiplier + n, to);
+				pack_s8_panel(
+					&k->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each,
+					&(struct kernel_requant){p->bias_s32 + n, p->multiplier + n, p->shift + n}, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, p->taps, p->kc, p->w_f32 + n * each,
 					       p->bias_f32 + n, to);
@@ -333,14 +370,14 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 	return 0;
 }
 
-/* The packers of depthwise tables want [taps][channels]; the file has [channels][taps]. */
+/* The packers of depthwise tables want [taps][channels]; the file has [channels][taps], a channel to a group. */
 static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 {
 	size_t channels = p->channels, size = quantised ? sizeof(int16_t) : sizeof(float);
 	uint8_t *turned = malloc(channels * p->taps * size);
-	float *bias = malloc(channels * sizeof(*bias)), *multiplier = malloc(channels * sizeof(*multiplier));
-	int32_t *bias_s32 = malloc(channels * sizeof(*bias_s32));
-	int r = turned && bias && multiplier && bias_s32 ? 0 : -ENOMEM;
+	int32_t *words = malloc(3 * channels * sizeof(*words));
+	float *bias = malloc(channels * sizeof(*bias));
+	int r = turned && words && bias ? 0 : -ENOMEM;
 
 	for (size_t c = 0; c < channels && r == 0; c++) {
 		r = fill_group(p, c, quantised);
@@ -348,20 +385,21 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 			memcpy(turned + (t * channels + c) * size,
 			       quantised ? (const void *)(p->w_s16 + t) : (const void *)(p->w_f32 + t), size);
 		if (r == 0 && quantised) {
-			bias_s32[c] = p->bias_s32[0];
-			multiplier[c] = p->multiplier[0];
+			words[c] = p->bias_s32[0];
+			words[channels + c] = p->multiplier[0];
+			words[2 * channels + c] = p->shift[0];
 		} else if (r == 0) {
 			bias[c] = p->bias_f32[0];
 		}
 	}
 	if (r == 0 && quantised)
-		pack_dwconv_s8(channels, p->taps, (const int16_t *)(const void *)turned, bias_s32, multiplier, to);
+		pack_dwconv_s8(channels, p->taps, (const int16_t *)(const void *)turned,
+			       &(struct kernel_requant){words, words + channels, words + 2 * channels}, to);
 	else if (r == 0)
 		pack_dwconv_f32(channels, p->taps, (const float *)(const void *)turned, bias, to);
 	free(turned);
+	free(words);
 	free(bias);
-	free(multiplier);
-	free(bias_s32);
 	return r;
 }
 

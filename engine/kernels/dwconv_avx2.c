@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "levels.h"
+#include "requant_avx2.h"
 
 #define PIXELS	 4
 #define CHANNELS 16
@@ -153,20 +154,17 @@ static void dwconv_f32_avx2(const struct dwconv_args *args)
 
 static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i low, __m256i high, int8_t *out)
 {
-	const float *multiplier = (const float *)(const void *)((const uint8_t *)args->w + part_of(args->channels)) + c;
-	const __m256 lo = _mm256_set1_ps((float)(args->lo8 - args->zero_point));
-	const __m256 hi = _mm256_set1_ps((float)(args->hi8 - args->zero_point));
-	const __m256i zero = _mm256_set1_epi32(args->zero_point);
-	__m256 a = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_loadu_ps(multiplier));
-	__m256 b = _mm256_mul_ps(_mm256_cvtepi32_ps(high), _mm256_loadu_ps(multiplier + 8));
+	const uint8_t *parts = args->w;
+	const struct requant_avx2 requant = {
+		(const int32_t *)(const void *)(parts + part_of(args->channels)) + c,
+		(const int32_t *)(const void *)(parts + 2 * part_of(args->channels)) + c,
+		args->zero_point,
+		args->lo8,
+		args->hi8,
+	};
+	__m128i bytes = requant_avx2(&requant, low, high);
 	int8_t values[CHANNELS];
-	__m256i words;
-	__m128i bytes;
 
-	low = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(a, lo), hi)), zero);
-	high = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(b, lo), hi)), zero);
-	words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
-	bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 	if (args->channels - c >= CHANNELS) {
 		_mm_storeu_si128((__m128i *)(void *)out, bytes);
 		return;
@@ -187,7 +185,7 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct row *ro
 {
 	const struct dwconv_args *args = row->args;
 	const int32_t *bias = args->w;
-	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 2 * part_of(args->channels));
+	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * part_of(args->channels));
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		/* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "levels.h"
+#include "requant_avx2.h"
 
 #define MR	6
 #define NR	16
@@ -15,23 +16,13 @@
 
 #define ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
-static inline void store_row(const struct igemm_s8_args *args, size_t row, const float *multiplier, __m256i low,
-			     __m256i high)
+static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high)
 {
-	const __m256 lo = _mm256_set1_ps((float)(args->lo - args->zero_point));
-	const __m256 hi = _mm256_set1_ps((float)(args->hi - args->zero_point));
-	const __m256i zero = _mm256_set1_epi32(args->zero_point);
+	const int32_t *head = args->w;
+	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point, args->lo, args->hi};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
-	__m256 a = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_loadu_ps(multiplier));
-	__m256 b = _mm256_mul_ps(_mm256_cvtepi32_ps(high), _mm256_loadu_ps(multiplier + 8));
-	__m256i words;
-	__m128i bytes;
+	__m128i bytes = requant_avx2(&requant, low, high);
 
-	low = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(a, lo), hi)), zero);
-	high = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(b, lo), hi)), zero);
-	/* Packing works within halves of a register; the quarters are put in order between. */
-	words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
-	bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 	if (args->n == NR) {
 		_mm_storeu_si128((__m128i *)(void *)c, bytes);
 		return;
@@ -59,7 +50,7 @@ static inline __m256i pair(const int16_t *a)
 static void igemm_s8_6x16_avx2(const struct igemm_s8_args *args)
 {
 	const uint8_t *head = args->w;
-	const int16_t *w = (const int16_t *)(const void *)(head + 2 * NR * sizeof(int32_t));
+	const int16_t *w = (const int16_t *)(const void *)(head + 3 * NR * sizeof(int32_t));
 	_Alignas(32) int16_t a[MR][STRETCH];
 
 #define DECLARE(r)                                                                                                     \
@@ -87,7 +78,7 @@ static void igemm_s8_6x16_avx2(const struct igemm_s8_args *args)
 	}
 #define STORE(r)                                                                                                       \
 	if (r < args->m)                                                                                               \
-		store_row(args, r, (const float *)(const void *)(head + NR * sizeof(int32_t)), low##r, high##r);
+		store_row(args, r, low##r, high##r);
 	ROWS(STORE)
 }
 

@@ -41,25 +41,27 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 		}
 }
 
-/* The order of the operations is the contract of requantisation in kernels.h. */
-static int8_t requantise(int32_t sum, float multiplier, int32_t zero_point, int8_t lo, int8_t hi)
+/* See the contract in kernels.h. */
+static int8_t requantise(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point, int32_t lo, int32_t hi)
 {
-	float value = clamp((float)sum * multiplier, (float)(lo - zero_point), (float)(hi - zero_point));
+	uint32_t left = shift < 0 ? (uint32_t)-shift : 0, right = shift > 0 ? (uint32_t)shift : 0;
+	int64_t product = (int64_t)(int32_t)((uint32_t)sum << left) * multiplier;
+	int32_t value = (int32_t)((product + (1 << 30)) >> 31);
 
-	return (int8_t)((int32_t)rintf(value) + zero_point);
+	/* Half away from zero: of a negative value, a little less than half is added. */
+	value = (int32_t)((uint32_t)value + ((1u << right) >> 1) - (value < 0 && right)) >> right;
+	value = value < lo - zero_point ? lo - zero_point : value > hi - zero_point ? hi - zero_point : value;
+	return (int8_t)(value + zero_point);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
 {
-	int32_t sums[MR][NR], bias[NR];
-	float multiplier[NR];
-	const uint8_t *head = args->w;
-	const int16_t *w = (const int16_t *)(const void *)(head + sizeof(bias) + sizeof(multiplier));
+	const int32_t *head = args->w;
+	const int16_t *w = (const int16_t *)(const void *)(head + 3 * NR);
+	int32_t sums[MR][NR];
 
-	memcpy(bias, head, sizeof(bias));
-	memcpy(multiplier, head + sizeof(bias), sizeof(multiplier));
 	for (size_t r = 0; r < MR; r++)
-		memcpy(sums[r], bias, sizeof(bias));
+		memcpy(sums[r], head, sizeof(sums[r]));
 	for (size_t t = 0; t < args->taps; t++) {
 		const int8_t *const *a = args->a + t * MR;
 
@@ -73,8 +75,8 @@ static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
 	}
 	for (size_t r = 0; r < args->m; r++)
 		for (size_t n = 0; n < args->n; n++)
-			args->c[r * args->c_stride + n] =
-				requantise(sums[r][n], multiplier[n], args->zero_point, args->lo, args->hi);
+			args->c[r * args->c_stride + n] = requantise(sums[r][n], head[NR + n], head[2 * NR + n],
+								     args->zero_point, args->lo, args->hi);
 }
 
 /* ---- depthwise --------------------------------------------------------------------------------- */
@@ -129,8 +131,9 @@ static void dwconv_s8_block(const struct dwconv_args *args, size_t x, size_t c, 
 {
 	const uint8_t *parts = args->w;
 	const int32_t *bias = (const int32_t *)(const void *)parts;
-	const float *multiplier = (const float *)(const void *)(parts + part_of(args->channels));
-	const int16_t *w = (const int16_t *)(const void *)(parts + 2 * part_of(args->channels));
+	const int32_t *multiplier = (const int32_t *)(const void *)(parts + part_of(args->channels));
+	const int32_t *shift = (const int32_t *)(const void *)(parts + 2 * part_of(args->channels));
+	const int16_t *w = (const int16_t *)(const void *)(parts + 3 * part_of(args->channels));
 	int8_t padding[BLOCK];
 	int32_t sums[BLOCK];
 
@@ -149,7 +152,7 @@ static void dwconv_s8_block(const struct dwconv_args *args, size_t x, size_t c, 
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = requantise(sums[i], multiplier[c + i], args->zero_point, args->lo8, args->hi8);
+		out[i] = requantise(sums[i], multiplier[c + i], shift[c + i], args->zero_point, args->lo8, args->hi8);
 }
 
 static void dwconv_s8_scalar(const struct dwconv_args *args)

@@ -10,7 +10,11 @@
  *   - inputs may be over-read, never over-written, by up to KERNEL_SLACK bytes past the last element of a
  *     row given; the arena keeps that much behind every tensor.  Outputs are written exactly.
  *   - s8 tensors are signed; uint8 files are flipped by 0x80 at the network's borders
- *   - requantisation: float32 multiply, round half to even, add zero point, clamp to [lo, hi]
+ *   - requantisation of 32-bit sums is in fixed point, as gemmlowp and TFLite's reference kernels have it, so that
+ * their answers are met to the bit (two roundings; a float32 multiply differs in one sum of several hundred, and deep
+ *     networks amplify that): sum << -shift where shift < 0; times multiplier over 2^31, rounded half up; over
+ *     2^shift where shift > 0, rounded half away from zero; clamped to lo - zero_point .. hi - zero_point, plus
+ *     zero_point.  32-bit arithmetic wraps.  Elsewhere: float32, rounded half to even
  *   - NaN in gives unspecified numbers out, never a crash
  */
 #ifndef INFERD_KERNELS_H
@@ -63,18 +67,21 @@ struct igemm_s8 {
 
 /*
  * Panels hold the weights of nr output channels; a matrix has ceil(n / nr) of them, the last padded with
- * zeros.  f32: bias[nr], then [taps][kc][nr].  s8: bias int32[nr], multiplier float[nr], then int16
+ * zeros.  f32: bias[nr], then [taps][kc][nr].  s8: bias, multiplier and shift, int32[nr] each, then int16
  * [taps][ceil(kc / kr)][nr][kr] of weight minus its zero point (nine bits, hence 16: an asymmetric uint8
  * weight and a gray stem's summed taps fit without correction terms).  bias already holds
  * -input zero point * sum of the weights.
  */
+struct kernel_requant {
+	const int32_t *bias, *multiplier, *shift; /* of each output channel */
+};
 size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t kc);
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc);
 /* w is [n][taps][kc] dense; bias NULL for zeros; packs n <= nr channels into panel. */
 void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
 		    void *panel);
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
-		   const int32_t *bias, const float *multiplier, void *panel);
+		   const struct kernel_requant *requant, void *panel);
 
 /*
  * Depthwise, one output row.  rows[y] is the start of an input row (kh of them, dilation already applied),
@@ -85,8 +92,8 @@ struct dwconv_args {
 	size_t in_w, in_stride; /* elements between pixels */
 	size_t out_w, out_stride;
 	size_t channels, kh, kw, stride_w, dilation_w, pad_left;
-	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: int32 bias[c], float multiplier[c],
-			  int16 [kh][kw][c]; each part padded to 64 bytes (dwconv_s8_bytes) */
+	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: int32 bias[c], multiplier[c], shift[c], then int16
+			  [kh][kw][c]; each part padded to 64 bytes (dwconv_s8_bytes) */
 	void *out;
 	float lo, hi;	      /* f32 */
 	int32_t zero_point;   /* s8: of the output */
@@ -96,8 +103,7 @@ size_t dwconv_f32_bytes(size_t channels, size_t taps);
 size_t dwconv_s8_bytes(size_t channels, size_t taps);
 /* w is [taps][channels] dense; bias NULL for zeros. */
 void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed);
-void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const int32_t *bias, const float *multiplier,
-		    void *packed);
+void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const struct kernel_requant *requant, void *packed);
 
 enum kernel_binary { KERNEL_ADD, KERNEL_SUB, KERNEL_MUL, KERNEL_DIV, KERNEL_MIN, KERNEL_MAX, KERNEL_BINARY_COUNT };
 

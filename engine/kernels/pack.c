@@ -17,7 +17,7 @@ size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t 
 
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc)
 {
-	size_t head = kernel->nr * (sizeof(int32_t) + sizeof(float));
+	size_t head = kernel->nr * 3 * sizeof(int32_t);
 
 	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * sizeof(int16_t), 64);
 }
@@ -37,16 +37,15 @@ void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_
 }
 
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
-		   const int32_t *bias, const float *multiplier, void *panel)
+		   const struct kernel_requant *requant, void *panel)
 {
-	uint8_t *head = panel;
-	int16_t *to;
+	int32_t *head = panel;
+	int16_t *to = (int16_t *)(void *)(head + 3 * (size_t)kernel->nr);
 
 	memset(panel, 0, pack_s8_panel_bytes(kernel, taps, kc));
-	if (bias)
-		memcpy(head, bias, n * sizeof(*bias));
-	memcpy(head + kernel->nr * sizeof(int32_t), multiplier, n * sizeof(*multiplier));
-	to = (int16_t *)(void *)(head + kernel->nr * (sizeof(int32_t) + sizeof(float)));
+	memcpy(head, requant->bias, n * sizeof(*head));
+	memcpy(head + kernel->nr, requant->multiplier, n * sizeof(*head));
+	memcpy(head + 2 * (size_t)kernel->nr, requant->shift, n * sizeof(*head));
 	for (size_t t = 0; t < taps; t++)
 		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
 			for (size_t i = 0; i < n; i++)
@@ -62,7 +61,7 @@ size_t dwconv_f32_bytes(size_t channels, size_t taps)
 
 size_t dwconv_s8_bytes(size_t channels, size_t taps)
 {
-	return 2 * round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(int16_t), 64) + 64;
+	return 3 * round_up(channels * sizeof(int32_t), 64) + round_up(taps * channels * sizeof(int16_t), 64) + 64;
 }
 
 void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed)
@@ -73,14 +72,14 @@ void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *
 	memcpy((uint8_t *)packed + round_up(channels * sizeof(float), 64), w, taps * channels * sizeof(*w));
 }
 
-void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const int32_t *bias, const float *multiplier,
-		    void *packed)
+void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const struct kernel_requant *requant, void *packed)
 {
-	size_t part = round_up(channels * sizeof(float), 64);
+	size_t part = round_up(channels * sizeof(int32_t), 64);
+	uint8_t *to = packed;
 
 	memset(packed, 0, dwconv_s8_bytes(channels, taps));
-	if (bias)
-		memcpy(packed, bias, channels * sizeof(*bias));
-	memcpy((uint8_t *)packed + part, multiplier, channels * sizeof(*multiplier));
-	memcpy((uint8_t *)packed + 2 * part, w, taps * channels * sizeof(*w));
+	memcpy(to, requant->bias, channels * sizeof(int32_t));
+	memcpy(to + part, requant->multiplier, channels * sizeof(int32_t));
+	memcpy(to + 2 * part, requant->shift, channels * sizeof(int32_t));
+	memcpy(to + 3 * part, w, taps * channels * sizeof(*w));
 }

@@ -1,0 +1,50 @@
+/*
+ * requant_avx2.h - sixteen 32-bit sums to int8, to the bit as the contract in kernels.h has it.
+ */
+#ifndef INFERD_REQUANT_AVX2_H
+#define INFERD_REQUANT_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+struct requant_avx2 {
+	const int32_t *multiplier, *shift; /* of the sixteen channels */
+	int32_t zero_point, lo, hi;
+};
+
+static inline __m256i requant_scale_avx2(__m256i sum, const int32_t *multiplier_at, const int32_t *shift_at)
+{
+	const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi64x(1 << 30);
+	const __m256i multiplier = _mm256_loadu_si256((const __m256i *)(const void *)multiplier_at);
+	const __m256i shift = _mm256_loadu_si256((const __m256i *)(const void *)shift_at);
+	const __m256i right = _mm256_max_epi32(shift, zero);
+	const __m256i rounding = _mm256_srli_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(1), right), 1);
+	__m256i even, odd, value;
+
+	sum = _mm256_sllv_epi32(sum, _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero));
+	/* Bits 31..62 of the 64-bit products: of even lanes moved down, of odd ones up by one. */
+	even = _mm256_add_epi64(_mm256_mul_epi32(sum, multiplier), half);
+	odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(sum, 32), _mm256_srli_epi64(multiplier, 32)), half);
+	value = _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xaa);
+	value = _mm256_add_epi32(_mm256_add_epi32(value, rounding),
+				 _mm256_and_si256(_mm256_srai_epi32(value, 31), _mm256_cmpgt_epi32(right, zero)));
+	return _mm256_srav_epi32(value, right);
+}
+
+/* low: channels 0-7, high: 8-15. */
+static inline __m128i requant_avx2(const struct requant_avx2 *r, __m256i low, __m256i high)
+{
+	const __m256i lo = _mm256_set1_epi32(r->lo - r->zero_point), hi = _mm256_set1_epi32(r->hi - r->zero_point);
+	const __m256i zero = _mm256_set1_epi32(r->zero_point);
+	__m256i words;
+
+	low = requant_scale_avx2(low, r->multiplier, r->shift);
+	high = requant_scale_avx2(high, r->multiplier + 8, r->shift + 8);
+	low = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(low, lo), hi), zero);
+	high = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(high, lo), hi), zero);
+	/* Packing works within halves of a register; the quarters are put in order between. */
+	words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+	return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+#endif
