@@ -48,14 +48,14 @@ static void gather(const struct step *step, const uint8_t *x, size_t size, const
 		x0 = (int)(p % (size_t)w->out_w) * w->stride_w - w->left;
 		for (int ky = 0; ky < w->kh; ky++) {
 			int iy = y0 + ky * w->dilation_h;
-			const uint8_t *row = x + (size_t)iy * (size_t)w->in_w * pixel + offset;
+			bool inside = (unsigned)iy < (unsigned)w->in_h;
+			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel + offset : NULL;
 
 			for (int kx = 0; kx < w->kw; kx++, to += mr) {
 				int ix = x0 + kx * w->dilation_w;
 
-				*to = (unsigned)iy < (unsigned)w->in_h && (unsigned)ix < (unsigned)w->in_w
-					      ? row + (size_t)ix * pixel
-					      : g->weights->padding;
+				*to = inside && (unsigned)ix < (unsigned)w->in_w ? row + (size_t)ix * pixel
+										 : g->weights->padding;
 			}
 		}
 	}

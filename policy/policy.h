@@ -16,7 +16,7 @@
 
 #define POLICY_RUNGS_MAX    128
 #define POLICY_LANES_MAX    8
-#define POLICY_REASON_BYTES 96
+#define POLICY_REASON_BYTES 128
 
 /* One way to run a frame. */
 struct policy_rung {
@@ -71,7 +71,7 @@ void policy_memory_init(struct policy_memory *memory);
 /* What one stream remembers between frames. */
 struct policy_state {
 	int rung;	       /* of the last frame; -1 before the first */
-	int64_t changed_us;    /* when it last changed */
+	int64_t changed_us;    /* when it last went up; 0 never */
 	int64_t calm_since_us; /* since when a better rung would have fitted; 0 not */
 	int64_t last_run_us;   /* when a frame was last run; 0 never */
 	int64_t backoff_us;    /* dwell asked of the next step up; grows when it is forced down soon */
@@ -99,8 +99,9 @@ struct policy_decision {
 };
 
 /*
- * Marks the rungs that another rung of at most the same cost beats in accuracy (cost: prior_us; ties go
- * to the lower index).  At least one rung stays.  Returns how many are left.
+ * Marks the rungs that another rung of the same lane beats: at most its cost (prior_us) and at least its accuracy; of
+ * equals the lower index stays.  Lanes are kept apart, for one may be free while another is busy.  At least one rung
+ * stays.  Returns how many are left.
  */
 int policy_prune(struct policy_rung *rungs, int n_rungs);
 
@@ -111,6 +112,15 @@ int policy_prune(struct policy_rung *rungs, int n_rungs);
 void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
 		   const struct policy_memory *memory, const struct policy_sample *sample, struct policy_state *state,
 		   struct policy_decision *ret_decision);
+
+/*
+ * Expected accuracy when a classifier runs at another input side than its own (ratio: side / own side) or in gray,
+ * without having been trained for it; used until it is measured.  The loss by size follows the shape of the published
+ * curves of ImageNet classifiers tested at other resolutions than they were trained at (Touvron et al., "Fixing the
+ * train-test resolution discrepancy", 2019): small down to three quarters of the side, steep below a half; a larger
+ * picture is taken to gain nothing.  Gray is taken to cost a tenth.  Within 0..native_accuracy, rising with the ratio.
+ */
+float policy_accuracy(float native_accuracy, float size_ratio, bool gray);
 
 /* Learns from a frame that ran on rungs[rung] and took us microseconds (preprocessing and inference). */
 void policy_observe(const struct policy_rung *rungs, int n_rungs, int rung, float us, struct policy_memory *memory);

@@ -12,8 +12,7 @@ bool cpu_has_level(const char *level)
 #if defined(__x86_64__)
 	if (strcmp(level, "avx2") == 0) {
 		__builtin_cpu_init();
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-		       __builtin_cpu_supports("f16c");
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 	}
 #endif
 #if defined(__aarch64__)

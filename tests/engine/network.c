@@ -51,12 +51,12 @@ int network_constant(struct network *network, enum engine_type type, int rank, c
 	for (size_t i = 0; i < count; i++) {
 		float real = test_random_float();
 		int32_t word = (int32_t)test_random_range(-2000, 2000);
-		uint8_t byte = (uint8_t)test_random();
+		uint16_t small = (uint16_t)test_random(); /* and its first byte */
 
 		memcpy(data + i * size,
 		       type == ENGINE_F32 ? (void *)&real
 		       : size == 4	  ? (void *)&word
-					  : (void *)&byte,
+					  : (void *)&small,
 		       size);
 	}
 	return value;
