@@ -91,8 +91,6 @@ struct config {
 		bool enabled;
 		int limit_mb;
 	} record; /* default false, 64 */
-	char (*plugins)[CONFIG_PATH_BYTES];
-	int n_plugins;
 	struct config_policy policy;
 };
 

@@ -1,0 +1,771 @@
+/*
+ * schema.c - the one table of keys, and the walk over a tree that follows it.
+ *
+ * A path in the table spells the nesting: "access.mode" is mode in the group access, "lanes[].cpus" is cpus in each
+ * entry of the list lanes.  Offsets count from the innermost entry's struct, or from struct config.  Defaults are
+ * written as in a file and read by the same functions.
+ */
+#include "schema.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "value.h"
+
+enum type {
+	TYPE_INT,
+	TYPE_FLOAT,
+	TYPE_BOOL,
+	TYPE_WORD,
+	TYPE_MODE,
+	TYPE_NAME,
+	TYPE_NAME_OR_NONE, /* may be '' */
+	TYPE_PATH,
+	TYPE_PATH_OR_NONE,
+	TYPE_FLOAT3, /* one number stands for three */
+	TYPE_BYTE3,
+	TYPE_CPUS,
+	TYPE_INPUTS,
+	TYPE_PLUGINS,
+	TYPE_LANES,
+	TYPE_MODELS,
+	TYPE_VARIANTS,
+	TYPE_REFUSED /* known, and an error with the reason in `preset` */
+};
+
+struct key {
+	const char *path;
+	enum type type;
+	bool required; /* in an entry of a list */
+	struct value_range range;
+	size_t offset;
+	const char *preset; /* the default as one would write it; NULL: zero, or schema_complete() knows */
+	const char *const *words;
+};
+
+static const char *const task_words[] = {
+	[CONFIG_CLASSIFY] = "classify", [CONFIG_DETECT] = "detect", [CONFIG_LANDMARKS] = "landmarks",
+	[CONFIG_SEGMENT] = "segment",	[CONFIG_EMBED] = "embed",   [CONFIG_RAW] = "raw",
+	[CONFIG_RAW + 1] = NULL};
+static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
+					[CONFIG_FIT_CROP] = "crop",
+					[CONFIG_FIT_LETTERBOX] = "letterbox",
+					[CONFIG_FIT_LETTERBOX + 1] = NULL};
+static const char *const order_words[] = {"rgb", "bgr", NULL}; /* read as bool bgr */
+
+/* Readers of megabytes shift them left by 20 in a size_t. */
+#define MB_MAX ((SIZE_MAX >> 20) < 65536 ? 4095 : 65536)
+
+#define AT(type, member) offsetof(struct type, member)
+#define ANY                                                                                                            \
+	{                                                                                                              \
+		0, 0, false                                                                                            \
+	}
+
+/* clang-format off: one row a key reads as a table */
+static const struct key keys[] = {
+	{"socket", TYPE_PATH, false, ANY, AT(config, socket), "/run/inferd/inferd.sock", NULL},
+	{"access.group", TYPE_NAME_OR_NONE, false, ANY, AT(config, group), "", NULL},
+	{"access.mode", TYPE_MODE, false, ANY, AT(config, mode), "0660", NULL},
+	{"lanes", TYPE_LANES, false, ANY, 0, NULL, NULL},
+	{"lanes[].name", TYPE_NAME, true, ANY, AT(config_lane, name), NULL, NULL},
+	{"lanes[].cpus", TYPE_CPUS, true, ANY, 0, NULL, NULL},
+	{"lanes[].threads", TYPE_INT, false, {1, 64, false}, AT(config_lane, threads), NULL, NULL},
+	{"memory_budget_mb", TYPE_INT, false, {1, MB_MAX, false}, AT(config, memory_budget_mb), "256", NULL},
+	{"limits.streams_per_client",
+	 TYPE_INT,
+	 false,
+	 {1, 1024, false},
+	 AT(config, limits.streams_per_client),
+	 "8",
+	 NULL},
+	{"limits.pool_mb_per_client",
+	 TYPE_INT,
+	 false,
+	 {1, MB_MAX, false},
+	 AT(config, limits.pool_mb_per_client),
+	 "64",
+	 NULL},
+	{"limits.clients_per_user", TYPE_INT, false, {1, 1024, false}, AT(config, limits.clients_per_user), "16", NULL},
+	{"plugins", TYPE_PLUGINS, false, ANY, 0, NULL, NULL},
+	{"models", TYPE_MODELS, false, ANY, 0, NULL, NULL},
+	{"models[].name", TYPE_NAME, true, ANY, AT(config_model, name), NULL, NULL},
+	{"models[].pipeline", TYPE_REFUSED, false, ANY, 0, "pipelines are not part of this version", NULL},
+	{"models[].task", TYPE_WORD, true, ANY, AT(config_model, task), NULL, task_words},
+	{"models[].labels", TYPE_PATH_OR_NONE, false, ANY, AT(config_model, labels), "", NULL},
+	{"models[].top_k", TYPE_INT, false, {1, 1000, false}, AT(config_model, top_k), "5", NULL},
+	{"models[].deadline_ms", TYPE_INT, false, {1, 60000, false}, AT(config_model, deadline_ms), "200", NULL},
+	{"models[].weight", TYPE_FLOAT, false, {0, 1000, true}, AT(config_model, weight), "1", NULL},
+	{"models[].min_fps", TYPE_FLOAT, false, {0, 1000, false}, AT(config_model, min_fps), NULL, NULL},
+	{"models[].variants", TYPE_VARIANTS, true, ANY, 0, NULL, NULL},
+	{"models[].variants[].name", TYPE_NAME, true, ANY, AT(config_variant, name), NULL, NULL},
+	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
+	{"models[].variants[].accuracy", TYPE_FLOAT, false, {0, 1, false}, AT(config_variant, accuracy), "0.5", NULL},
+	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},
+	{"models[].preprocess.crop", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, preprocess.crop), "1", NULL},
+	{"models[].preprocess.order", TYPE_WORD, false, ANY, AT(config_model, preprocess.bgr), "rgb", order_words},
+	{"models[].preprocess.mean",
+	 TYPE_FLOAT3,
+	 false,
+	 {-1e6, 1e6, false},
+	 AT(config_model, preprocess.mean),
+	 "0",
+	 NULL},
+	{"models[].preprocess.scale",
+	 TYPE_FLOAT3,
+	 false,
+	 {-1e6, 1e6, false},
+	 AT(config_model, preprocess.scale),
+	 "1",
+	 NULL},
+	{"models[].preprocess.pad", TYPE_BYTE3, false, {0, 255, false}, AT(config_model, preprocess.pad), "0", NULL},
+	{"models[].inputs", TYPE_INPUTS, false, {16, 4096, false}, AT(config_model, inputs), NULL, NULL},
+	{"models[].gray", TYPE_BOOL, false, ANY, AT(config_model, gray), "false", NULL},
+	{"record.enabled", TYPE_BOOL, false, ANY, AT(config, record.enabled), "false", NULL},
+	{"record.limit_mb", TYPE_INT, false, {1, MB_MAX, false}, AT(config, record.limit_mb), "64", NULL},
+	{"policy.temp_high_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_high_c), "75", NULL},
+	{"policy.temp_critical_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_critical_c), "90", NULL},
+	{"policy.min_fps", TYPE_FLOAT, false, {0, 1000, false}, AT(config, policy.min_fps), "2", NULL},
+};
+/* clang-format on */
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+/* Of a key as the user sees it: "models[NAME].variants[NAME].file". */
+#define WHERE_BYTES 256
+#define PATH_BYTES  64
+#define PLUGINS_MAX 16
+
+/* One file on its way into the configuration. */
+struct reading {
+	const struct tree *tree;
+	const char *dir;
+	struct config *config;
+	struct places *places;
+	struct config_error *error;
+};
+
+/* A group of keys or an entry of a list: the place in the table, the name for errors, and the struct to fill. */
+struct scope {
+	const char *path; /* ends with '.', or "" */
+	const char *where;
+	void *base;
+};
+
+static int walk(struct reading *reading, const yaml_node_t *map, const struct scope *scope);
+
+static int fail(struct reading *reading, const yaml_node_t *node, const char *where, const char *cause)
+{
+	return tree_fail(reading->error, reading->tree->file, tree_line(node), where, "%s", cause);
+}
+
+static int fail_kind(struct reading *reading, const yaml_node_t *node, const char *where, const char *wanted)
+{
+	return tree_fail(reading->error, reading->tree->file, tree_line(node), where, "%s where %s is due",
+			 tree_kind(node), wanted);
+}
+
+static int fail_memory(struct reading *reading, const yaml_node_t *node, const char *where)
+{
+	fail(reading, node, where, "out of memory");
+	return -ENOMEM;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------ */
+
+/* Fills in a key that one value stands for.  The text comes from a file or from the key's default. */
+static int set_text(const struct key *key, const struct value *value, const char *dir, void *base, struct cause *cause)
+{
+	void *field = (char *)base + key->offset;
+	int rc = 0, index = 0;
+
+	switch (key->type) {
+	case TYPE_INT:
+		return value_int(value, &key->range, cause, field);
+	case TYPE_FLOAT:
+		return value_float(value, &key->range, cause, field);
+	case TYPE_BOOL:
+		return value_bool(value, cause, field);
+	case TYPE_MODE:
+		return value_mode(value, cause, field);
+	case TYPE_NAME:
+		return value_name(value, cause, field);
+	case TYPE_PATH:
+		return value_path(value, dir, cause, field);
+	case TYPE_NAME_OR_NONE:
+		if (value->length)
+			return value_name(value, cause, field);
+		memset(field, 0, CONFIG_NAME_BYTES);
+		return 0;
+	case TYPE_PATH_OR_NONE:
+		if (value->length)
+			return value_path(value, dir, cause, field);
+		memset(field, 0, CONFIG_PATH_BYTES);
+		return 0;
+	case TYPE_FLOAT3:
+	case TYPE_BYTE3: {
+		float number = 0;
+
+		rc = key->type == TYPE_FLOAT3 ? value_float(value, &key->range, cause, &number)
+					      : value_int(value, &key->range, cause, &index);
+		for (int i = 0; i < 3 && !rc; i++) {
+			if (key->type == TYPE_FLOAT3)
+				((float *)field)[i] = number;
+			else
+				((uint8_t *)field)[i] = (uint8_t)index;
+		}
+		return rc;
+	}
+	case TYPE_WORD:
+		rc = value_word(value, key->words, cause, &index);
+		if (rc < 0)
+			return rc;
+		if (key->words == order_words)
+			*(bool *)field = index == 1;
+		else if (key->words == fit_words)
+			*(enum config_fit *)field = (enum config_fit)index;
+		else
+			*(enum config_task *)field = (enum config_task)index;
+		return 0;
+	default:
+		assert(!"a type without a text");
+		return -EINVAL;
+	}
+}
+
+/* The text of a scalar node; -EINVAL for a list, a group or nothing at all. */
+static int get_value(struct reading *reading, const yaml_node_t *node, const char *where, struct value *ret_value)
+{
+	const char *text = (const char *)node->data.scalar.value;
+
+	if (node->type != YAML_SCALAR_NODE || tree_is_null(node))
+		return fail_kind(reading, node, where, "a single value");
+	if (strlen(text) != node->data.scalar.length)
+		return fail(reading, node, where, "the text holds a zero byte");
+	*ret_value = (struct value){text, node->data.scalar.length, node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE};
+	return 0;
+}
+
+static int set_scalar(struct reading *reading, const struct key *key, const yaml_node_t *node, const char *where,
+		      void *base)
+{
+	struct value value;
+	struct cause cause;
+	int rc = get_value(reading, node, where, &value);
+
+	if (rc < 0)
+		return rc;
+	rc = set_text(key, &value, reading->dir, base, &cause);
+	return rc < 0 ? fail(reading, node, where, cause.text) : 0;
+}
+
+/* "[1, 2, 3]", or one number for all three. */
+static int set_three(struct reading *reading, const struct key *key, const yaml_node_t *node, const char *where,
+		     void *base)
+{
+	/* Each number is read as if it stood for all three, then one of them is kept. */
+	struct key one = *key;
+	union {
+		float floats[3];
+		uint8_t bytes[3];
+	} read, three;
+	size_t size = key->type == TYPE_FLOAT3 ? sizeof(float) : sizeof(uint8_t);
+
+	if (node->type != YAML_SEQUENCE_NODE)
+		return set_scalar(reading, key, node, where, base);
+	if (tree_length(node) != 3)
+		return fail(reading, node, where, "one number or three are due");
+	one.offset = 0;
+	for (int i = 0; i < 3; i++) {
+		const yaml_node_t *item = tree_node(reading->tree, node->data.sequence.items.start[i]);
+		int rc = set_scalar(reading, &one, item, where, &read);
+
+		if (rc < 0)
+			return rc;
+		memcpy((char *)&three + (size_t)i * size, (char *)&read + (size_t)i * size, size);
+	}
+	memcpy((char *)base + key->offset, &three, 3 * size);
+	return 0;
+}
+
+static int set_cpus(struct reading *reading, const yaml_node_t *node, const char *where, struct config_lane *lane)
+{
+	bool list = node->type == YAML_SEQUENCE_NODE;
+	int n = list ? tree_length(node) : 1;
+
+	for (int i = 0; i < n; i++) {
+		const yaml_node_t *item = list ? tree_node(reading->tree, node->data.sequence.items.start[i]) : node;
+		struct value value;
+		struct cause cause;
+		int rc = get_value(reading, item, where, &value);
+
+		if (rc < 0)
+			return rc;
+		if (value_cpus(&value, &cause, lane->cpus, &lane->n_cpus) < 0)
+			return fail(reading, item, where, cause.text);
+	}
+	return n ? 0 : fail(reading, node, where, "at least one core is due");
+}
+
+/* The items of a list of at most `max`; -EINVAL for what is no list.  Nothing at all is an empty list. */
+static int get_list(struct reading *reading, const yaml_node_t *node, const char *where, int max, int *ret_n)
+{
+	if (tree_is_null(node)) {
+		*ret_n = 0;
+		return 0;
+	}
+	if (node->type != YAML_SEQUENCE_NODE)
+		return fail_kind(reading, node, where, "a list");
+	if (tree_length(node) > max)
+		return tree_fail(reading->error, reading->tree->file, tree_line(node), where,
+				 "%d entries, at most %d are possible", tree_length(node), max);
+	*ret_n = tree_length(node);
+	return 0;
+}
+
+static const yaml_node_t *item_of(struct reading *reading, const yaml_node_t *list, int i)
+{
+	return tree_node(reading->tree, list->data.sequence.items.start[i]);
+}
+
+static int set_inputs(struct reading *reading, const struct key *key, const yaml_node_t *node, const char *where,
+		      struct config_model *model)
+{
+	int n, rc = get_list(reading, node, where, CONFIG_INPUTS_MAX, &n);
+	struct value value;
+	struct cause cause;
+
+	for (int i = 0; i < n && !rc; i++) {
+		const yaml_node_t *item = item_of(reading, node, i);
+
+		rc = get_value(reading, item, where, &value);
+		if (!rc && value_int(&value, &key->range, &cause, &model->inputs[i]) < 0)
+			return fail(reading, item, where, cause.text);
+		for (int j = 0; j < i && !rc; j++)
+			if (model->inputs[j] == model->inputs[i])
+				return tree_fail(reading->error, reading->tree->file, tree_line(item), where,
+						 "%d is given twice", model->inputs[i]);
+	}
+	if (!rc)
+		model->n_inputs = n;
+	return rc;
+}
+
+/* The key is part of the contract; an empty list is the only one that can be followed yet. */
+static int check_plugins(struct reading *reading, const yaml_node_t *node, const char *where)
+{
+	int n, rc = get_list(reading, node, where, PLUGINS_MAX, &n);
+
+	return rc < 0 || !n ? rc : fail(reading, node, where, "plugins are not part of this version");
+}
+
+/* ---- entries of lists -------------------------------------------------------------------------------- */
+
+static void set_presets(const char *path, void *base)
+{
+	size_t length = strlen(path);
+
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const struct key *key = &keys[i];
+		struct value value = {key->preset, key->preset ? strlen(key->preset) : 0, false};
+		struct cause cause;
+		int rc;
+
+		if (!key->preset || key->type == TYPE_REFUSED || strncmp(key->path, path, length) != 0 ||
+		    strchr(key->path + length, '['))
+			continue;
+		rc = set_text(key, &value, "/", base, &cause);
+		assert(rc == 0);
+		(void)rc;
+	}
+}
+
+static int check_required(struct reading *reading, const yaml_node_t *map, const struct scope *scope)
+{
+	size_t length = strlen(scope->path);
+
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const char *rest = keys[i].path + length;
+
+		if (!keys[i].required || strncmp(keys[i].path, scope->path, length) != 0 || strpbrk(rest, ".["))
+			continue;
+		if (!tree_get(reading->tree, map, rest))
+			return tree_fail(reading->error, reading->tree->file, tree_line(map), scope->where,
+					 "the key '%s' is missing", rest);
+	}
+	return 0;
+}
+
+/* One entry: its name for errors ("models[tiny]", by number when it has no usable name), defaults, then its keys. */
+static int read_entry(struct reading *reading, const yaml_node_t *map, int index, const char *path, const char *list,
+		      void *base, char ret_where[WHERE_BYTES])
+{
+	const yaml_node_t *name = tree_get(reading->tree, map, "name");
+	struct scope scope = {path, ret_where, base};
+	char text[CONFIG_NAME_BYTES];
+	struct value value;
+	struct cause cause;
+	int rc;
+
+	snprintf(text, sizeof(text), "%d", index);
+	if (name && name->type == YAML_SCALAR_NODE) {
+		value = (struct value){(const char *)name->data.scalar.value, name->data.scalar.length, false};
+		value_name(&value, &cause, text);
+	}
+	snprintf(ret_where, WHERE_BYTES, "%.*s[%s]", WHERE_BYTES - CONFIG_NAME_BYTES - 2, list, text);
+	if (map->type != YAML_MAPPING_NODE)
+		return fail_kind(reading, map, ret_where, "a group of keys");
+	set_presets(path, base);
+	rc = walk(reading, map, &scope);
+	return rc < 0 ? rc : check_required(reading, map, &scope);
+}
+
+/*
+ * Where an entry of this name goes: over one of an earlier file, or after the last.  places_of_list has one place for
+ * each of the n entries there are.
+ */
+static int find_slot(struct reading *reading, const yaml_node_t *map, const char *where, const char *name,
+		     const char *names, size_t stride, struct place *places_of_list, int n, int max)
+{
+	int slot = 0;
+
+	while (slot < n && strcmp(names + (size_t)slot * stride, name) != 0)
+		slot++;
+	if (slot < n && places_of_list[slot].file == reading->tree->file)
+		return tree_fail(reading->error, reading->tree->file, tree_line(map), where,
+				 "the name is given twice, first in line %d", places_of_list[slot].line);
+	if (slot == max)
+		return tree_fail(reading->error, reading->tree->file, tree_line(map), where,
+				 "one entry more than the %d that are possible", max);
+	places_of_list[slot] = (struct place){reading->tree->file, tree_line(map)};
+	return slot;
+}
+
+static int set_lanes(struct reading *reading, const yaml_node_t *node, const char *where)
+{
+	struct config *config = reading->config;
+	int n, rc = get_list(reading, node, where, CONFIG_LANES_MAX, &n);
+	char entry_where[WHERE_BYTES];
+
+	if (rc < 0)
+		return rc;
+	if (!config->lanes && n)
+		config->lanes = calloc(CONFIG_LANES_MAX, sizeof(*config->lanes));
+	if (!config->lanes && n)
+		return fail_memory(reading, node, where);
+	for (int i = 0; i < n; i++) {
+		const yaml_node_t *map = item_of(reading, node, i);
+		struct config_lane lane;
+		int slot;
+
+		memset(&lane, 0, sizeof(lane));
+		rc = read_entry(reading, map, i, "lanes[].", where, &lane, entry_where);
+		if (rc < 0)
+			return rc;
+		slot = find_slot(reading, map, entry_where, lane.name, config->lanes->name, sizeof(lane),
+				 reading->places->lanes, config->n_lanes, CONFIG_LANES_MAX);
+		if (slot < 0)
+			return slot;
+		if (!lane.threads)
+			lane.threads = lane.n_cpus;
+		config->lanes[slot] = lane;
+		config->n_lanes += slot == config->n_lanes;
+	}
+	return 0;
+}
+
+static int set_variants(struct reading *reading, const yaml_node_t *node, const char *where, struct config_model *model)
+{
+	int n, rc = get_list(reading, node, where, CONFIG_VARIANTS_MAX, &n);
+	char entry_where[WHERE_BYTES];
+
+	if (rc < 0)
+		return rc;
+	if (!n)
+		return fail(reading, node, where, "at least one variant is due");
+	model->variants = calloc((size_t)n, sizeof(*model->variants));
+	if (!model->variants)
+		return fail_memory(reading, node, where);
+	for (int i = 0; i < n; i++) {
+		const yaml_node_t *map = item_of(reading, node, i);
+		struct config_variant *variant = &model->variants[i];
+
+		rc = read_entry(reading, map, i, "models[].variants[].", where, variant, entry_where);
+		if (rc < 0)
+			return rc;
+		for (int j = 0; j < i; j++)
+			if (!strcmp(variant->name, model->variants[j].name))
+				return fail(reading, map, entry_where, "the name is given twice");
+		model->n_variants = i + 1;
+	}
+	return 0;
+}
+
+/* Keys that only make sense with others. */
+static int check_preprocess(struct reading *reading, const yaml_node_t *map, const char *where,
+			    struct config_model *model)
+{
+	static const struct {
+		const char *key, *why;
+		enum config_fit fit;
+	} only[] = {{"crop", "has a meaning only with fit: crop", CONFIG_FIT_CROP},
+		    {"pad", "has a meaning only with fit: letterbox", CONFIG_FIT_LETTERBOX}};
+	const yaml_node_t *group = tree_get(reading->tree, map, "preprocess");
+	char key_where[WHERE_BYTES];
+
+	model->preprocess.given = tree_get(reading->tree, group, "mean") || tree_get(reading->tree, group, "scale");
+	for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+		const yaml_node_t *node = tree_get(reading->tree, group, only[i].key);
+
+		if (!node || model->preprocess.fit == only[i].fit)
+			continue;
+		snprintf(key_where, sizeof(key_where), "%.*s.preprocess.%s", WHERE_BYTES - 32, where, only[i].key);
+		return fail(reading, node, key_where, only[i].why);
+	}
+	return 0;
+}
+
+/* Remembers which lines named files; that these can be read is checked once the last file has had its say. */
+static void note_lines(struct reading *reading, const yaml_node_t *map, int slot)
+{
+	struct places *places = reading->places;
+	const yaml_node_t *labels = tree_get(reading->tree, map, "labels");
+	const yaml_node_t *variants = tree_get(reading->tree, map, "variants");
+
+	places->label_lines[slot] = labels ? tree_line(labels) : 0;
+	for (int i = 0; i < tree_length(variants); i++)
+		places->file_lines[slot][i] = tree_line(tree_get(reading->tree, item_of(reading, variants, i), "file"));
+}
+
+static int read_model(struct reading *reading, const yaml_node_t *map, int index, const char *list,
+		      struct config_model *ret_model, int *ret_slot)
+{
+	struct config *config = reading->config;
+	char where[WHERE_BYTES];
+	int rc = read_entry(reading, map, index, "models[].", list, ret_model, where);
+
+	if (!rc)
+		rc = check_preprocess(reading, map, where, ret_model);
+	if (rc < 0)
+		return rc;
+	if (!tree_get(reading->tree, map, "min_fps"))
+		ret_model->min_fps = -1; /* policy.min_fps, which a later file may change */
+	rc = find_slot(reading, map, where, ret_model->name, config->models->name, sizeof(*ret_model),
+		       reading->places->models, config->n_models, CONFIG_MODELS_MAX);
+	if (rc < 0)
+		return rc;
+	*ret_slot = rc;
+	return 0;
+}
+
+static int set_models(struct reading *reading, const yaml_node_t *node, const char *where)
+{
+	struct config *config = reading->config;
+	int n, rc = get_list(reading, node, where, CONFIG_MODELS_MAX, &n);
+
+	if (rc < 0)
+		return rc;
+	if (!config->models && n)
+		config->models = calloc(CONFIG_MODELS_MAX, sizeof(*config->models));
+	if (!config->models && n)
+		return fail_memory(reading, node, where);
+	for (int i = 0; i < n; i++) {
+		const yaml_node_t *map = item_of(reading, node, i);
+		struct config_model model;
+		int slot;
+
+		memset(&model, 0, sizeof(model));
+		rc = read_model(reading, map, i, where, &model, &slot);
+		if (rc < 0) {
+			free(model.variants);
+			return rc;
+		}
+		note_lines(reading, map, slot);
+		free(config->models[slot].variants);
+		/* Models are compared as bytes on a reload, padding included. */
+		memcpy(&config->models[slot], &model, sizeof(model));
+		config->n_models += slot == config->n_models;
+	}
+	return 0;
+}
+
+/* ---- the walk ---------------------------------------------------------------------------------------- */
+
+static int set_key(struct reading *reading, const struct key *key, const yaml_node_t *node, const char *where,
+		   void *base)
+{
+	switch (key->type) {
+	case TYPE_REFUSED:
+		return fail(reading, node, where, key->preset);
+	case TYPE_FLOAT3:
+	case TYPE_BYTE3:
+		return set_three(reading, key, node, where, base);
+	case TYPE_CPUS:
+		return set_cpus(reading, node, where, base);
+	case TYPE_INPUTS:
+		return set_inputs(reading, key, node, where, base);
+	case TYPE_PLUGINS:
+		return check_plugins(reading, node, where);
+	case TYPE_LANES:
+		return set_lanes(reading, node, where);
+	case TYPE_MODELS:
+		return set_models(reading, node, where);
+	case TYPE_VARIANTS:
+		return set_variants(reading, node, where, base);
+	default:
+		return set_scalar(reading, key, node, where, base);
+	}
+}
+
+/* The row of a path, or the first below it when it names a group ("limits"). */
+static const struct key *find_key(const char *path, bool *ret_group)
+{
+	size_t length = strlen(path);
+
+	for (size_t i = 0; i < N_KEYS; i++) {
+		if (strncmp(keys[i].path, path, length) != 0)
+			continue;
+		if (!keys[i].path[length] || keys[i].path[length] == '.') {
+			*ret_group = keys[i].path[length] == '.';
+			return &keys[i];
+		}
+	}
+	return NULL;
+}
+
+static int fail_unknown(struct reading *reading, const yaml_node_t *key, const struct scope *scope)
+{
+	const char *typed = (const char *)key->data.scalar.value, *best = NULL;
+	char candidates[N_KEYS][PATH_BYTES], hint[PATH_BYTES + 32] = "";
+	size_t length = strlen(scope->path);
+
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const char *rest = keys[i].path + length;
+
+		if (strncmp(keys[i].path, scope->path, length) != 0)
+			continue;
+		snprintf(candidates[i], sizeof(candidates[i]), "%.*s", (int)strcspn(rest, ".["), rest);
+		best = value_nearest(typed, candidates[i], best);
+	}
+	if (best)
+		snprintf(hint, sizeof(hint), ", did you mean '%s'?", best);
+	return tree_fail(reading->error, reading->tree->file, tree_line(key), scope->where, "unknown key %s%s",
+			 value_shown(typed, key->data.scalar.length).text, hint);
+}
+
+/* The path in the table of a key as typed; false when no key can be spelt like that. */
+static bool join_path(const struct scope *scope, const yaml_node_t *key, char ret_path[PATH_BYTES])
+{
+	const char *typed = (const char *)key->data.scalar.value;
+
+	if (!*typed || strspn(typed, "abcdefghijklmnopqrstuvwxyz0123456789_") != key->data.scalar.length)
+		return false;
+	return snprintf(ret_path, PATH_BYTES, "%s%s", scope->path, typed) < PATH_BYTES;
+}
+
+static int walk_key(struct reading *reading, const yaml_node_t *name, const yaml_node_t *value,
+		    const struct scope *scope)
+{
+	char path[PATH_BYTES], group_path[PATH_BYTES + 1], where[WHERE_BYTES];
+	struct scope inner = {group_path, where, scope->base};
+	const struct key *key;
+	bool group;
+
+	if (name->type != YAML_SCALAR_NODE)
+		return fail_kind(reading, name, scope->where, "the name of a key");
+	key = join_path(scope, name, path) ? find_key(path, &group) : NULL;
+	if (!key)
+		return fail_unknown(reading, name, scope);
+	snprintf(where, sizeof(where), "%.*s%s%s", WHERE_BYTES - PATH_BYTES - 2, scope->where, *scope->where ? "." : "",
+		 (const char *)name->data.scalar.value);
+	if (!group)
+		return set_key(reading, key, value, where, scope->base);
+	snprintf(group_path, sizeof(group_path), "%s.", path);
+	return walk(reading, value, &inner);
+}
+
+static const yaml_node_t *find_earlier(struct reading *reading, const yaml_node_t *map, const yaml_node_pair_t *until)
+{
+	const yaml_node_t *key = tree_node(reading->tree, until->key);
+
+	for (const yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < until; pair++) {
+		const yaml_node_t *other = tree_node(reading->tree, pair->key);
+
+		if (other->type == YAML_SCALAR_NODE && key->type == YAML_SCALAR_NODE &&
+		    other->data.scalar.length == key->data.scalar.length &&
+		    !memcmp(other->data.scalar.value, key->data.scalar.value, key->data.scalar.length))
+			return other;
+	}
+	return NULL;
+}
+
+/* Nothing at all is an empty group, so that all keys of a group may be commented out. */
+static int walk(struct reading *reading, const yaml_node_t *map, const struct scope *scope)
+{
+	if (tree_is_null(map))
+		return 0;
+	if (map->type != YAML_MAPPING_NODE)
+		return fail_kind(reading, map, scope->where, "a group of keys");
+	/* Unknown keys end the walk, so that few keys are ever compared with each other. */
+	for (const yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *name = tree_node(reading->tree, pair->key);
+		const yaml_node_t *earlier = find_earlier(reading, map, pair);
+		int rc;
+
+		if (earlier)
+			return tree_fail(
+				reading->error, reading->tree->file, tree_line(name), scope->where,
+				"the key %s is given twice, first in line %d",
+				value_shown((const char *)name->data.scalar.value, name->data.scalar.length).text,
+				tree_line(earlier));
+		rc = walk_key(reading, name, tree_node(reading->tree, pair->value), scope);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- outside ----------------------------------------------------------------------------------------- */
+
+void schema_init(struct config *config)
+{
+	set_presets("", config);
+}
+
+int schema_apply(const struct tree *tree, const char *dir, struct config *config, struct places *places,
+		 struct config_error *error)
+{
+	struct reading reading = {tree, dir, config, places, error};
+	struct scope scope = {"", "", config};
+	const yaml_node_t *root = tree_root(tree), *policy, *high, *critical;
+	int rc;
+
+	if (!root)
+		return 0;
+	rc = walk(&reading, root, &scope);
+	if (rc < 0)
+		return rc;
+	policy = tree_get(tree, root, "policy");
+	high = tree_get(tree, policy, "temp_high_c");
+	critical = tree_get(tree, policy, "temp_critical_c");
+	if (high || critical)
+		places->temps = (struct place){tree->file, tree_line(high ? high : critical)};
+	return 0;
+}
+
+int schema_complete(struct config *config, const struct places *places, struct config_error *error)
+{
+	const struct config_policy *policy = &config->policy;
+
+	if (policy->temp_high_c >= policy->temp_critical_c)
+		return tree_fail(error, places->temps.file, places->temps.line, "policy.temp_high_c",
+				 "%g is not below temp_critical_c, which is %g", (double)policy->temp_high_c,
+				 (double)policy->temp_critical_c);
+	for (int i = 0; i < config->n_models; i++)
+		if (config->models[i].min_fps < 0)
+			config->models[i].min_fps = policy->min_fps;
+	return 0;
+}
