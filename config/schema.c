@@ -640,6 +640,8 @@ static int fail_unknown(struct reading *reading, const yaml_node_t *key, const s
 {
 	const char *typed = (const char *)key->data.scalar.value, *best = NULL;
 	char candidates[N_KEYS][PATH_BYTES], hint[PATH_BYTES + 32] = "";
+	struct shown shown = value_shown(typed, key->data.scalar.length);
+	char where[WHERE_BYTES + sizeof(shown.text)];
 	size_t length = strlen(scope->path);
 
 	for (size_t i = 0; i < N_KEYS; i++) {
@@ -652,8 +654,9 @@ static int fail_unknown(struct reading *reading, const yaml_node_t *key, const s
 	}
 	if (best)
 		snprintf(hint, sizeof(hint), ", did you mean '%s'?", best);
-	return tree_fail(reading->error, reading->tree->file, tree_line(key), scope->where, "unknown key %s%s",
-			 value_shown(typed, key->data.scalar.length).text, hint);
+	snprintf(where, sizeof(where), "%s%s%.*s", scope->where, *scope->where ? "." : "", (int)strlen(shown.text) - 2,
+		 shown.text + 1); /* without the quotes */
+	return tree_fail(reading->error, reading->tree->file, tree_line(key), where, "unknown key%s", hint);
 }
 
 /* The path in the table of a key as typed; false when no key can be spelt like that. */

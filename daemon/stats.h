@@ -11,7 +11,7 @@
 #include "ipc/ipc.h"
 
 #define STATS_STATUSES (IPC_FAILED + 1)
-#define STATS_BUCKETS  (8 * 29)
+#define STATS_BUCKETS  (8 * 30)
 
 struct stats {
 	uint64_t by_status[STATS_STATUSES]; /* of enum ipc_status */

@@ -113,15 +113,18 @@ Test(sensors, pressure_is_the_share_of_time_since_the_last_poll)
 {
 	struct test_root root;
 	struct sensors *sensors;
+	float pressure;
 
 	test_root_init(&root);
 	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000\n");
 	cr_assert_eq(sensors_create(root.fd, lanes, 2, &sensors), 0);
 	cr_assert(isnan(poll_at(sensors, 1000000, 0).cpu_pressure), "the first reading has nothing to differ from");
 	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5125000\n");
-	cr_assert_float_eq(poll_at(sensors, 1500000, 0).cpu_pressure, 0.25f, 0.001f);
+	pressure = poll_at(sensors, 1500000, 0).cpu_pressure;
+	cr_assert_float_eq(pressure, 0.25f, 0.001f);
 	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
-	cr_assert_float_eq(poll_at(sensors, 2000000, 0).cpu_pressure, 0, 0.001f);
+	pressure = poll_at(sensors, 2000000, 0).cpu_pressure;
+	cr_assert_float_eq(pressure, 0, 0.001f);
 	cr_assert(isnan(poll_at(sensors, 2000000, 0).cpu_pressure), "no time has passed");
 	sensors_destroy(sensors);
 	test_root_finish(&root);
@@ -132,6 +135,7 @@ Test(sensors, load_leaves_out_this_process)
 	struct test_root root;
 	struct sensors *sensors;
 	char text[128];
+	float load;
 	long tick = 100; /* USER_HZ, which the kernel fixes at 100 for this file */
 
 	test_root_init(&root);
@@ -141,7 +145,8 @@ Test(sensors, load_leaves_out_this_process)
 	snprintf(text, sizeof(text), "cpu  %ld 0 0 %ld 0 0 0 0 0 0\n", 1000 + tick, 1000 + tick);
 	test_root_write(&root, "proc/stat", text);
 	/* One of two seconds of CPU time was used, and half of that was ours. */
-	cr_assert_float_eq(poll_at(sensors, 1000000, 500000).cpu_load, 0.25f, 0.001f);
+	load = poll_at(sensors, 1000000, 500000).cpu_load;
+	cr_assert_float_eq(load, 0.25f, 0.001f);
 	sensors_destroy(sensors);
 	test_root_finish(&root);
 }

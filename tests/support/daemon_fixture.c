@@ -219,6 +219,8 @@ void client_close(struct client *client)
 {
 	unmap(client);
 	ipc_storage_free(client->storage);
+	while (client->n_early)
+		ipc_storage_free(client->early[--client->n_early].storage);
 	ipc_conn_destroy(client->conn);
 	ipc_writer_finish(&client->writer);
 }
@@ -246,11 +248,29 @@ int client_read(struct client *client, struct ipc_message *ret_message)
 	}
 }
 
+static void get_result(const struct ipc_message *message, struct ipc_result *ret_result, void **ret_storage)
+{
+	cr_assert_eq((int)message->header.type, (int)IPC_RESULT, "type %d and no result", message->header.type);
+	cr_assert_eq(ipc_get_result(message->body, message->header.length, ret_result, ret_storage, NULL), 0);
+}
+
+static void read_past_results(struct client *client, struct ipc_message *ret_message)
+{
+	cr_assert_eq(client_read(client, ret_message), 0);
+	while (ret_message->header.type == IPC_RESULT) {
+		cr_assert_lt((size_t)client->n_early, sizeof(client->early) / sizeof(client->early[0]));
+		get_result(ret_message, &client->early[client->n_early].result,
+			   &client->early[client->n_early].storage);
+		client->n_early++;
+		cr_assert_eq(client_read(client, ret_message), 0);
+	}
+}
+
 void client_expect(struct client *client, enum ipc_type type)
 {
 	struct ipc_message message;
 
-	cr_assert_eq(client_read(client, &message), 0);
+	read_past_results(client, &message);
 	cr_assert_eq((int)message.header.type, (int)type, "type %d and not %d", message.header.type, (int)type);
 }
 
@@ -260,7 +280,7 @@ void client_expect_error(struct client *client, const char *part_of_text)
 	struct ipc_error error;
 	void *storage = NULL;
 
-	cr_assert_eq(client_read(client, &message), 0);
+	read_past_results(client, &message);
 	cr_assert_eq((int)message.header.type, (int)IPC_ERROR, "type %d and no error", message.header.type);
 	cr_assert_eq(ipc_get_error(message.body, message.header.length, &error, &storage, NULL), 0);
 	cr_assert(strstr(error.text, part_of_text), "'%s' does not say '%s'", error.text, part_of_text);
@@ -333,19 +353,46 @@ void client_write(struct client *client, const void *bytes, size_t size)
 	cr_assert_eq(send(ipc_conn_fd(client->conn), bytes, size, MSG_NOSIGNAL), (ssize_t)size);
 }
 
-void client_expect_result(struct client *client, uint64_t seq, enum ipc_status status)
+void client_next_result(struct client *client)
 {
 	struct ipc_message message;
 
 	ipc_storage_free(client->storage);
 	client->storage = NULL;
+	if (client->n_early) {
+		client->result = client->early[0].result;
+		client->storage = client->early[0].storage;
+		client->n_early--;
+		memmove(&client->early[0], &client->early[1], (size_t)client->n_early * sizeof(client->early[0]));
+		return;
+	}
 	cr_assert_eq(client_read(client, &message), 0);
-	cr_assert_eq((int)message.header.type, (int)IPC_RESULT, "type %d and no result", message.header.type);
-	cr_assert_eq(ipc_get_result(message.body, message.header.length, &client->result, &client->storage, NULL), 0);
+	get_result(&message, &client->result, &client->storage);
+}
+
+void client_expect_result(struct client *client, uint64_t seq, enum ipc_status status)
+{
+	client_next_result(client);
 	cr_assert_eq(client->result.seq, seq, "seq %llu and not %llu", (unsigned long long)client->result.seq,
 		     (unsigned long long)seq);
 	cr_assert_eq((int)client->result.status, (int)status, "status %d: %s", (int)client->result.status,
 		     client->result.text);
+}
+
+void client_expect_answers(struct client *client, const enum ipc_status *statuses, int n)
+{
+	bool seen[64] = {false};
+
+	for (int i = 0; i < n; i++) {
+		unsigned seq;
+
+		client_next_result(client);
+		seq = (unsigned)client->result.seq;
+		cr_assert(seq >= 1 && seq <= (unsigned)n && !seen[seq], "seq %u is unknown or came twice", seq);
+		seen[seq] = true;
+		cr_assert_eq((int)client->result.status, (int)statuses[seq - 1], "frame %u: status %d: %s", seq,
+			     (int)client->result.status, client->result.text);
+	}
 }
 
 char *client_query(struct client *client, const char *what)
@@ -355,7 +402,7 @@ char *client_query(struct client *client, const char *what)
 
 	ipc_put_query(&client->writer, what);
 	client_send(client, IPC_QUERY);
-	cr_assert_eq(client_read(client, &message), 0);
+	read_past_results(client, &message);
 	cr_assert_eq((int)message.header.type, (int)IPC_REPORT, "type %d and no report", message.header.type);
 	cr_assert_eq(ipc_report_json(message.body, message.header.length, &text), 0);
 	return text;

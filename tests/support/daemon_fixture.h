@@ -50,9 +50,15 @@ struct client {
 	/* of the last client_open_stream() */
 	struct ipc_stream_opened stream;
 	uint8_t *pool;
-	/* of the last client_expect_result() */
+	/* of the last client_next_result() */
 	struct ipc_result result;
 	void *storage;
+	/* Results that were read while another message was waited for: lanes answer beside the daemon's loop. */
+	struct {
+		struct ipc_result result;
+		void *storage;
+	} early[16];
+	int n_early;
 };
 
 void client_connect_raw(struct client *client, struct fixture *fixture); /* without HELLO */
@@ -62,6 +68,7 @@ void client_close(struct client *client);
 void client_send(struct client *client, enum ipc_type type);
 /* The next message, whatever it is; -ECONNRESET when the daemon hung up. */
 int client_read(struct client *client, struct ipc_message *ret_message);
+/* The next message that is no result must be this one. */
 void client_expect(struct client *client, enum ipc_type type);
 void client_expect_error(struct client *client, const char *part_of_text);
 void client_expect_closed(struct client *client); /* skips what comes before */
@@ -80,6 +87,10 @@ struct client_batch {
 void client_batch(struct client_batch *batch, enum ipc_type type, uint32_t serial, const struct ipc_writer *writer);
 void client_write(struct client *client, const void *bytes, size_t size);
 void client_expect_result(struct client *client, uint64_t seq, enum ipc_status status);
+/* The next result goes to client->result, whatever it says. */
+void client_next_result(struct client *client);
+/* The results of frames 1..n in any order. */
+void client_expect_answers(struct client *client, const enum ipc_status *statuses, int n);
 /* A report as JSON; freed by the caller. */
 char *client_query(struct client *client, const char *what);
 
