@@ -5,24 +5,11 @@
 #   tools/demo.sh [BUILD_DIR]     (default: build; fetched files are kept in BUILD_DIR/demo)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/lib.sh
 build=${1:-build}
+mkdir -p "$build"
+build=$(realpath "$build")
 data=$build/demo
-
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
-
-install_missing() {
-	local package missing=()
-	for package in build-essential cmake pkg-config libuv1-dev libmsgpack-dev libyaml-dev libturbojpeg0-dev libpng-dev \
-		python3 python3-pip; do
-		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-	done
-	((${#missing[@]})) || return 0
-	say "Installing ${missing[*]}"
-	[ "$(id -u)" = 0 ] || die "needs root to install ${missing[*]}"
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-}
 
 fetch_model() {
 	python3 tools/fetch.py --into "$data"
@@ -42,13 +29,13 @@ write_config() { # top_k
 		models:
 		  - name: imagenet
 		    task: classify
-		    labels: $PWD/$data/imagenet_labels.txt
+		    labels: $data/imagenet_labels.txt
 		    top_k: $1
 		    deadline_ms: 500
 		    variants:
-		      - {name: lite2, file: $PWD/$data/efficientnet_lite2.param, accuracy: 0.776}
-		      - {name: lite1, file: $PWD/$data/efficientnet_lite1.param, accuracy: 0.767}
-		      - {name: lite0, file: $PWD/$data/efficientnet_lite0.param, accuracy: 0.751}
+		      - {name: lite2, file: $data/efficientnet_lite2.param, accuracy: 0.776}
+		      - {name: lite1, file: $data/efficientnet_lite1.param, accuracy: 0.767}
+		      - {name: lite0, file: $data/efficientnet_lite0.param, accuracy: 0.751}
 		    preprocess: {fit: crop, crop: 0.875, mean: [127, 127, 127], scale: 0.0078125}
 		    inputs: [192, 160, 128]
 		    gray: true
@@ -89,7 +76,8 @@ cleanup() {
 	rm -rf "$run"
 }
 
-install_missing
+install_missing build-essential cmake pkg-config libuv1-dev libmsgpack-dev libyaml-dev libturbojpeg0-dev libpng-dev \
+	python3 python3-pip
 say "Building in $build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DINFERD_TESTS=OFF >/dev/null
 cmake --build "$build" -j "$(nproc)" | tail -n 1
