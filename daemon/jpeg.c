@@ -34,13 +34,18 @@ static int fail(struct jpeg_decoder *decoder, int error, const char *text)
  * TurboJPEG leaves a decompressor that failed in the header where it was, and the next file is then read from the
  * middle.  A handle that failed is therefore replaced on its next use.
  */
-static int fail_library(struct jpeg_decoder *decoder)
+static int fail_file(struct jpeg_decoder *decoder, const char *text)
 {
-	int ret = fail(decoder, -EINVAL, tjGetErrorStr2(decoder->handle));
+	int ret = fail(decoder, -EINVAL, text);
 
 	tjDestroy(decoder->handle);
 	decoder->handle = NULL;
 	return ret;
+}
+
+static int fail_library(struct jpeg_decoder *decoder)
+{
+	return fail_file(decoder, tjGetErrorStr2(decoder->handle));
 }
 
 static int ready(struct jpeg_decoder *decoder)
@@ -82,7 +87,8 @@ const char *jpeg_decoder_error(const struct jpeg_decoder *decoder)
 
 static int read_header(struct jpeg_decoder *decoder, const void *data, size_t size, struct jpeg_header *ret_header)
 {
-	struct jpeg_header header;
+	/* A file of tables alone is no failure to TurboJPEG, which then fills in nothing. */
+	struct jpeg_header header = {0};
 	int ret;
 
 	decoder->error[0] = '\0';
@@ -95,7 +101,7 @@ static int read_header(struct jpeg_decoder *decoder, const void *data, size_t si
 				&header.subsampling, &header.colorspace))
 		return fail_library(decoder);
 	if (header.width < 1 || header.height < 1)
-		return fail(decoder, -EINVAL, "the JPEG declares no pixels");
+		return fail_file(decoder, "the JPEG declares no pixels");
 	if (header.width > ENGINE_SIDE_MAX || header.height > ENGINE_SIDE_MAX ||
 	    (uint64_t)header.width * (uint64_t)header.height > JPEG_PIXELS_MAX) {
 		snprintf(decoder->error, sizeof(decoder->error),

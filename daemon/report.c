@@ -20,10 +20,16 @@ static void put_uint(struct ipc_writer *writer, const char *key, uint64_t value)
 	ipc_put_uint(writer, value);
 }
 
+/* To four decimals: what lies behind is noise to a reader. */
+static double rounded(double value)
+{
+	return round(value * 1e4) / 1e4;
+}
+
 static void put_float(struct ipc_writer *writer, const char *key, double value)
 {
 	ipc_put_text(writer, key);
-	ipc_put_float(writer, value);
+	ipc_put_float(writer, rounded(value));
 }
 
 static void put_bool(struct ipc_writer *writer, const char *key, bool value)
@@ -82,7 +88,7 @@ static void put_sensors(const struct daemon *daemon, struct ipc_writer *writer)
 	ipc_put_text(writer, "freq_cap");
 	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
 	for (int i = 0; i < daemon->n_lanes; i++)
-		ipc_put_float(writer, (double)sample.freq_cap[i]);
+		ipc_put_float(writer, rounded((double)sample.freq_cap[i]));
 }
 
 void report_status(const struct daemon *daemon, struct ipc_writer *writer)
@@ -126,8 +132,8 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_text(writer, "lane", daemon->lanes[rung->lane].name);
 		put_uint(writer, "threads", rung->threads);
 		put_float(writer, "accuracy", (double)rung->accuracy);
-		put_float(writer, "prior_us", (double)rung->prior_us);
-		put_float(writer, "learned_us", (double)ladder->memory.rung[i].mean_us);
+		put_uint(writer, "prior_us", (uint64_t)lrintf(rung->prior_us));
+		put_uint(writer, "learned_us", (uint64_t)lrintf(ladder->memory.rung[i].mean_us));
 		put_bool(writer, "dominated", rung->dominated);
 	}
 }
