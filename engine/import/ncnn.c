@@ -1088,7 +1088,8 @@ static int read_blob_names(struct ncnn *n)
 			return refuse(n, -EINVAL, "names fewer blobs than it says");
 		slot = slot_of(n, word);
 		if (!*slot || n->blobs[*slot - 1].value < 0)
-			return refuse(n, -EINVAL, "reads a blob that no layer before it makes");
+			return graph_error(n->error, -EINVAL, "layer '%.60s' (%.40s): no layer before it makes '%.60s'",
+					   n->layer.name, n->layer.type, word);
 		n->inputs[i] = *slot - 1;
 		n->blobs[*slot - 1].used = true;
 	}

@@ -1,0 +1,60 @@
+/* fuzz_import.h - what the fuzz targets of the importers share. */
+#ifndef INFERD_FUZZ_IMPORT_H
+#define INFERD_FUZZ_IMPORT_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "engine/engine.h"
+
+/* Above these a run would only take time. */
+#define FUZZ_ARENA_MAX (8u << 20)
+#define FUZZ_MACS_MAX  (4u << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static inline void fuzz_require(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static inline void fuzz_run(const struct engine_plan *plan)
+{
+	struct engine_team *team;
+	struct engine_context *context;
+
+	if (engine_plan_arena_bytes(plan) > FUZZ_ARENA_MAX || engine_plan_macs(plan) > FUZZ_MACS_MAX)
+		return;
+	fuzz_require(engine_team_create(NULL, 0, 1, &team) == 0);
+	fuzz_require(engine_context_create(team, &context) == 0);
+	if (engine_context_reserve(context, plan) == 0)
+		fuzz_require(engine_run(context, plan, 0) == 0);
+	engine_context_destroy(context);
+	engine_team_destroy(team);
+}
+
+static inline void fuzz_import(const uint8_t *data, size_t size, const uint8_t *weights, size_t weights_size)
+{
+	struct engine_plan_options options = {0};
+	struct engine_error error = {""};
+	const struct engine_plan *plan;
+	struct engine_model *model;
+	struct engine_io io;
+	int rc = engine_model_load_memory("fuzz", data, size, weights, weights_size, &error, &model);
+
+	if (rc < 0) {
+		fuzz_require(error.text[0] != '\0');
+		return;
+	}
+	engine_model_input(model, 0, &io);
+	if (io.rank == 4 && (io.dims[1] < 0 || io.dims[2] < 0))
+		options.width = options.height = 16;
+	rc = engine_model_plan(model, &options, &error, &plan);
+	fuzz_require(rc == 0 || error.text[0] != '\0');
+	if (rc == 0)
+		fuzz_run(plan);
+	engine_model_destroy(model);
+}
+
+#endif
