@@ -1101,7 +1101,8 @@ static int read_blob_names(struct ncnn *n)
 			return refuse(n, -EINVAL, "names fewer blobs than it says");
 		slot = slot_of(n, word);
 		if (*slot)
-			return refuse(n, -EINVAL, "makes a blob that exists already");
+			return graph_error(n->error, -EINVAL, "layer '%.60s' (%.40s): makes '%.60s' a second time",
+					   n->layer.name, n->layer.type, word);
 		if (n->n_blobs == n->cap_blobs)
 			return refuse(n, -EINVAL, "makes more blobs than the file announces");
 		blob->name = strdup(word);
