@@ -1,85 +1,17 @@
 /*
  * dwconv_avx2.c - depthwise convolution, four output pixels by sixteen channels at a time.
  *
- * What a row of outputs reads is a list of taps, made once for the pixels whose window lies within the row and once
- * for each pixel at its ends.  Four pixels share each load of weights.  Inputs and weights are over-read by less than
- * 64 bytes; outputs are written exactly.
+ * Inputs and weights are over-read by less than 64 bytes; outputs are written exactly.
  */
 #include <immintrin.h>
 #include <string.h>
 
+#include "dwconv_row.h"
 #include "levels.h"
 #include "requant_avx2.h"
 
-#define PIXELS	 4
+#define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 16
-#define TAPS_MAX 1024
-
-/* One kernel position: where the first pixel reads, and its weights.  In the padding the masks are 0: one block of it
- * serves every channel and pixel. */
-struct tap {
-	const void *in;
-	size_t w;    /* index of the tap */
-	size_t mask; /* of offsets by channel and pixel */
-};
-
-struct row {
-	const struct dwconv_args *args;
-	const struct tap *taps;
-	size_t n_taps, step; /* elements from one output pixel's input to the next one's */
-};
-
-static size_t part_of(size_t channels)
-{
-	return (channels * sizeof(float) + 63) / 64 * 64;
-}
-
-/* Elements of `size` bytes. */
-static const void *element(const void *base, size_t at, size_t size)
-{
-	return (const uint8_t *)base + at * size;
-}
-
-/*
- * Taps of the output pixel x.  Those in the padding are left out, or where padding is not NULL read from it.
- */
-static size_t list_taps(const struct dwconv_args *args, size_t x, size_t size, const void *padding, struct tap *taps)
-{
-	size_t n = 0;
-
-	for (size_t ky = 0; ky < args->kh; ky++) {
-		for (size_t kx = 0; kx < args->kw; kx++) {
-			size_t at = x * args->stride_w + kx * args->dilation_w - args->pad_left;
-			struct tap tap = {.w = ky * args->kw + kx, .mask = SIZE_MAX};
-
-			if (!args->rows[ky] || at >= args->in_w) {
-				if (!padding)
-					continue;
-				tap.in = padding;
-				tap.mask = 0;
-			} else {
-				tap.in = element(args->rows[ky], at * args->in_stride, size);
-			}
-			taps[n++] = tap;
-		}
-	}
-	return n;
-}
-
-/* Pixels from *ret_from to *ret_end - 1 have their whole window within the row. */
-static void find_interior(const struct dwconv_args *args, size_t *ret_from, size_t *ret_end)
-{
-	size_t reach = (args->kw - 1) * args->dilation_w;
-	size_t from = (args->pad_left + args->stride_w - 1) / args->stride_w, end = 0;
-
-	if (args->in_w + args->pad_left > reach)
-		end = (args->in_w + args->pad_left - reach - 1) / args->stride_w + 1;
-	if (end > args->out_w)
-		end = args->out_w;
-	*ret_from = from < end ? from : end;
-	*ret_end = end;
-}
-
 /* ---- float ------------------------------------------------------------------------------------- */
 
 static inline void store_f32(const struct dwconv_args *args, size_t c, __m256 low, __m256 high, float *out)
@@ -99,11 +31,12 @@ static inline void store_f32(const struct dwconv_args *args, size_t c, __m256 lo
 	memcpy(out, values, (args->channels - c) * sizeof(*out));
 }
 
-static inline __attribute__((always_inline)) void pixels_f32(const struct row *row, int pixels, size_t skip, float *out)
+static inline __attribute__((always_inline)) void pixels_f32(const struct dwconv_row *row, int pixels, size_t skip,
+							     float *out)
 {
 	const struct dwconv_args *args = row->args;
 	const float *bias = args->w;
-	const float *w = (const float *)(const void *)((const uint8_t *)args->w + part_of(args->channels));
+	const float *w = (const float *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels));
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		__m256 low[PIXELS], high[PIXELS];
@@ -127,27 +60,19 @@ static inline __attribute__((always_inline)) void pixels_f32(const struct row *r
 	}
 }
 
+static void one_f32(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_f32(row, 1, skip, out);
+}
+
+static void four_f32(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_f32(row, PIXELS, skip, out);
+}
+
 static void dwconv_f32_avx2(const struct dwconv_args *args)
 {
-	struct tap taps[TAPS_MAX];
-	struct row row = {args, taps, 0, args->stride_w * args->in_stride};
-	size_t from, end, x = 0;
-	float *out = args->out;
-
-	find_interior(args, &from, &end);
-	for (; x < from; x++) {
-		row.n_taps = list_taps(args, x, sizeof(float), NULL, taps);
-		pixels_f32(&row, 1, 0, out + x * args->out_stride);
-	}
-	row.n_taps = list_taps(args, from, sizeof(float), NULL, taps);
-	for (; x + PIXELS <= end; x += PIXELS)
-		pixels_f32(&row, PIXELS, (x - from) * row.step, out + x * args->out_stride);
-	for (; x < end; x++)
-		pixels_f32(&row, 1, (x - from) * row.step, out + x * args->out_stride);
-	for (; x < args->out_w; x++) {
-		row.n_taps = list_taps(args, x, sizeof(float), NULL, taps);
-		pixels_f32(&row, 1, 0, out + x * args->out_stride);
-	}
+	dwconv_walk(args, sizeof(float), NULL, one_f32, four_f32);
 }
 
 /* ---- int8 -------------------------------------------------------------------------------------- */
@@ -156,8 +81,8 @@ static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i lo
 {
 	const uint8_t *parts = args->w;
 	const struct requant_avx2 requant = {
-		(const int32_t *)(const void *)(parts + part_of(args->channels)) + c,
-		(const int32_t *)(const void *)(parts + 2 * part_of(args->channels)) + c,
+		(const int32_t *)(const void *)(parts + dwconv_part(args->channels)) + c,
+		(const int32_t *)(const void *)(parts + 2 * dwconv_part(args->channels)) + c,
 		args->zero_point,
 		args->lo8,
 		args->hi8,
@@ -173,7 +98,7 @@ static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i lo
 	memcpy(out, values, args->channels - c);
 }
 
-static inline __m256i load_s8(const struct tap *tap, size_t skip, size_t c)
+static inline __m256i load_s8(const struct dwconv_tap *tap, size_t skip, size_t c)
 {
 	const int8_t *in = (const int8_t *)tap->in + ((skip + c) & tap->mask);
 
@@ -181,11 +106,12 @@ static inline __m256i load_s8(const struct tap *tap, size_t skip, size_t c)
 }
 
 /* Two taps at a time: their inputs and weights are interleaved, so that vpmaddwd adds both products. */
-static inline __attribute__((always_inline)) void pixels_s8(const struct row *row, int pixels, size_t skip, int8_t *out)
+static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_row *row, int pixels, size_t skip,
+							    int8_t *out)
 {
 	const struct dwconv_args *args = row->args;
 	const int32_t *bias = args->w;
-	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * part_of(args->channels));
+	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * dwconv_part(args->channels));
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		/* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15. */
@@ -225,29 +151,22 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct row *ro
 	}
 }
 
+static void one_s8(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_s8(row, 1, skip, out);
+}
+
+static void four_s8(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_s8(row, PIXELS, skip, out);
+}
+
 static void dwconv_s8_avx2(const struct dwconv_args *args)
 {
-	struct tap taps[TAPS_MAX];
 	int8_t padding[CHANNELS];
-	struct row row = {args, taps, 0, args->stride_w * args->in_stride};
-	size_t from, end, x = 0;
-	int8_t *out = args->out;
 
 	memset(padding, args->pad, sizeof(padding));
-	find_interior(args, &from, &end);
-	for (; x < from; x++) {
-		row.n_taps = list_taps(args, x, 1, padding, taps);
-		pixels_s8(&row, 1, 0, out + x * args->out_stride);
-	}
-	row.n_taps = list_taps(args, from, 1, padding, taps);
-	for (; x + PIXELS <= end; x += PIXELS)
-		pixels_s8(&row, PIXELS, (x - from) * row.step, out + x * args->out_stride);
-	for (; x < end; x++)
-		pixels_s8(&row, 1, (x - from) * row.step, out + x * args->out_stride);
-	for (; x < args->out_w; x++) {
-		row.n_taps = list_taps(args, x, 1, padding, taps);
-		pixels_s8(&row, 1, 0, out + x * args->out_stride);
-	}
+	dwconv_walk(args, 1, padding, one_s8, four_s8);
 }
 
 void kernels_dwconv_avx2(struct kernels *table)

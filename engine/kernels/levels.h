@@ -15,5 +15,8 @@ void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
 
 void kernels_neon(struct kernels *table);
+void kernels_igemm_f32_neon(struct kernels *table);
+void kernels_igemm_s8_neon(struct kernels *table);
+void kernels_dwconv_neon(struct kernels *table);
 
 #endif

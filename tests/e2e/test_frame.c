@@ -214,17 +214,18 @@ Test(frame, closing_a_stream_waits_for_the_frame_that_runs)
 	finish(&fixture, &client);
 }
 
-/* The daemon notices in its own time that a client is gone; every query is a round of its loop. */
-static void wait_for_no_streams(struct client *client)
+/* Asks until the report says this: the daemon counts and closes in its own time, and every query is a round of it. */
+static void wait_for_report(struct client *client, const char *what, const char *part)
 {
-	bool none = false;
+	bool said = false;
 
-	while (!none) {
-		char *text = client_query(client, "status");
+	for (int i = 0; i < 100000 && !said; i++) {
+		char *text = client_query(client, what);
 
-		none = strstr(text, "\"streams\":0") != NULL;
+		said = strstr(text, part) != NULL;
 		free(text);
 	}
+	cr_assert(said, "%s never says %s", what, part);
 }
 
 Test(frame, heat_chooses_a_cheaper_rung)
@@ -260,7 +261,7 @@ Test(frame, heat_chooses_a_cheaper_rung)
 
 	/* The first stream that opens looks at the sensors before it is served. */
 	client_connect(&client, &fixture);
-	wait_for_no_streams(&client);
+	wait_for_report(&client, "status", "\"streams\":0");
 	fixture_write(&fixture, "sys/class/thermal/thermal_zone0/temp", "80000\n");
 	client_open_stream(&client, (struct ipc_stream_open){.model = "heat"});
 	client_submit(&client, &(struct ipc_frame){.stream = client.stream.stream,
@@ -290,9 +291,7 @@ Test(frame, reports_describe_what_serves)
 	text = client_query(&client, "models");
 	cr_assert(strstr(text, "\"t@16x16-gray\"") && strstr(text, "\"s@256x256\""), "%s", text);
 	free(text);
-	text = client_query(&client, "stats");
-	cr_assert(strstr(text, "\"name\":\"tiny\",\"answered\":1,"), "%s", text);
-	free(text);
+	wait_for_report(&client, "stats", "\"name\":\"tiny\",\"answered\":1,");
 	ipc_put_query(&client.writer, "gossip");
 	client_send(&client, IPC_QUERY);
 	client_expect_error(&client, "no report 'gossip'");

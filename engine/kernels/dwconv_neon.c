@@ -1,0 +1,156 @@
+/*
+ * dwconv_neon.c - depthwise convolution, four output pixels by eight channels at a time.
+ *
+ * Inputs and weights are over-read by less than 32 bytes; outputs are written exactly.
+ */
+#include <arm_neon.h>
+#include <string.h>
+
+#include "dwconv_row.h"
+#include "levels.h"
+#include "requant_neon.h"
+
+#define PIXELS	 DWCONV_PIXELS
+#define CHANNELS 8
+
+/* ---- float ------------------------------------------------------------------------------------- */
+
+static inline void store_f32(const struct dwconv_args *args, size_t c, float32x4_t low, float32x4_t high, float *out)
+{
+	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
+	float values[CHANNELS];
+
+	low = vminq_f32(vmaxq_f32(low, lo), hi);
+	high = vminq_f32(vmaxq_f32(high, lo), hi);
+	if (args->channels - c >= CHANNELS) {
+		vst1q_f32(out, low);
+		vst1q_f32(out + 4, high);
+		return;
+	}
+	vst1q_f32(values, low);
+	vst1q_f32(values + 4, high);
+	memcpy(out, values, (args->channels - c) * sizeof(*out));
+}
+
+static inline __attribute__((always_inline)) void pixels_f32(const struct dwconv_row *row, int pixels, size_t skip,
+							     float *out)
+{
+	const struct dwconv_args *args = row->args;
+	const float *bias = args->w;
+	const float *w = (const float *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels));
+
+	for (size_t c = 0; c < args->channels; c += CHANNELS) {
+		float32x4_t low[PIXELS], high[PIXELS];
+
+		for (int p = 0; p < pixels; p++) {
+			low[p] = vld1q_f32(bias + c);
+			high[p] = vld1q_f32(bias + c + 4);
+		}
+		for (size_t t = 0; t < row->n_taps; t++) {
+			const float *in = (const float *)row->taps[t].in + skip + c;
+			const float *tap = w + row->taps[t].w * args->channels + c;
+			const float32x4_t w0 = vld1q_f32(tap), w1 = vld1q_f32(tap + 4);
+
+			for (int p = 0; p < pixels; p++, in += row->step) {
+				low[p] = vfmaq_f32(low[p], vld1q_f32(in), w0);
+				high[p] = vfmaq_f32(high[p], vld1q_f32(in + 4), w1);
+			}
+		}
+		for (int p = 0; p < pixels; p++)
+			store_f32(args, c, low[p], high[p], out + (size_t)p * args->out_stride + c);
+	}
+}
+
+static void one_f32(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_f32(row, 1, skip, out);
+}
+
+static void four_f32(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_f32(row, PIXELS, skip, out);
+}
+
+static void dwconv_f32_neon(const struct dwconv_args *args)
+{
+	dwconv_walk(args, sizeof(float), NULL, one_f32, four_f32);
+}
+
+/* ---- int8 -------------------------------------------------------------------------------------- */
+
+static inline void store_s8(const struct dwconv_args *args, size_t c, int32x4_t low, int32x4_t high, int8_t *out)
+{
+	const uint8_t *parts = args->w;
+	size_t part = dwconv_part(args->channels);
+	const struct requant_neon requant = {
+		(const int32_t *)(const void *)(parts + part) + c,
+		(const int32_t *)(const void *)(parts + 2 * part) + c,
+		args->zero_point,
+		args->lo8,
+		args->hi8,
+	};
+	int8x8_t bytes = requant_neon(&requant, low, high);
+	int8_t values[CHANNELS];
+
+	if (args->channels - c >= CHANNELS) {
+		vst1_s8(out, bytes);
+		return;
+	}
+	vst1_s8(values, bytes);
+	memcpy(out, values, args->channels - c);
+}
+
+static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_row *row, int pixels, size_t skip,
+							    int8_t *out)
+{
+	const struct dwconv_args *args = row->args;
+	const int32_t *bias = args->w;
+	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * dwconv_part(args->channels));
+
+	for (size_t c = 0; c < args->channels; c += CHANNELS) {
+		int32x4_t low[PIXELS], high[PIXELS];
+
+		for (int p = 0; p < pixels; p++) {
+			low[p] = vld1q_s32(bias + c);
+			high[p] = vld1q_s32(bias + c + 4);
+		}
+		for (size_t t = 0; t < row->n_taps; t++) {
+			const struct dwconv_tap *tap = &row->taps[t];
+			const int16x8_t b = vld1q_s16(w + tap->w * args->channels + c);
+
+			for (int p = 0; p < pixels; p++) {
+				size_t at = (skip + (size_t)p * row->step + c) & tap->mask;
+				const int16x8_t a = vmovl_s8(vld1_s8((const int8_t *)tap->in + at));
+
+				low[p] = vmlal_s16(low[p], vget_low_s16(a), vget_low_s16(b));
+				high[p] = vmlal_high_s16(high[p], a, b);
+			}
+		}
+		for (int p = 0; p < pixels; p++)
+			store_s8(args, c, low[p], high[p], out + (size_t)p * args->out_stride + c);
+	}
+}
+
+static void one_s8(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_s8(row, 1, skip, out);
+}
+
+static void four_s8(const struct dwconv_row *row, size_t skip, void *out)
+{
+	pixels_s8(row, PIXELS, skip, out);
+}
+
+static void dwconv_s8_neon(const struct dwconv_args *args)
+{
+	int8_t padding[CHANNELS];
+
+	memset(padding, args->pad, sizeof(padding));
+	dwconv_walk(args, 1, padding, one_s8, four_s8);
+}
+
+void kernels_dwconv_neon(struct kernels *table)
+{
+	table->dwconv_f32 = dwconv_f32_neon;
+	table->dwconv_s8 = dwconv_s8_neon;
+}

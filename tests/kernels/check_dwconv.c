@@ -1,0 +1,172 @@
+/*
+ * check_dwconv.c - every level's depthwise convolution of one row against the portable one: channels around the
+ * vector's width, windows that reach over both ends, rows in the padding, dilation and stride.
+ */
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+
+#include "guarded.h"
+
+TEST_SUITE(dwconv);
+
+struct layer {
+	struct dwconv_args args;
+	const void *rows[7];
+	struct guarded in;
+	void *packed;
+	size_t size; /* of an element */
+};
+
+static void layer_init(struct layer *layer, size_t size)
+{
+	struct dwconv_args *args = &layer->args;
+	size_t reach;
+
+	memset(layer, 0, sizeof(*layer));
+	layer->size = size;
+	args->kh = (size_t)test_random_range(1, 5);
+	args->kw = (size_t)test_random_range(1, 5);
+	args->stride_w = (size_t)test_random_range(1, 3);
+	args->dilation_w = (size_t)test_random_range(1, 2);
+	args->channels = (size_t)test_random_range(1, test_random() & 1 ? 16 : 70);
+	args->in_w = (size_t)test_random_range(1, 24);
+	reach = (args->kw - 1) * args->dilation_w;
+	args->pad_left = (size_t)test_random_range(0, (int64_t)reach);
+	args->out_w = (args->in_w + args->pad_left + (size_t)test_random_range(0, (int64_t)reach)) / args->stride_w + 1;
+	args->in_stride = args->channels + (size_t)test_random_range(0, 3);
+	args->out_stride = args->channels + (size_t)test_random_range(0, 3);
+	layer->in = guarded_create(args->kh * args->in_w * args->in_stride * size, KERNEL_SLACK);
+	for (size_t y = 0; y < args->kh; y++)
+		layer->rows[y] = test_random_range(0, 3) == 0
+					 ? NULL
+					 : (uint8_t *)layer->in.data + y * args->in_w * args->in_stride * size;
+	args->rows = layer->rows;
+}
+
+static void layer_finish(struct layer *layer)
+{
+	guarded_destroy(&layer->in);
+	free(layer->packed);
+}
+
+/* The row by this kernel; the caller frees. */
+static uint8_t *run(void (*kernel)(const struct dwconv_args *args), const struct layer *layer)
+{
+	const struct dwconv_args *from = &layer->args;
+	struct guarded out = guarded_create(((from->out_w - 1) * from->out_stride + from->channels) * layer->size, 0);
+	struct dwconv_args args = *from;
+	uint8_t *copy = malloc(out.size);
+
+	args.out = out.data;
+	kernel(&args);
+	guarded_check(&out);
+	memcpy(copy, out.data, out.size);
+	guarded_destroy(&out);
+	return copy;
+}
+
+static void describe(const struct layer *layer, char text[200])
+{
+	const struct dwconv_args *a = &layer->args;
+
+	snprintf(text, 200, "channels %zu, %zux%zu, stride %zu, dilation %zu, pad %zu, in %zu, out %zu", a->channels,
+		 a->kh, a->kw, a->stride_w, a->dilation_w, a->pad_left, a->in_w, a->out_w);
+}
+
+static void check_f32(const struct kernels *table, const struct kernels *scalar)
+{
+	struct layer layer;
+	size_t taps;
+	float *w, *bias, *got, *want;
+	char text[200];
+
+	layer_init(&layer, sizeof(float));
+	taps = layer.args.kh * layer.args.kw;
+	w = malloc(taps * layer.args.channels * sizeof(*w));
+	bias = malloc(layer.args.channels * sizeof(*bias));
+	layer.packed = aligned_alloc(64, dwconv_f32_bytes(layer.args.channels, taps));
+	for (size_t i = 0; i < taps * layer.args.channels; i++)
+		w[i] = test_random_float();
+	for (size_t i = 0; i < layer.args.channels; i++)
+		bias[i] = test_random_float();
+	for (size_t i = 0; i < layer.in.size / sizeof(float); i++)
+		((float *)layer.in.data)[i] = test_random_float();
+	pack_dwconv_f32(layer.args.channels, taps, w, bias, layer.packed);
+	layer.args.w = layer.packed;
+	layer.args.lo = test_random() & 1 ? 0 : -INFINITY;
+	layer.args.hi = test_random() & 1 ? 1 : INFINITY;
+	got = (float *)(void *)run(table->dwconv_f32, &layer);
+	want = (float *)(void *)run(scalar->dwconv_f32, &layer);
+	describe(&layer, text);
+	for (size_t x = 0; x < layer.args.out_w; x++)
+		for (size_t c = 0; c < layer.args.channels; c++)
+			cr_assert_float_eq(got[x * layer.args.out_stride + c], want[x * layer.args.out_stride + c],
+					   1e-5, "%s: %s", table->level, text);
+	free(got);
+	free(want);
+	free(w);
+	free(bias);
+	layer_finish(&layer);
+}
+
+static void check_s8(const struct kernels *table, const struct kernels *scalar)
+{
+	struct layer layer;
+	size_t taps, n;
+	int16_t *w;
+	int32_t *head;
+	uint8_t *got, *want;
+	char text[200];
+
+	layer_init(&layer, 1);
+	n = layer.args.channels;
+	taps = layer.args.kh * layer.args.kw;
+	w = malloc(taps * n * sizeof(*w));
+	head = malloc(3 * n * sizeof(*head));
+	layer.packed = aligned_alloc(64, dwconv_s8_bytes(n, taps));
+	for (size_t i = 0; i < taps * n; i++)
+		w[i] = (int16_t)test_random_range(-255, 255);
+	for (size_t i = 0; i < n; i++) {
+		head[i] = (int32_t)test_random_range(-100000, 100000);
+		head[n + i] = (int32_t)test_random_range(1 << 30, INT32_MAX);
+		head[2 * n + i] = (int32_t)test_random_range(-2, 14);
+	}
+	for (size_t i = 0; i < layer.in.size; i++)
+		((int8_t *)layer.in.data)[i] = (int8_t)test_random_range(-128, 127);
+	pack_dwconv_s8(n, taps, w, &(struct kernel_requant){head, head + n, head + 2 * n}, layer.packed);
+	layer.args.w = layer.packed;
+	layer.args.zero_point = (int32_t)test_random_range(-128, 127);
+	layer.args.pad = (int8_t)test_random_range(-128, 127);
+	layer.args.lo8 = -128;
+	layer.args.hi8 = (int8_t)test_random_range(0, 127);
+	got = run(table->dwconv_s8, &layer);
+	want = run(scalar->dwconv_s8, &layer);
+	describe(&layer, text);
+	for (size_t x = 0; x < layer.args.out_w; x++)
+		cr_assert_eq(memcmp(got + x * layer.args.out_stride, want + x * layer.args.out_stride, n), 0,
+			     "%s, pixel %zu: %s", table->level, x, text);
+	free(got);
+	free(want);
+	free(w);
+	free(head);
+	layer_finish(&layer);
+}
+
+Test(dwconv, every_level)
+{
+	const struct kernels *scalar = kernels_level("scalar");
+
+	for (const char *const *level = kernels_levels(); *level; level++) {
+		const struct kernels *table = kernels_level(*level);
+
+		if (!table) {
+			fprintf(stderr, "this processor lacks %s\n", *level);
+			continue;
+		}
+		for (int i = 0; i < 1000; i++) {
+			check_f32(table, scalar);
+			check_s8(table, scalar);
+		}
+	}
+}

@@ -1,0 +1,213 @@
+/*
+ * check_elementwise.c - the elementwise entries of every level against the C library's functions in double precision
+ * and integer arithmetic written out.
+ */
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+
+#include "guarded.h"
+
+TEST_SUITE(elementwise);
+
+#define N_MAX 200
+
+static double exact(enum kernel_unary op, double a, double b, double x)
+{
+	switch (op) {
+	case KERNEL_RELU:
+		return x > 0 ? x : 0;
+	case KERNEL_CLIP:
+		return x < a ? a : x > b ? b : x;
+	case KERNEL_LEAKY:
+		return x >= 0 ? x : a * x;
+	case KERNEL_SIGMOID:
+		return 1 / (1 + exp(-x));
+	case KERNEL_TANH:
+		return tanh(x);
+	case KERNEL_SILU:
+		return x / (1 + exp(-x));
+	case KERNEL_MISH:
+		return x * tanh(log1p(exp(x)));
+	case KERNEL_ELU:
+		return x >= 0 ? x : a * expm1(x);
+	case KERNEL_GELU:
+		return 0.5 * x * (1 + erf(x / sqrt(2)));
+	case KERNEL_EXP:
+		return exp(x);
+	case KERNEL_ABS:
+		return fabs(x);
+	case KERNEL_NEG:
+		return -x;
+	case KERNEL_SQUARE:
+		return x * x;
+	case KERNEL_LOG:
+		return log(x);
+	case KERNEL_SQRT:
+		return sqrt(x);
+	case KERNEL_RSQRT:
+		return 1 / sqrt(x);
+	default:
+		return x;
+	}
+}
+
+static void check_unary(const struct kernels *table, enum kernel_unary op)
+{
+	size_t n = (size_t)test_random_range(1, N_MAX);
+	struct guarded in = guarded_create(n * sizeof(float), KERNEL_SLACK), out = guarded_create(n * sizeof(float), 0);
+	float *x = in.data, *y = out.data;
+	bool positive = op == KERNEL_LOG || op == KERNEL_SQRT || op == KERNEL_RSQRT;
+	float a = op == KERNEL_CLIP ? -1.5f : 0.3f, b = 2.5f;
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = positive ? 0.01f + 20 * fabsf(test_random_float()) : 12 * test_random_float();
+	table->unary_f32(op, a, b, n, x, y);
+	for (size_t i = 0; i < n; i++) {
+		double want = exact(op, (double)a, (double)b, (double)x[i]);
+
+		cr_assert_float_eq((double)y[i], want, 2e-6 * (1 + fabs(want)), "%s: function %d of %g is %g, not %g",
+				   table->level, (int)op, (double)x[i], (double)y[i], want);
+	}
+	guarded_check(&out);
+	guarded_destroy(&in);
+	guarded_destroy(&out);
+}
+
+static void check_softmax(const struct kernels *table)
+{
+	size_t n = (size_t)test_random_range(1, N_MAX);
+	struct guarded in = guarded_create(n * sizeof(float), KERNEL_SLACK), out = guarded_create(n * sizeof(float), 0);
+	float *x = in.data, *y = out.data;
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = 30 * test_random_float();
+	table->softmax_f32(n, 1, x, y);
+	for (size_t i = 0; i < n; i++)
+		sum += exp((double)x[i]);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_float_eq((double)y[i], exp((double)x[i]) / sum, 1e-6, "%s", table->level);
+	guarded_check(&out);
+	guarded_destroy(&in);
+	guarded_destroy(&out);
+}
+
+static void check_quantisation(const struct kernels *table)
+{
+	size_t n = (size_t)test_random_range(1, N_MAX);
+	struct guarded in = guarded_create(n * sizeof(float), KERNEL_SLACK), out = guarded_create(n, 0);
+	int32_t zero = (int32_t)test_random_range(-128, 127);
+	float *x = in.data;
+	int8_t *y = out.data;
+	float back[N_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = (float)test_random_range(-400, 400) / 2; /* halves: the tie goes to even */
+	table->quantize_s8(n, 1, zero, x, y);
+	table->dequantize_s8(n, 0.5f, zero, y, back);
+	for (size_t i = 0; i < n; i++) {
+		double want = rint((double)x[i]) + zero;
+
+		want = want < -128 ? -128 : want > 127 ? 127 : want;
+		cr_assert_eq(y[i], (int)want, "%s: %g gives %d", table->level, (double)x[i], y[i]);
+		cr_assert_eq(back[i], 0.5f * (float)(y[i] - zero));
+	}
+	guarded_check(&out);
+	guarded_destroy(&in);
+	guarded_destroy(&out);
+}
+
+static void check_avgpool(const struct kernels *table)
+{
+	enum { PIXELS = 9, CHANNELS = 200 };
+	static int8_t values[PIXELS][CHANNELS];
+	const int8_t *pixels[PIXELS];
+	size_t n = (size_t)test_random_range(1, PIXELS), channels = (size_t)test_random_range(1, CHANNELS);
+	struct guarded out = guarded_create(channels, 0);
+	bool was_u8 = test_random() & 1;
+
+	for (size_t i = 0; i < PIXELS; i++) {
+		pixels[i] = values[i];
+		for (size_t c = 0; c < CHANNELS; c++)
+			values[i][c] = (int8_t)test_random_range(-128, 127);
+	}
+	table->avgpool_s8(pixels, n, channels, n, was_u8, -128, 127, out.data);
+	for (size_t c = 0; c < channels; c++) {
+		int sum = 0, want;
+
+		for (size_t i = 0; i < n; i++)
+			sum += values[i][c] + (was_u8 ? 128 : 0);
+		want = (int)round((double)sum / (double)n) - (was_u8 ? 128 : 0);
+		cr_assert_eq(((int8_t *)out.data)[c], want, "%s", table->level);
+	}
+	guarded_check(&out);
+	guarded_destroy(&out);
+}
+
+static void for_every_level(void (*check)(const struct kernels *table))
+{
+	for (const char *const *level = kernels_levels(); *level; level++) {
+		const struct kernels *table = kernels_level(*level);
+
+		if (!table)
+			fprintf(stderr, "this processor lacks %s\n", *level);
+		for (int i = 0; table && i < 100; i++)
+			check(table);
+	}
+}
+
+static void check_functions(const struct kernels *table)
+{
+	for (int op = 0; op < KERNEL_UNARY_COUNT; op++)
+		if (op != KERNEL_HARDSWISH && op != KERNEL_HARDSIGMOID)
+			check_unary(table, (enum kernel_unary)op);
+}
+
+Test(elementwise, functions_of_one_argument)
+{
+	for_every_level(check_functions);
+}
+
+Test(elementwise, softmax)
+{
+	for_every_level(check_softmax);
+}
+
+Test(elementwise, quantisation)
+{
+	for_every_level(check_quantisation);
+}
+
+Test(elementwise, average_of_bytes)
+{
+	for_every_level(check_avgpool);
+}
+
+/* Every half there is becomes a float and the same half again. */
+Test(elementwise, halves_go_there_and_back)
+{
+	static uint16_t halves[65536], again[65536];
+	static float floats[65536];
+
+	for (uint32_t i = 0; i < 65536; i++)
+		halves[i] = (uint16_t)i;
+	for (const char *const *level = kernels_levels(); *level; level++) {
+		const struct kernels *table = kernels_level(*level);
+
+		if (!table)
+			continue;
+		table->f16_to_f32(65536, halves, floats);
+		table->f32_to_f16(65536, floats, again);
+		cr_assert_eq(floats[0x3c00], 1.0f);
+		cr_assert_eq(floats[0xc000], -2.0f);
+		cr_assert_eq(floats[0x0001], 0x1p-24f);
+		cr_assert_eq(floats[0x7bff], 65504.0f);
+		for (uint32_t i = 0; i < 65536; i++) {
+			bool nan = (i & 0x7c00) == 0x7c00 && i & 0x3ff;
+
+			cr_assert(nan ? isnan(floats[i]) && (again[i] & 0x7c00) == 0x7c00 : again[i] == i, "%s: %04x",
+				  table->level, i);
+		}
+	}
+}
