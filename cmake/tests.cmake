@@ -8,7 +8,6 @@ elseif(INFERD_TESTS)
   pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
   target_link_libraries(inferd_criterion INTERFACE PkgConfig::CRITERION)
 endif()
-set(INFERD_TEST_DATA "${PROJECT_SOURCE_DIR}/../shared" CACHE PATH "models and photographs for the tests that need them")
 
 function(inferd_test name)
   cmake_parse_arguments(T "" "" "SOURCES;LIBS;LABELS" ${ARGN})
@@ -16,14 +15,11 @@ function(inferd_test name)
     return()
   endif()
   add_executable(test_${name} ${T_SOURCES} ${PROJECT_SOURCE_DIR}/tests/support/test.c)
+  target_compile_definitions(test_${name} PRIVATE TEST_DATA_DEFAULT="${PROJECT_SOURCE_DIR}/../shared")
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(test_${name} PRIVATE ${T_LIBS} inferd_criterion Threads::Threads m)
   add_test(NAME ${name} COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}> --jobs 2)
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT 600)
-  # Set only when not already in the caller's environment, so the user's choice wins.
-  if(NOT DEFINED ENV{INFERD_TEST_DATA})
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "INFERD_TEST_DATA=${INFERD_TEST_DATA}")
-  endif()
 endfunction()
 
 # inferd_fuzz(NAME SOURCES... LIBS targets...): a libFuzzer target, run over its corpus and a bounded number of

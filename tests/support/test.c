@@ -58,7 +58,7 @@ const char *test_data(const char *relative)
 	static char path[4096];
 	const char *root = getenv("INFERD_TEST_DATA");
 
-	snprintf(path, sizeof(path), "%s/%s", root ? root : "../shared", relative);
+	snprintf(path, sizeof(path), "%s/%s", root ? root : TEST_DATA_DEFAULT, relative);
 	if (access(path, R_OK) != 0)
 		cr_skip_test("needs %s (set INFERD_TEST_DATA)", path);
 	return path;

@@ -32,6 +32,8 @@ def parse_args():
     parser.add_argument("--count", type=int, default=20, help="photographs to use (default 20)")
     parser.add_argument("--checkpoint", type=pathlib.Path,
                         help="PyTorch checkpoint of the EfficientNet-Lite0 .param given: compare with PyTorch too")
+    parser.add_argument("--goldens", type=pathlib.Path, metavar="DIR",
+                        help="write the runtimes' outputs for the middle of two photographs there, and stop")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     return parser.parse_args()
 
@@ -58,9 +60,11 @@ class LiteRT:
         self.input = self.interpreter.get_input_details()[0]
         self.outputs = self.interpreter.get_output_details()
 
-    def make_input(self, path):
-        _, height, width, _ = self.input["shape"]
-        rgb = pixels(path, width, height)[None]
+    def size(self):
+        return int(self.input["shape"][1]), int(self.input["shape"][2])
+
+    def tensor(self, rgb):
+        rgb = rgb[None]
         dtype = self.input["dtype"]
         if dtype == np.uint8:
             return rgb
@@ -90,8 +94,11 @@ class Ncnn:
         self.width, self.height = int(values.get("0", 224)), int(values.get("1", 224))
         self.mean, self.scale = np.float32(mean), np.float32(scale)
 
-    def make_input(self, path):
-        image = (pixels(path, self.width, self.height).astype(np.float32) - self.mean) * self.scale
+    def size(self):
+        return self.height, self.width
+
+    def tensor(self, rgb):
+        image = (rgb.astype(np.float32) - self.mean) * self.scale
         return np.ascontiguousarray(image.transpose(2, 0, 1))
 
     def run(self, tensor):
@@ -118,6 +125,23 @@ class Torch:
     def run(self, tensor):
         with self.torch.no_grad():
             return [self.torch.softmax(self.model(self.torch.from_numpy(tensor[None])), 1)[0].numpy()]
+
+
+def write_golden(args, network, runtime):
+    """Outputs for the middle of photographs, which no one resizes, so that everyone has the same pixels."""
+    lines = []
+    for path in photographs(args.images, 2):
+        image = Image.open(path).convert("RGB")
+        height, width = runtime.size()
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        if left < 0 or top < 0:
+            sys.exit(f"{path}: smaller than {width}x{height}")
+        rgb = np.asarray(image.crop((left, top, left + width, top + height)))
+        values = runtime.run(runtime.tensor(rgb))[0].ravel()
+        lines.append(f"{path.name} {len(values)}")
+        lines += [" ".join(f"{v:.5g}" for v in values[i:i + 20]) for i in range(0, len(values), 20)]
+    args.goldens.mkdir(parents=True, exist_ok=True)
+    (args.goldens / f"{network.stem}.txt").write_text("\n".join(lines) + "\n")
 
 
 def ours(program, network, tensor, folder):
@@ -153,7 +177,8 @@ def compare(got, reference):
 def check(args, network, runtime, label, folder):
     rows, seen = [], []
     for path in photographs(args.images, args.count):
-        tensor = runtime.make_input(path)
+        height, width = runtime.size()
+        tensor = runtime.tensor(pixels(path, width, height))
         references = runtime.run(tensor)
         for got, reference in zip(match(ours(args.inferd_model, network, tensor, folder), references), references):
             rows.append(compare(got, reference))
@@ -178,7 +203,7 @@ def runtimes(args, network):
     yield ncnn, "ncnn, float32"
     if lite and args.checkpoint:
         torch = Torch(args.checkpoint)
-        torch.make_input = ncnn.make_input
+        torch.size, torch.tensor = ncnn.size, ncnn.tensor
         yield torch, "PyTorch"
 
 
@@ -196,6 +221,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for network in args.networks:
             for runtime, label in runtimes(args, network):
+                if args.goldens:
+                    write_golden(args, network, runtime)
+                    continue
                 print(f"{network.name}: {label}", file=sys.stderr)
                 rows.append(check(args, network, runtime, label, pathlib.Path(folder)))
     if args.markdown:
