@@ -53,11 +53,11 @@ const char *policy_cause_name(enum policy_cause cause)
 float policy_accuracy(float native_accuracy, float size_ratio, bool gray)
 {
 	float gap = size_ratio >= 1 ? 0 : size_ratio > 0 ? 1 - size_ratio : 1;
-	float share = 1 - 0.35f * gap * gap - 1.2f * gap * gap * gap;
+	float share = 1 - 0.2f * gap - 1.3f * gap * gap;
 
 	if (!(native_accuracy > 0))
 		return 0;
-	return native_accuracy * (share > 0 ? share : 0) * (gray ? 0.9f : 1);
+	return native_accuracy * (share > 0 ? share : 0) * (gray ? 0.8f : 1);
 }
 
 /* ---- what a rung costs ------------------------------------------------------------------------- */

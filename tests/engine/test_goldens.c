@@ -23,7 +23,7 @@ struct network {
 	const char *golden;
 	int side;
 	bool quantised;
-	float mean[3]; /* of float networks; their scale is 1 */
+	float mean[3]; /* of float networks, which read BGR; their scale is 1 */
 };
 
 struct golden {
@@ -85,7 +85,7 @@ static void run_network(const struct network *network, const struct file *file, 
 		float *input = malloc(n * sizeof(*input));
 
 		for (size_t i = 0; i < n; i++)
-			input[i] = (float)pixels[i] - network->mean[i % 3];
+			input[i] = (float)pixels[i - i % 3 + 2 - i % 3] - network->mean[i % 3];
 		imported_run(file, input, n * sizeof(*input), ret_values, (size_t)golden->n * sizeof(*ret_values));
 		free(input);
 	}

@@ -290,8 +290,8 @@ Test(policy, accuracy_estimate_rises_with_size_and_colour)
 		last = colour;
 	}
 	cr_assert_eq(policy_accuracy(0.75f, 1, false), 0.75f);
-	cr_assert_lt(policy_accuracy(0.75f, 0.5f, false), 0.65f);
-	cr_assert_gt(policy_accuracy(0.75f, 0.85f, false), 0.72f);
+	cr_assert_lt(policy_accuracy(0.75f, 0.5f, false), 0.5f);
+	cr_assert_gt(policy_accuracy(0.75f, 0.85f, false), 0.69f);
 }
 
 static float wild(void)

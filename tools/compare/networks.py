@@ -81,7 +81,7 @@ class LiteRT:
 class Ncnn:
     """An ncnn network in float32 throughout."""
 
-    def __init__(self, path, mean=(104.0, 117.0, 123.0), scale=(1.0, 1.0, 1.0)):
+    def __init__(self, path, order="bgr", mean=(104.0, 117.0, 123.0), scale=1.0):
         import ncnn
         self.ncnn, self.net = ncnn, ncnn.Net()
         for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage",
@@ -92,13 +92,14 @@ class Ncnn:
         first = next(line for line in path.read_text().splitlines()[2:] if line.startswith("Input")).split()
         values = dict(pair.split("=") for pair in first if "=" in pair)
         self.width, self.height = int(values.get("0", 224)), int(values.get("1", 224))
-        self.mean, self.scale = np.float32(mean), np.float32(scale)
+        self.order, self.mean, self.scale = order, np.float32(mean), np.float32(scale)
 
     def size(self):
         return self.height, self.width
 
     def tensor(self, rgb):
-        image = (rgb.astype(np.float32) - self.mean) * self.scale
+        pixel = rgb[..., ::-1] if self.order == "bgr" else rgb
+        image = (pixel.astype(np.float32) - self.mean) * self.scale
         return np.ascontiguousarray(image.transpose(2, 0, 1))
 
     def run(self, tensor):
@@ -199,7 +200,7 @@ def runtimes(args, network):
         yield LiteRT(network), "LiteRT, reference kernels"
         return
     lite = "lite" in network.name
-    ncnn = Ncnn(network, (127,) * 3, (1 / 128,) * 3) if lite else Ncnn(network)
+    ncnn = Ncnn(network, "rgb", (127,) * 3, 1 / 128) if lite else Ncnn(network)
     yield ncnn, "ncnn, float32"
     if lite and args.checkpoint:
         torch = Torch(args.checkpoint)
