@@ -48,7 +48,10 @@ static void poll_sensors(struct daemon *daemon)
 
 static void on_poll_timer(uv_timer_t *timer)
 {
-	poll_sensors(timer->data);
+	struct daemon *daemon = timer->data;
+
+	poll_sensors(daemon);
+	dispatch_collect(&daemon->dispatch);
 }
 
 /* The first frame of the first stream must already know how hot it is. */
@@ -106,6 +109,7 @@ static void drain(struct daemon *daemon)
 	server_close(daemon->server);
 	daemon->server = NULL;
 	session_drain(&daemon->host);
+	dispatch_hurry(&daemon->dispatch);
 	uv_timer_start(&daemon->drain_timer, on_drain_timer, DRAIN_MS, 0);
 }
 

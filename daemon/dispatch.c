@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "reply.h"
 
 static struct job *job_of(struct sched_job *wait)
@@ -37,7 +40,8 @@ static void job_drop(struct dispatch *dispatch, struct job *job, enum ipc_status
 	if (text)
 		snprintf(job->text, sizeof(job->text), "%s", text);
 	job->queue_us = job->wait_us = (uint32_t)(now_us - job->arrived_us);
-	reply_send(job, job->stream->model, NULL, &none, now_us, &dispatch->writer);
+	reply_put(job, job->stream->model, NULL, &none, now_us, &dispatch->writer);
+	wire_send(job->stream->wire, IPC_RESULT, job->serial, &dispatch->writer, -1);
 	job_home(dispatch, job);
 }
 
@@ -142,7 +146,7 @@ static void start_chores(struct dispatch *dispatch, bool even_without_turn)
 }
 
 /* Gives idle lanes work.  Chores take turns with frames, so that neither keeps the other waiting for ever. */
-static void kick(struct dispatch *dispatch)
+static void start_work(struct dispatch *dispatch)
 {
 	int64_t now = clock_us();
 	struct sched_job *wait;
@@ -154,6 +158,39 @@ static void kick(struct dispatch *dispatch)
 	while (any_idle(dispatch) && (wait = sched_peek(&dispatch->sched)))
 		consider(dispatch, job_of(wait), now);
 	start_chores(dispatch, true);
+}
+
+static bool nothing_runs(const struct dispatch *dispatch)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++)
+		if (!worker_idle(dispatch->lanes[i].worker))
+			return false;
+	return true;
+}
+
+/* Does the end of a frame lead to anything but counting? */
+static bool end_matters(const struct dispatch *dispatch)
+{
+	if (dispatch->sched.waiting || dispatch->eager)
+		return true;
+	for (int i = 0; i < dispatch->n_lanes; i++)
+		if (dispatch->lanes[i].chores)
+			return true;
+	return false;
+}
+
+static bool take_home(struct dispatch *dispatch);
+
+static void kick(struct dispatch *dispatch)
+{
+	bool matters;
+
+	do {
+		start_work(dispatch);
+		dispatch->eager = dispatch->eager && !nothing_runs(dispatch);
+		matters = end_matters(dispatch);
+		/* What finished before the lanes were told to call did so silently. */
+	} while (atomic_exchange(&dispatch->home.watched, matters) < matters && take_home(dispatch));
 }
 
 void dispatch_submit(struct dispatch *dispatch, struct job *job)
@@ -215,7 +252,7 @@ static void lane_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 		chore->done(chore);
 }
 
-void dispatch_collect(struct dispatch *dispatch)
+static bool take_home(struct dispatch *dispatch)
 {
 	bool any = false;
 
@@ -227,13 +264,32 @@ void dispatch_collect(struct dispatch *dispatch)
 			lane_finished(dispatch, lane);
 		}
 	}
-	if (any)
+	return any;
+}
+
+void dispatch_collect(struct dispatch *dispatch)
+{
+	if (take_home(dispatch))
 		kick(dispatch);
 }
 
-static void on_home_call(uv_async_t *handle)
+void dispatch_hurry(struct dispatch *dispatch)
 {
-	dispatch_collect(handle->data);
+	dispatch->eager = true;
+	kick(dispatch);
+}
+
+static void on_call(uv_poll_t *handle, int status, int events)
+{
+	struct dispatch *dispatch = handle->data;
+	uint64_t calls;
+
+	(void)status;
+	(void)events;
+	/* Empty when two calls came together. */
+	if (read(dispatch->home.fd, &calls, sizeof(calls)) < 0 && errno != EAGAIN)
+		log_error("the lanes' calls cannot be read: %s", strerror(errno));
+	dispatch_collect(dispatch);
 }
 
 bool dispatch_idle(const struct dispatch *dispatch)
@@ -254,10 +310,16 @@ int dispatch_init(struct dispatch *dispatch, uv_loop_t *loop, struct governor *g
 	*dispatch = (struct dispatch){.governor = governor};
 	sched_init(&dispatch->sched);
 	ipc_writer_init(&dispatch->writer);
-	rc = uv_async_init(loop, &dispatch->home, on_home_call);
-	if (rc < 0)
+	dispatch->home.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dispatch->home.fd < 0)
+		return -errno;
+	rc = uv_poll_init(loop, &dispatch->calls, dispatch->home.fd);
+	if (rc < 0) {
+		close(dispatch->home.fd);
 		return rc;
-	dispatch->home.data = dispatch;
+	}
+	dispatch->calls.data = dispatch;
+	uv_poll_start(&dispatch->calls, UV_READABLE, on_call);
 	for (int i = 0; i < n_lanes; i++) {
 		struct dispatch_lane *lane = &dispatch->lanes[i];
 
@@ -292,5 +354,6 @@ void dispatch_finish(struct dispatch *dispatch)
 	}
 	dispatch->n_lanes = 0;
 	ipc_writer_finish(&dispatch->writer);
-	uv_close((uv_handle_t *)&dispatch->home, NULL);
+	uv_close((uv_handle_t *)&dispatch->calls, NULL);
+	close(dispatch->home.fd);
 }

@@ -39,7 +39,9 @@ struct dispatch_lane {
 };
 
 struct dispatch {
-	uv_async_t home;
+	struct worker_home home;
+	uv_poll_t calls; /* of lanes */
+	bool eager;	 /* somebody waits for what runs */
 	struct governor *governor;
 	struct sched sched;
 	int n_lanes;
@@ -72,6 +74,8 @@ void dispatch_add_chore(struct dispatch *dispatch, struct dispatch_chore *chore)
 
 /* Takes home what the lanes finished, e.g. before a client's next message is looked at. */
 void dispatch_collect(struct dispatch *dispatch);
+/* From now until all lanes are idle, what finishes is taken home at once and not when the loop next has work. */
+void dispatch_hurry(struct dispatch *dispatch);
 bool dispatch_idle(const struct dispatch *dispatch); /* nothing waits and nothing runs */
 
 #endif

@@ -244,7 +244,27 @@ static uint32_t span(int64_t from_us, int64_t to_us)
 	return to_us > from_us ? (uint32_t)(to_us - from_us) : 0;
 }
 
-void infer_run(struct worker_task *task, struct worker *worker)
+static void release(void *worker)
+{
+	worker_release(worker);
+}
+
+/*
+ * The lane is free before the answer goes out: a client that has it may submit at once and run before this thread
+ * does again.  The job is not touched after that.  The rest of an answer, and a client that is gone, are the loop's.
+ */
+static bool send_reply(struct infer *infer, const struct job *job, struct worker *worker)
+{
+	struct wire *wire = wire_ref(job->stream->wire);
+	bool loop_is_needed;
+
+	wire_send_after(wire, IPC_RESULT, job->serial, &infer->writer, release, worker);
+	loop_is_needed = wire_pending(wire) || wire_failure(wire);
+	wire_unref(wire);
+	return loop_is_needed;
+}
+
+bool infer_run(struct worker_task *task, struct worker *worker)
 {
 	struct job *job = (struct job *)task;
 	struct infer *infer = worker_kit(worker);
@@ -270,10 +290,11 @@ void infer_run(struct worker_task *task, struct worker *worker)
 	job->wait_us = job->waited ? span(job->arrived_us, job->started_us) : 0;
 	job->preprocess_us = span(start, prepared);
 	job->inference_us = span(prepared, finished);
-	reply_send(job, model, worker_lane(worker)->name, &answer, finished, &infer->writer);
+	reply_put(job, model, worker_lane(worker)->name, &answer, finished, &infer->writer);
 	if (infer->jpeg_capacity > JPEG_KEPT_BYTES) {
 		free(infer->jpeg);
 		infer->jpeg = NULL;
 		infer->jpeg_capacity = 0;
 	}
+	return send_reply(infer, job, worker);
 }

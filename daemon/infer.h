@@ -16,6 +16,6 @@ int infer_create(size_t decode_bytes_max, struct infer **ret_infer);
 void infer_destroy(struct infer *infer); /* accepts NULL */
 
 /* The run function of a job's task; the worker's kit is a struct infer. */
-void infer_run(struct worker_task *task, struct worker *worker);
+bool infer_run(struct worker_task *task, struct worker *worker);
 
 #endif

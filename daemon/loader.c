@@ -121,11 +121,12 @@ static struct loader *loader_of(struct dispatch_chore *chore)
 	return (struct loader *)(void *)((char *)chore - offsetof(struct loader, chore));
 }
 
-static void run_chore(struct worker_task *task, struct worker *worker)
+static bool run_chore(struct worker_task *task, struct worker *worker)
 {
 	struct loader *loader = loader_of((struct dispatch_chore *)task);
 
 	loader->rc = ladder_warm_up(loader->models->model[loader->model]->ladder, loader->rung, worker);
+	return true; /* the next one waits for this */
 }
 
 static void on_chore_done(struct dispatch_chore *chore)

@@ -8,8 +8,8 @@ static uint32_t to_u32(int64_t us)
 	return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-void reply_send(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
-		int64_t now_us, struct ipc_writer *writer)
+void reply_put(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
+	       int64_t now_us, struct ipc_writer *writer)
 {
 	const struct ladder *ladder = model ? model->ladder : NULL;
 	struct stream *stream = job->stream;
@@ -50,5 +50,4 @@ void reply_send(struct job *job, const struct model *model, const char *lane, co
 	ipc_writer_reset(writer);
 	ipc_put_result(writer, &result);
 	atomic_store(&job->state, JOB_ANSWERED);
-	wire_send(stream->wire, IPC_RESULT, job->serial, writer, -1);
 }

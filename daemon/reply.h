@@ -1,5 +1,5 @@
 /*
- * reply.h - the RESULT message of a job.
+ * reply.h - the body of a job's RESULT message.
  *
  * Used by the loop for frames that were not run and by lanes for those that were; each has a writer of its own.
  */
@@ -17,10 +17,10 @@ struct reply_answer {
 };
 
 /*
- * Marks the job answered and sends its result: times up to now_us, status and text from the job.
+ * Marks the job answered and puts its result into the writer: times up to now_us, status and text from the job.
  * model (may be NULL) and, for its lane's name, lane (may be NULL) belong to the rung that was chosen.
  */
-void reply_send(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
-		int64_t now_us, struct ipc_writer *writer);
+void reply_put(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
+	       int64_t now_us, struct ipc_writer *writer);
 
 #endif

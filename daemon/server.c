@@ -134,7 +134,7 @@ static void refuse(int fd, const char *text)
 	ipc_put_error(&writer, &(struct ipc_error){.code = EUSERS, .text = text});
 	wire_send(wire, IPC_ERROR, 0, &writer, -1);
 	ipc_writer_finish(&writer);
-	wire_destroy(wire);
+	wire_unref(wire);
 }
 
 static void admit(struct server *server, int fd)

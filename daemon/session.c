@@ -62,7 +62,7 @@ void session_unref(struct session *session)
 {
 	if (--session->references > 0)
 		return;
-	wire_destroy(session->wire);
+	wire_unref(session->wire);
 	free(session);
 }
 
@@ -102,6 +102,7 @@ void session_close(struct session *session)
 		stream->closing = true;
 		dispatch_drop_stream(host->dispatch, stream, 0, IPC_DROPPED_CLOSED, NULL);
 	}
+	dispatch_hurry(host->dispatch);
 	mark_untidy(session);
 	session_unref(session);
 }
@@ -288,6 +289,7 @@ static int handle_stream_close(struct session *session, const struct ipc_message
 	stream->closing = true;
 	stream->close_serial = message->header.serial;
 	dispatch_drop_stream(session->host->dispatch, stream, 0, IPC_DROPPED_CLOSED, NULL);
+	dispatch_hurry(session->host->dispatch);
 	mark_untidy(session);
 	return 0;
 }
@@ -411,7 +413,7 @@ static void on_readable(struct session *session)
 {
 	int rc = wire_recv(session->wire);
 
-	/* A lane sends its answer before it reports home: what this client has learned, we must know, too. */
+	/* A lane sends its answer itself: what this client has learned, we must know, too. */
 	dispatch_collect(session->host->dispatch);
 	if (rc == -EPROTO)
 		violation(session, "descriptors came that no message announced");

@@ -2,10 +2,11 @@
  * wire.h - a client's connection that the loop and the lanes may use.
  *
  * A lane sends the answer of its frame itself, which spares a way through the loop; this adds the lock that
- * makes that safe.  Reading and flushing stay with the loop.  A send that fails is remembered and ends the
- * session later, on the loop; sends after that are dropped silently.
+ * makes that safe.  Reading and flushing stay with the loop, and reading never waits for a lane that sends.  A send
+ * that fails is remembered and ends the session later, on the loop; sends after that are dropped silently.
  *
- * Lock order: wire's lock is taken last and never held while anything else is called but ipc.
+ * Lock order: wire's lock is taken last and never held while anything else is called but ipc and wire_send_after()'s
+ * function.
  */
 #ifndef INFERD_WIRE_H
 #define INFERD_WIRE_H
@@ -18,7 +19,8 @@
 struct wire;
 
 int wire_create(int fd, struct wire **ret_wire); /* consumes fd on success */
-void wire_destroy(struct wire *wire);		 /* closes the connection; accepts NULL */
+struct wire *wire_ref(struct wire *wire);
+void wire_unref(struct wire *wire); /* the last one closes the connection; accepts NULL */
 int wire_fd(const struct wire *wire);
 
 /* As ipc_conn_recv() and ipc_conn_next(). */
@@ -27,9 +29,15 @@ int wire_next(struct wire *wire, struct ipc_message *ret_message, const char **r
 
 /* Sends a body that was put together in writer.  A writer in error counts as a failed send. */
 void wire_send(struct wire *wire, uint16_t type, uint32_t serial, const struct ipc_writer *writer, int fd);
-int wire_flush(struct wire *wire);	/* as ipc_conn_flush() */
-size_t wire_pending(struct wire *wire); /* bytes the client has not taken yet */
-int wire_failure(struct wire *wire);	/* 0, or what the first failed send said */
-void wire_shut(struct wire *wire);	/* the peer sees the end; later sends are dropped */
+/*
+ * The same, and calls the function once nothing else can be sent before this: who it tells that the answer is on its
+ * way may send what must follow it.
+ */
+void wire_send_after(struct wire *wire, uint16_t type, uint32_t serial, const struct ipc_writer *writer,
+		     void (*before)(void *argument), void *argument);
+int wire_flush(struct wire *wire);	      /* as ipc_conn_flush() */
+size_t wire_pending(const struct wire *wire); /* bytes the client has not taken yet */
+int wire_failure(const struct wire *wire);    /* 0, or what the first failed send said */
+void wire_shut(struct wire *wire);	      /* the peer sees the end; later sends are dropped */
 
 #endif

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,9 +20,10 @@ enum { WORKER_IDLE, WORKER_READY, WORKER_DONE, WORKER_QUIT };
 struct worker {
 	atomic_uint state;
 	atomic_bool sleeping;
+	bool released; /* the thread's own: the task it runs is DONE already */
 	struct worker_task *task;
 	pthread_t thread;
-	uv_async_t *home;
+	struct worker_home *home;
 	struct engine_team *team;
 	struct engine_context *context;
 	void *kit;
@@ -53,22 +55,45 @@ static unsigned wait_for_orders(struct worker *worker)
 	return state;
 }
 
+/* The counter cannot overflow: the loop's next look takes all of it. */
+static void call_home(const struct worker_home *home)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	do
+		n = write(home->fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
+}
+
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
 
 	while (wait_for_orders(worker) == WORKER_READY) {
-		unsigned ready = WORKER_READY;
+		bool urgent;
 
-		worker->task->run(worker->task, worker);
-		/* An order to quit that came meanwhile stays. */
-		atomic_compare_exchange_strong(&worker->state, &ready, WORKER_DONE);
-		uv_async_send(worker->home);
+		worker->released = false;
+		urgent = worker->task->run(worker->task, worker);
+		worker_release(worker);
+		if (urgent || atomic_load(&worker->home->watched))
+			call_home(worker->home);
 	}
 	return NULL;
 }
 
-int worker_create(uv_async_t *home, const struct topology_lane *lane, struct worker **ret_worker)
+void worker_release(struct worker *worker)
+{
+	unsigned ready = WORKER_READY;
+
+	if (worker->released)
+		return;
+	worker->released = true;
+	/* An order to quit that came meanwhile stays. */
+	atomic_compare_exchange_strong(&worker->state, &ready, WORKER_DONE);
+}
+
+int worker_create(struct worker_home *home, const struct topology_lane *lane, struct worker **ret_worker)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	sigset_t all, before;

@@ -1,8 +1,9 @@
 /*
  * worker.h - one lane: a thread that owns an engine team and runs one task at a time.
  *
- * A task is handed over by the loop, runs on the lane's thread and comes home through the loop's async handle,
- * whose callback asks worker_collect() for it.  What a task does is not known here.
+ * A task is handed over by the loop and runs on the lane's thread; worker_collect() takes it home.  What a task does is
+ * not known here.  The loop is woken only when it has a use for that: waking it for every frame would cost each client
+ * that submits at once the time that the loop is busy with what can wait.
  *
  * The thread sleeps on a futex.  Looking for more work before it sleeps, for up to 120 us, made no difference to the
  * latency of a closed loop that could be measured, so it does not.
@@ -10,8 +11,8 @@
 #ifndef INFERD_WORKER_H
 #define INFERD_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
-#include <uv.h>
 
 #include "engine/engine.h"
 #include "topology.h"
@@ -19,11 +20,21 @@
 struct worker;
 
 struct worker_task {
-	void (*run)(struct worker_task *task, struct worker *worker); /* on the lane's thread */
+	/* On the lane's thread; true: wake the loop at once. */
+	bool (*run)(struct worker_task *task, struct worker *worker);
+};
+
+/*
+ * How lanes call the loop.  Who sets watched must look for finished tasks afterwards: one that finished before was
+ * silent, one that finishes later is not.
+ */
+struct worker_home {
+	int fd; /* an eventfd */
+	atomic_bool watched;
 };
 
 /* Borrows home, which must outlive the worker.  0, -ENOMEM, -EAGAIN. */
-int worker_create(uv_async_t *home, const struct topology_lane *lane, struct worker **ret_worker);
+int worker_create(struct worker_home *home, const struct topology_lane *lane, struct worker **ret_worker);
 /* Waits for the task that runs; nothing is left to collect.  Accepts NULL. */
 void worker_destroy(struct worker *worker);
 
@@ -31,6 +42,12 @@ bool worker_idle(const struct worker *worker);
 void worker_start(struct worker *worker, struct worker_task *task); /* of an idle worker; borrows the task */
 /* The task that came home, once; NULL: none did. */
 struct worker_task *worker_collect(struct worker *worker);
+
+/*
+ * On the lane's thread, within run: the task is finished as far as the loop is concerned, which may take it home and
+ * order the next one from now on.  What remains of run must not touch the task.
+ */
+void worker_release(struct worker *worker);
 
 const struct topology_lane *worker_lane(const struct worker *worker);
 struct engine_context *worker_context(struct worker *worker); /* for tasks, on the lane's thread */
