@@ -189,7 +189,7 @@ static int find_pass(struct infer *infer, struct job *job, const struct ladder *
 static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, struct engine_context *context)
 {
 	struct ladder_rung *detail = &ladder->details[job->rung];
-	struct engine_preprocess *preprocess;
+	struct engine_preprocess *preprocess = NULL;
 	struct engine_image image;
 	int rc = 0;
 

@@ -74,9 +74,9 @@ phase_asan() {
 phase_tsan() {
 	local fixed=()
 	build build/tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g' \
-		-DINFERD_SANITIZE=thread -- test_team
+		-DINFERD_SANITIZE=thread -- test_team test_ipc test_daemon test_e2e
 	! setarch -R true 2>/dev/null || fixed=(setarch -R)
-	(cd build/tsan && "${fixed[@]}" ctest -V -R '^team$')
+	(cd build/tsan && "${fixed[@]}" ctest -V -j "$jobs" -R '^(team|ipc|daemon|e2e)$')
 }
 
 phase_fuzz() {
@@ -178,7 +178,7 @@ declare -A about=(
 	[gcc]="gcc, Release, all tests"
 	[scalar]="the same build, portable kernels"
 	[asan]="clang, AddressSanitizer and UndefinedBehaviorSanitizer, all tests"
-	[tsan]="gcc, ThreadSanitizer, the engine's team of threads"
+	[tsan]="gcc, ThreadSanitizer, the team's barrier, the daemon and its lanes"
 	[fuzz]="clang, fuzz targets over their corpus and a bounded number of runs"
 	[aarch64]="all built for 64-bit Arm, engine and kernels tested under qemu"
 )
@@ -189,6 +189,8 @@ for name in "${phases[@]}"; do
 done
 
 install_missing "${packages[@]}"
+# Tests run in other folders.
+[ -z "${INFERD_TEST_DATA-}" ] || INFERD_TEST_DATA=$(realpath "$INFERD_TEST_DATA")
 mkdir -p "$logs"
 for name in "${phases[@]}"; do
 	phase "$name" "${about[$name]}"

@@ -256,7 +256,7 @@ Test(frame, heat_chooses_a_cheaper_rung)
 						   .height = 64,
 						   .stride = {64}});
 	client_expect_result(&client, 1, IPC_OK);
-	cr_assert_str_eq(client.result.rung.name, "s@1024x1024");
+	cr_assert_str_eq(client.result.rung.name, "s@512x512");
 	client_close(&client);
 
 	/* The first stream that opens looks at the sensors before it is served. */
@@ -289,7 +289,7 @@ Test(frame, reports_describe_what_serves)
 	cr_assert(strstr(text, "\"streams\":1") && strstr(text, "\"clients\":1"), "%s", text);
 	free(text);
 	text = client_query(&client, "models");
-	cr_assert(strstr(text, "\"t@16x16-gray\"") && strstr(text, "\"s@1024x1024\""), "%s", text);
+	cr_assert(strstr(text, "\"t@16x16-gray\"") && strstr(text, "\"s@512x512\""), "%s", text);
 	free(text);
 	wait_for_report(&client, "stats", "\"name\":\"tiny\",\"answered\":1,");
 	ipc_put_query(&client.writer, "gossip");

@@ -70,7 +70,7 @@ void fixture_init(struct fixture *fixture)
 	snprintf(stem, sizeof(stem), "%s/tiny", fixture->dir);
 	tiny_network_write(stem, 32, 4);
 	snprintf(stem, sizeof(stem), "%s/slow", fixture->dir);
-	tiny_network_write(stem, 1024, 4);
+	tiny_network_write(stem, 512, 4);
 	fixture_write(fixture, "labels.txt", "black\ndark\nlight\nwhite\n");
 	/* An empty root: no sensor of this machine has a say in a test. */
 	fixture_write(fixture, "empty", "%s", "");
