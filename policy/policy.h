@@ -116,9 +116,9 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 /*
  * Expected accuracy when a classifier runs at another input side than its own (ratio: side / own side) or in gray,
  * without having been trained for it; used until it is measured.  The loss by size has the shape that Touvron et al.
- * found ("Fixing the train-test resolution discrepancy", 2019), small down to three quarters of the side and steep below
- * a half, and the height that docs/accuracy.md measured for eight networks; a larger picture is taken to gain nothing.
- * Gray is taken to cost a fifth.  Within 0..native_accuracy, rising with the ratio.
+ * found ("Fixing the train-test resolution discrepancy", 2019), small down to three quarters of the side and steep
+ * below a half, and the height that docs/accuracy.md measured for eight networks; a larger picture is taken to gain
+ * nothing. Gray is taken to cost a fifth.  Within 0..native_accuracy, rising with the ratio.
  */
 float policy_accuracy(float native_accuracy, float size_ratio, bool gray);
 
