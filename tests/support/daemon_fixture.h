@@ -21,7 +21,7 @@ struct fixture {
 	size_t log_size;
 };
 
-/* Makes the folder, with networks tiny.param (32x32) and slow.param (256x256) of four classes, and labels.txt. */
+/* Makes the folder, with networks tiny.param (32x32) and slow.param (512x512) of four classes, and labels.txt. */
 void fixture_init(struct fixture *fixture);
 /* Writes a file into the folder. */
 void fixture_write(struct fixture *fixture, const char *name, const char *format, ...)

@@ -1,0 +1,276 @@
+/* test_client.c - the installed interface and inferctl, against a real daemon. */
+#include "client-lib/inferd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "support/daemon_fixture.h"
+
+TEST_SUITE(client);
+
+#define SIDE 64
+
+static uint8_t white[SIDE * SIDE];
+static const struct inferd_frame white_frame = {
+	.format = INFERD_GRAY8, .width = SIDE, .height = SIDE, .data = white, .bytes = sizeof(white)};
+
+struct rig {
+	struct fixture fixture;
+	struct inferd *client;
+	struct inferd_stream *stream;
+	/* by on_result() */
+	int n_results;
+	enum inferd_status status[16];
+	uint64_t seq[16];
+	char label[16];
+};
+
+static void on_result(struct inferd_stream *stream, const struct inferd_result *result, void *user)
+{
+	struct rig *rig = user;
+
+	cr_assert_eq((void *)stream, (void *)rig->stream);
+	cr_assert_lt(rig->n_results, 16);
+	rig->status[rig->n_results] = result->status;
+	rig->seq[rig->n_results++] = result->seq;
+	if (result->n_items)
+		snprintf(rig->label, sizeof(rig->label), "%s", result->items[0].label);
+}
+
+static void rig_init(struct rig *rig, const char *model, enum inferd_mode mode)
+{
+	struct inferd_stream_options options = {.model = model,
+						.mode = mode,
+						.n_buffers = 4,
+						.buffer_bytes = sizeof(white),
+						.on_result = on_result,
+						.user = rig};
+
+	memset(white, 255, sizeof(white));
+	memset(rig, 0, sizeof(*rig));
+	fixture_init(&rig->fixture);
+	fixture_configure(&rig->fixture, fixture_models);
+	fixture_start(&rig->fixture);
+	cr_assert_eq(inferd_connect(rig->fixture.socket, "test", &rig->client), 0);
+	cr_assert_eq(inferd_stream_open(rig->client, &options, &rig->stream), 0, "%s", inferd_error(rig->client));
+}
+
+static void rig_finish(struct rig *rig)
+{
+	inferd_close(rig->client);
+	fixture_stop(&rig->fixture);
+}
+
+static int submit(struct rig *rig, uint64_t *ret_seq)
+{
+	struct inferd_buffer buffer;
+	struct inferd_frame frame = white_frame;
+	int rc = inferd_acquire(rig->stream, &buffer);
+
+	if (rc < 0)
+		return rc;
+	memcpy(buffer.data, white, sizeof(white));
+	frame.data = NULL;
+	return inferd_submit(rig->stream, &buffer, &frame, ret_seq);
+}
+
+/* As an event loop would: polls what the library says, then dispatches. */
+static void wait_for_results(struct rig *rig, int n)
+{
+	while (rig->n_results < n) {
+		struct pollfd fd = {.fd = inferd_fd(rig->client), .events = inferd_events(rig->client)};
+
+		cr_assert_eq(poll(&fd, 1, 60000), 1);
+		cr_assert_geq(inferd_dispatch(rig->client, 0), 0, "%s", inferd_error(rig->client));
+	}
+}
+
+Test(client, no_daemon_is_an_error_at_once)
+{
+	struct inferd *client = NULL;
+
+	cr_assert_eq(inferd_connect("/nonexistent/inferd.sock", NULL, &client), -ENOENT);
+	cr_assert_null(client);
+}
+
+Test(client, synchronous_call)
+{
+	struct rig rig;
+	const struct inferd_result *result;
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	cr_assert_eq(inferd_run(rig.stream, &white_frame, 60000, &result), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq((int)result->status, (int)INFERD_OK, "%s", result->text);
+	cr_assert_str_eq(result->items[0].label, "white");
+	cr_assert_str_eq(result->rung->variant, "t");
+	cr_assert(result->reason[0] && result->round_trip_us >= result->total_us);
+	rig_finish(&rig);
+}
+
+Test(client, frames_in_flight_behind_a_pollable_descriptor)
+{
+	struct rig rig;
+	struct inferd_buffer buffer;
+	uint64_t seq[4];
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(&rig, &seq[i]), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq(submit(&rig, NULL), -EAGAIN, "all four buffers are in use");
+	wait_for_results(&rig, 4);
+	for (int i = 0; i < 4; i++) {
+		cr_assert_eq((int)rig.status[i], (int)INFERD_OK);
+		cr_assert_eq(rig.seq[i], seq[i]);
+	}
+	cr_assert_str_eq(rig.label, "white");
+	cr_assert_eq(inferd_acquire(rig.stream, &buffer), 0, "results give buffers back");
+	inferd_release(rig.stream, &buffer);
+	rig_finish(&rig);
+}
+
+Test(client, closing_a_stream_reports_every_frame)
+{
+	struct rig rig;
+
+	rig_init(&rig, "slow", INFERD_EVERY);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(&rig, NULL), 0);
+	cr_assert_eq(inferd_stream_close(rig.stream), 0);
+	cr_assert_eq(rig.n_results, 4);
+	for (int i = 0; i < 4; i++)
+		cr_assert(rig.status[i] == INFERD_OK || rig.status[i] == INFERD_DROPPED_CLOSED);
+	rig_finish(&rig);
+}
+
+Test(client, mistakes_are_named)
+{
+	struct rig rig;
+	struct inferd_stream *stream;
+	struct inferd_buffer buffer;
+	struct inferd_frame frame = white_frame;
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	cr_assert_eq(inferd_stream_open(rig.client,
+					&(struct inferd_stream_options){.model = "nobody", .buffer_bytes = 100},
+					&stream),
+		     -ENOENT);
+	cr_assert(strstr(inferd_error(rig.client), "nobody"), "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_acquire(rig.stream, &buffer), 0);
+	frame.data = NULL;
+	frame.bytes = 0;
+	frame.height = 4096;
+	cr_assert_eq(inferd_submit(rig.stream, &buffer, &frame, NULL), -EMSGSIZE);
+	frame.height = 0;
+	cr_assert_eq(inferd_submit(rig.stream, &buffer, &frame, NULL), -EINVAL);
+	inferd_release(rig.stream, &buffer);
+	rig_finish(&rig);
+}
+
+Test(client, frames_are_lost_with_the_daemon_and_reported)
+{
+	struct rig rig;
+	int rc = 0, status;
+
+	rig_init(&rig, "slow", INFERD_EVERY);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(&rig, NULL), 0);
+	fixture_signal(&rig.fixture, SIGKILL);
+	cr_assert_eq(waitpid(rig.fixture.pid, &status, 0), rig.fixture.pid);
+	while (rc >= 0)
+		rc = inferd_dispatch(rig.client, 60000);
+	inferd_close(rig.client);
+	cr_assert_eq(rig.n_results, 4, "%d of 4 frames are accounted for", rig.n_results);
+}
+
+/* ---- inferctl ------------------------------------------------------------------------------------- */
+
+/* Runs it with this daemon and these arguments; its stdout and exit status. */
+static int inferctl(const struct rig *rig, const char *arguments, char *out, size_t size)
+{
+	char command[512];
+	FILE *pipe;
+	size_t n;
+
+	snprintf(command, sizeof(command), "'%s' --socket '%s' %s 2>&1", INFERCTL_BINARY, rig->fixture.socket,
+		 arguments);
+	pipe = popen(command, "r");
+	cr_assert_not_null(pipe);
+	n = fread(out, 1, size - 1, pipe);
+	out[n] = '\0';
+	return WEXITSTATUS(pclose(pipe));
+}
+
+/* A white bitmap of 8x8. */
+static void write_bitmap(struct fixture *fixture, char *path, size_t size)
+{
+	static const uint8_t header[54] = {'B', 'M', 54 + 192, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0,  40,
+					   0,	0,   0,	       8, 0, 0, 0, 8, 0, 0, 0,	1, 0, 24, 0};
+	FILE *file;
+
+	snprintf(path, size, "%s/white.bmp", fixture->dir);
+	file = fopen(path, "wb");
+	cr_assert_not_null(file);
+	fwrite(header, 1, sizeof(header), file);
+	for (int i = 0; i < 192; i++)
+		fputc(255, file);
+	fclose(file);
+}
+
+Test(client, inferctl_runs_a_picture)
+{
+	struct rig rig;
+	char out[8192], path[256], arguments[400];
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	write_bitmap(&rig.fixture, path, sizeof(path));
+	snprintf(arguments, sizeof(arguments), "--json run tiny %s", path);
+	cr_assert_eq(inferctl(&rig, arguments, out, sizeof(out)), 0, "%s", out);
+	cr_assert(strstr(out, "\"label\":\"white\"") && strstr(out, "\"us\":{\"queue\":"), "%s", out);
+	snprintf(arguments, sizeof(arguments), "run tiny %s --top 1", path);
+	cr_assert_eq(inferctl(&rig, arguments, out, sizeof(out)), 0, "%s", out);
+	cr_assert(strstr(out, "white") && strstr(out, "why: "), "%s", out);
+	cr_assert_eq(inferctl(&rig, "bench tiny --size 64x64 --format gray8 --seconds 0.05 --json", out, sizeof(out)),
+		     0, "%s", out);
+	cr_assert(strstr(out, "\"overhead_us\":{\"p50\":") && strstr(out, "\"dropped\":0"), "%s", out);
+	rig_finish(&rig);
+}
+
+Test(client, inferctl_exit_statuses)
+{
+	static const struct {
+		const char *arguments;
+		int status;
+		const char *says;
+	} calls[] = {
+		{"--help", 0, "usage:"},
+		{"run --help", 0, "usage:"},
+		{"bench --help", 0, "usage:"},
+		{"status", 0, "version"},
+		{"models", 0, "t@32x32"},
+		{"stats", 0, "tiny"},
+		{"--json status", 0, "{\"version\""},
+		{"reload --dry-run", 0, "2"},
+		{"", 2, "usage:"},
+		{"dance", 2, "no command 'dance'"},
+		{"run tiny", 2, ""},
+		{"run tiny --top many x", 2, "many"},
+		{"run nobody /dev/null", 1, ""},
+		{"run tiny /nonexistent.jpg", 1, "/nonexistent.jpg"},
+	};
+	struct rig rig;
+	char out[16384];
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		cr_assert_eq(inferctl(&rig, calls[i].arguments, out, sizeof(out)), calls[i].status, "'%s': %s",
+			     calls[i].arguments, out);
+		cr_assert(strstr(out, calls[i].says), "'%s' does not say '%s': %s", calls[i].arguments, calls[i].says,
+			  out);
+	}
+	rig_finish(&rig);
+}
