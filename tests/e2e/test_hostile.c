@@ -71,7 +71,8 @@ static void expect_hang_up(struct fixture *fixture, bool greeted, const void *by
 
 Test(hostile, broken_messages_cost_the_connection)
 {
-	static const uint8_t bomb[] = {0xdd, 0xff, 0, 0, 0};
+	/* Arrays of 4 billion and of 200 million elements. */
+	static const uint8_t bombs[][5] = {{0xdd, 0xff, 0, 0, 0}, {0xdd, 0x0b, 0xeb, 0xc2, 0}};
 	static const uint8_t deep[] = {0x81, 1, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 1};
 	static uint8_t noise[512];
 	static struct client_batch batch;
@@ -87,10 +88,12 @@ Test(hostile, broken_messages_cost_the_connection)
 	expect_hang_up(&fixture, false, noise, sizeof(noise));
 	expect_hang_up(&fixture, true, noise, sizeof(noise));
 	for (uint32_t type = 0; type < 20; type++) {
-		writer = (struct ipc_writer){.data = (uint8_t *)(uintptr_t)bomb, .size = sizeof(bomb)};
-		batch.size = 0;
-		client_batch(&batch, (enum ipc_type)type, 7, &writer);
-		expect_hang_up(&fixture, true, batch.bytes, batch.size);
+		for (int i = 0; i < 2; i++) {
+			writer = (struct ipc_writer){.data = (uint8_t *)(uintptr_t)bombs[i], .size = sizeof(bombs[i])};
+			batch.size = 0;
+			client_batch(&batch, (enum ipc_type)type, 7, &writer);
+			expect_hang_up(&fixture, true, batch.bytes, batch.size);
+		}
 		writer = (struct ipc_writer){.data = (uint8_t *)(uintptr_t)deep, .size = sizeof(deep)};
 		batch.size = 0;
 		client_batch(&batch, (enum ipc_type)type, 7, &writer);

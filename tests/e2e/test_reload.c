@@ -74,6 +74,10 @@ Test(reload, bad_configuration_leaves_what_runs)
 	fixture_wait_log(&fixture, "not reloaded, what runs stays");
 	fixture_wait_log(&fixture, "inferd.yaml:7");
 	expect_reload_error(&client, "top_kk");
+	fixture_configure(&fixture, "  - name: tiny\n    task: classify\n    top_k: [1]\n");
+	expect_reload_error(&client, "inferd.yaml:7: models[tiny].top_k: a list where a single value is due");
+	fixture_configure(&fixture, "  - {name: tiny, task: classify, variants: [{name: t, file: gone.param}]}\n");
+	expect_reload_error(&client, "inferd.yaml:5: models[tiny].variants[t].file: ");
 	/* A network that is no network is found only when it is loaded. */
 	fixture_write(&fixture, "broken.param", "nonsense\n");
 	fixture_configure(&fixture, "  - name: tiny\n    task: classify\n"

@@ -28,6 +28,33 @@ Test(start, typo_is_named_with_file_line_and_key)
 	expect_refusal("  - name: tiny\n    task: classify\n    top_kk: 1\n", "inferd.yaml:7: models[tiny].top_kk");
 }
 
+Test(start, wrong_type_is_named_with_file_line_and_key)
+{
+	expect_refusal("  - name: tiny\n    task: classify\n    top_k: lots\n",
+		       "inferd.yaml:7: models[tiny].top_k: 'lots' is not a whole number");
+}
+
+Test(start, missing_file_is_named_with_file_line_and_key)
+{
+	expect_refusal("  - name: tiny\n    task: classify\n    variants:\n      - {name: t, file: gone.param}\n",
+		       "inferd.yaml:8: models[tiny].variants[t].file: ");
+}
+
+Test(start, network_that_is_cut_is_refused)
+{
+	struct fixture fixture;
+	char path[512];
+
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	snprintf(path, sizeof(path), "%s/tiny.bin", fixture.dir);
+	cr_assert_eq(truncate(path, 100), 0);
+	fixture_spawn(&fixture);
+	fixture_wait_log(&fixture, "models[tiny]: t: ");
+	fixture_wait_log(&fixture, "the .bin ends before its weights do");
+	fixture_wait_end(&fixture, 1);
+}
+
 Test(start, task_of_a_later_version_is_refused)
 {
 	expect_refusal("  - name: d\n    task: detect\n    variants: [{name: t, file: tiny.param, accuracy: 0.5}]\n",
