@@ -117,7 +117,7 @@ static void wait_for_news(struct rig *rig)
 	/* What was started since the last turn is known to the kernel only after one. */
 	uv_run(&rig->loop, UV_RUN_NOWAIT);
 	session_tidy(&rig->host);
-	cr_assert_geq(poll(fds, 2, 60000), 1, "neither the client nor the loop hears anything");
+	cr_assert_geq(poll(fds, 2, 20000), 1, "neither the client nor the loop hears anything");
 }
 
 /* Turns the loop until the client has a message, or the session is gone. */
@@ -237,6 +237,61 @@ Test(session, frame_is_answered_and_its_slot_is_free_again)
 		cr_assert_eq((int)result.status, (int)IPC_OK, "%s", result.text);
 		cr_assert_eq((int)result.items[0].index, 0);
 		ipc_storage_free(storage);
+	}
+	rig_finish(&rig);
+}
+
+/* No timer runs here: a lane that does not call when it must is never heard of. */
+Test(session, frames_that_wait_are_started_when_the_lane_is_free)
+{
+	struct ipc_stream_open open = {.model = "tiny", .n_slots = 4, .slot_bytes = 4096};
+	struct rig rig;
+	struct ipc_message message;
+
+	rig_init(&rig);
+	greet(&rig);
+	ipc_put_stream_open(&rig.writer, &open);
+	send_message(&rig, IPC_STREAM_OPEN, 2);
+	expect(&rig, IPC_STREAM_OPENED, 2);
+	for (int round = 0; round < 50; round++) {
+		for (uint32_t i = 0; i < 4; i++) {
+			ipc_put_frame(&rig.writer, &(struct ipc_frame){.stream = 1,
+								       .seq = 1 + i,
+								       .slot = i,
+								       .format = IPC_GRAY8,
+								       .width = 16,
+								       .height = 16,
+								       .stride = {16}});
+			send_message(&rig, IPC_FRAME, i);
+		}
+		for (uint32_t i = 0; i < 4; i++) {
+			cr_assert_eq(receive(&rig, &message), 0);
+			cr_assert_eq((int)message.header.type, (int)IPC_RESULT);
+			cr_assert_eq(message.header.serial, i);
+		}
+	}
+	rig_finish(&rig);
+}
+
+Test(session, end_of_a_frame_lets_its_stream_close)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	greet(&rig);
+	for (uint32_t stream = 1; stream <= 50; stream++) {
+		open_stream(&rig, 4096, IPC_STREAM_OPENED);
+		ipc_put_frame(&rig.writer, &(struct ipc_frame){.stream = stream,
+							       .seq = 1,
+							       .format = IPC_GRAY8,
+							       .width = 16,
+							       .height = 16,
+							       .stride = {16}});
+		send_message(&rig, IPC_FRAME, 3);
+		ipc_put_stream_close(&rig.writer, stream);
+		send_message(&rig, IPC_STREAM_CLOSE, 4);
+		expect(&rig, IPC_RESULT, 3);
+		expect(&rig, IPC_DONE, 4);
 	}
 	rig_finish(&rig);
 }

@@ -105,6 +105,18 @@ void imported_survive_cuts(const struct file *file, int parts)
 	}
 }
 
+void imported_refuse_cuts(const struct file *file)
+{
+	for (size_t size = 0; size < file->size; size++) {
+		struct file cut = {copy_of(file->data, size), size, NULL, 0};
+		struct engine_model *model;
+
+		cr_assert_lt(load(&cut, &model), 0, "loaded, cut to %zu of %zu bytes", size, file->size);
+		cr_assert(imported_error.text[0], "cut to %zu: no text", size);
+		free((void *)(uintptr_t)cut.data);
+	}
+}
+
 static void survive_damage_of(const struct file *file, uint8_t *bytes, size_t size, int n)
 {
 	for (int i = 0; i < n && size; i++) {

@@ -24,6 +24,8 @@ void imported_refuse(const struct file *file, int rc, const char *part_of_text);
  * printed).  Each is loaded and planned, or refused with a sentence.
  */
 void imported_survive_cuts(const struct file *file, int parts);
+/* Only the whole data is a network; no file of weights. */
+void imported_refuse_cuts(const struct file *file);
 void imported_survive_damage(const struct file *file, int n);
 
 /* Maps a file of the test data; skips the calling test where it is absent. */
