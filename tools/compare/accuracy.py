@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Top-1 and cost of every rung on labelled photographs, submitted as JPEG through a daemon, as a Markdown table.
+"""Top-1 and cost of every rung on labelled photographs, submitted as JPEG through a daemon, as Markdown tables.
 
 Each network is a model of its own with `fit: stretch`.  The first table compares the daemon with --full to the
 network's own runtime fed by Pillow (decode, whole picture to the input size by antialiased bilinear); the second has
@@ -12,6 +12,7 @@ DIR holds the photographs and classes.txt, whose lines are "CLASS FILE".
 """
 import argparse
 import json
+import math
 import pathlib
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import chart
 import networks
 import numpy as np
 from PIL import Image
@@ -31,6 +33,7 @@ def parse_args():
     parser.add_argument("networks", nargs="+", type=pathlib.Path)
     parser.add_argument("--images", type=pathlib.Path, required=True)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("--svg", type=pathlib.Path, metavar="FILE", help="also draw the second table")
     parser.add_argument("--no-reference", action="store_true", help="leave out the comparison with other runtimes")
     return parser.parse_args()
 
@@ -97,6 +100,16 @@ def reference_hits(network, files, classes, shift):
     return right, label
 
 
+def draw(path, table, n_files):
+    picture = chart.Chart(f"First class right, of {n_files} photographs", [row[3] + row[4] for row in table],
+                          math.ceil(max(row[2] for row in table) / 10) * 10)
+    for index, name in enumerate(dict.fromkeys(row[0] for row in table)):
+        points = {channels: [(row[3] + row[4], row[2], row[1]["name"]) for row in table
+                             if row[0] == name and row[1]["channels"] == channels] for channels in (1, 3)}
+        picture.series(index, pathlib.Path(name).stem.removesuffix("_quant"), points[3], points[1])
+    picture.write(path)
+
+
 def main():
     args = parse_args()
     classes = read_classes(args.images)
@@ -123,10 +136,12 @@ def main():
     for name, ours, reference, label in full:
         print(f"| {name} | {ours} of {len(files)} | {reference} | {label} |")
     print("\n| network | input | channels | top-1 | preprocessing ms | inference ms |\n|---|---|---|---|---|---|")
-    for name, rung, right, preprocess, inference in sorted(
-            table, key=lambda row: (row[0], -row[1]["width"], -row[1]["channels"])):
+    table.sort(key=lambda row: (row[0], -row[1]["width"], -row[1]["channels"]))
+    for name, rung, right, preprocess, inference in table:
         print(f"| {name} | {rung['width']}x{rung['height']} | {'colour' if rung['channels'] == 3 else 'gray'} | "
               f"{right} of {len(files)} | {preprocess:.2f} | {inference:.2f} |")
+    if args.svg:
+        draw(args.svg, table, len(files))
     sys.exit(0 if args.no_reference or all(abs(o - r) <= 3 for _, o, r, _ in full) else 1)
 
 
