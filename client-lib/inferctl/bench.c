@@ -16,10 +16,13 @@
 #include "pingpong.h"
 #include "synth.h"
 
-#define CLIENTS_MAX    256
-#define BUFFERS	       3
-#define PINGPONGS      2000 /* before, and again after */
-#define DRAIN_LIMIT_MS 30000
+#define CLIENTS_MAX 256
+#define BUFFERS	    3
+#define PINGPONGS   2000 /* before, and again after */
+/* The time that cores rest while a frame is run by others. */
+#define PAUSE_US	5000
+#define PACED_PINGPONGS 100
+#define DRAIN_LIMIT_MS	30000
 
 static const char help[] =
 	"usage: inferctl bench MODEL [OPTION...]\n"
@@ -351,7 +354,7 @@ struct totals {
 	uint64_t sent, answered, late, dropped;
 	double elapsed_s, fps;
 	struct samples rtt_us, overhead_us;
-	double pingpong_us;
+	double pingpong_us, paced_pingpong_us;
 };
 
 static void merge(struct samples *into, const struct samples *from)
@@ -409,8 +412,9 @@ static void print_human(const struct options *options, const struct worker *work
 	printf("latency   p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  max %.3f ms\n", quantile(&totals->rtt_us, 0.5) / 1e3,
 	       quantile(&totals->rtt_us, 0.9) / 1e3, quantile(&totals->rtt_us, 0.99) / 1e3,
 	       quantile(&totals->rtt_us, 1) / 1e3);
-	printf("overhead  p50 %.1f us  p99 %.1f us  (a bare ping-pong takes %.2f us)\n",
-	       quantile(&totals->overhead_us, 0.5), quantile(&totals->overhead_us, 0.99), totals->pingpong_us);
+	printf("overhead  p50 %.1f us  p99 %.1f us  (a bare ping-pong takes %.1f us, and %.1f us after %d ms of rest)\n",
+	       quantile(&totals->overhead_us, 0.5), quantile(&totals->overhead_us, 0.99), totals->pingpong_us,
+	       totals->paced_pingpong_us, PAUSE_US / 1000);
 	if (options->n_clients == 1)
 		return;
 	fputs("clients  ", stdout);
@@ -424,16 +428,21 @@ static int bench(const struct cli *cli, const struct options *options)
 	struct worker *workers = calloc(options->n_clients, sizeof(*workers));
 	float *round_trips = malloc(2 * PINGPONGS * sizeof(*round_trips));
 	struct totals totals = {0};
-	int r = workers && round_trips ? pingpong_measure(round_trips, PINGPONGS) : -ENOMEM;
+	int r = workers && round_trips ? pingpong_measure(round_trips, PINGPONGS, 0) : -ENOMEM;
 
 	if (r < 0)
 		cli_complain("the ping-pong cannot be measured: %s", strerror(-r));
 	else
 		r = run_workers(workers, cli, options);
 	if (r == 0) {
-		r = pingpong_measure(round_trips + PINGPONGS, PINGPONGS);
+		r = pingpong_measure(round_trips + PINGPONGS, PINGPONGS, 0);
 		qsort(round_trips, 2 * PINGPONGS, sizeof(*round_trips), compare);
 		totals.pingpong_us = round_trips[PINGPONGS];
+	}
+	if (r == 0 && !cli->json) {
+		r = pingpong_measure(round_trips, PACED_PINGPONGS, PAUSE_US);
+		qsort(round_trips, PACED_PINGPONGS, sizeof(*round_trips), compare);
+		totals.paced_pingpong_us = round_trips[PACED_PINGPONGS / 2];
 	}
 	if (r == 0) {
 		sum_up(workers, options->n_clients, &totals);

@@ -68,11 +68,15 @@ static bool pass(int fd, bool sending)
 	return recv(fd, message, sizeof(message), MSG_WAITALL) == MESSAGE_BYTES;
 }
 
-static int measure(int fd, float *times, int count)
+static int measure(int fd, float *times, int count, unsigned pause_us)
 {
+	const struct timespec pause = {0, (long)pause_us * 1000};
+
 	for (int i = -WARM_UP; i < count; i++) {
 		struct timespec start, end;
 
+		if (pause_us)
+			nanosleep(&pause, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		if (!pass(fd, true) || !pass(fd, false))
 			return -EIO;
@@ -84,7 +88,7 @@ static int measure(int fd, float *times, int count)
 	return 0;
 }
 
-int pingpong_measure(float *times, int count)
+int pingpong_measure(float *times, int count, unsigned pause_us)
 {
 	cpu_set_t allowed;
 	int sockets[2], cpus[2], r;
@@ -107,7 +111,7 @@ int pingpong_measure(float *times, int count)
 	close(sockets[1]);
 	if (r == 0) {
 		pin(cpus[0]);
-		r = measure(sockets[0], times, count);
+		r = measure(sockets[0], times, count, pause_us);
 		sched_setaffinity(0, sizeof(allowed), &allowed);
 	}
 	close(sockets[0]); /* ends the child */
