@@ -35,33 +35,6 @@ static const char usage[] =
 	"What cannot change while running (socket, access, lanes) makes a reload fail and say so.\n"
 	"Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
-/*
- * libgomp reads its environment when it is loaded, before main().  Left alone its threads spin after every
- * inference and take the CPU time that a frame does not need.
- */
-static void make_openmp_passive(char **argv)
-{
-	static const char guard[] = "INFERD_RESTARTED";
-	char path[4096];
-	ssize_t length;
-
-	if (getenv(guard)) {
-		unsetenv(guard);
-		return;
-	}
-	if (getenv("OMP_WAIT_POLICY"))
-		return;
-	/* By its real name, because the process is called after the path. */
-	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	if (length <= 0)
-		return;
-	path[length] = '\0';
-	setenv("OMP_WAIT_POLICY", "passive", 1);
-	setenv(guard, "1", 1);
-	execv(path, argv);
-	unsetenv(guard);
-}
-
 static void settle_process(void)
 {
 	struct rlimit files;
@@ -179,7 +152,7 @@ int main(int argc, char **argv)
 	bool check = false;
 	int rc;
 
-	make_openmp_passive(argv);
+	engine_calm_threads(argv);
 	rc = parse_options(argc, argv, &options, &sysroot, &check);
 	if (rc)
 		return rc < 0 ? 0 : rc;

@@ -161,6 +161,12 @@ struct engine_team;
 struct engine_context;
 
 /*
+ * For main(), first of all: left alone, the OpenMP runtime's threads spin for a while after every inference.  It reads
+ * its environment when it is loaded, so this sets OMP_WAIT_POLICY (unless it is set) and starts the program anew, once.
+ */
+void engine_calm_threads(char **argv);
+
+/*
  * A team of n_threads threads (1..ENGINE_THREADS_MAX), thread i pinned to cpus[i % n_cpus]; n_cpus 0 pins
  * nothing.  Thread 0 is the caller of engine_run, which must be the same thread for the team's whole
  * life: it is pinned on the first run.  Threads sleep between runs.  A CPU that cannot be had is not an

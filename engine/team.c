@@ -183,3 +183,26 @@ void team_run(struct engine_team *team, int n, team_work *work, void *argument)
 	work(argument, &team->sync, 0, 1);
 #endif
 }
+
+void engine_calm_threads(char **argv)
+{
+	static const char guard[] = "INFERD_RESTARTED";
+	char path[4096];
+	ssize_t length;
+
+	if (getenv(guard)) {
+		unsetenv(guard);
+		return;
+	}
+	if (getenv("OMP_WAIT_POLICY"))
+		return;
+	/* By its real name, because the process is called after the path. */
+	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (length <= 0)
+		return;
+	path[length] = '\0';
+	setenv("OMP_WAIT_POLICY", "passive", 1);
+	setenv(guard, "1", 1);
+	execv(path, argv);
+	unsetenv(guard);
+}

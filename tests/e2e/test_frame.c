@@ -10,20 +10,6 @@
 
 TEST_SUITE(frame);
 
-static void start(struct fixture *fixture, struct client *client)
-{
-	fixture_init(fixture);
-	fixture_configure(fixture, fixture_models);
-	fixture_start(fixture);
-	client_connect(client, fixture);
-}
-
-static void finish(struct fixture *fixture, struct client *client)
-{
-	client_close(client);
-	fixture_stop(fixture);
-}
-
 static void submit_and_expect(struct client *client, uint64_t seq, uint8_t brightness, const char *label)
 {
 	struct ipc_frame frame = client_frame(client, seq, 0);
@@ -39,7 +25,7 @@ Test(frame, answer_depends_on_the_pixels)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	submit_and_expect(&client, 1, 0, "black");
 	submit_and_expect(&client, 2, 85, "dark");
@@ -52,7 +38,7 @@ Test(frame, answer_depends_on_the_pixels)
 	cr_assert(client.result.reason[0] != '\0');
 	cr_assert_str_eq(client.result.rung.variant, "t");
 	cr_assert_str_eq(client.result.rung.lane, "main");
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, pinned_rung_is_the_one_that_runs)
@@ -60,7 +46,7 @@ Test(frame, pinned_rung_is_the_one_that_runs)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny", .rung = "t@16x16-gray"});
 	submit_and_expect(&client, 1, 255, "white");
 	cr_assert_str_eq(client.result.rung.name, "t@16x16-gray");
@@ -69,7 +55,7 @@ Test(frame, pinned_rung_is_the_one_that_runs)
 	submit_and_expect(&client, 1, 255, "white");
 	cr_assert_str_eq(client.result.rung.name, "t@32x32");
 	cr_assert_eq((int)client.result.n_items, 4);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, jpeg_is_decoded_and_a_broken_one_fails_alone)
@@ -84,7 +70,7 @@ Test(frame, jpeg_is_decoded_and_a_broken_one_fails_alone)
 
 	memset(white, 255, sizeof(white));
 	cr_assert_eq(tjCompress2(compressor, white, 64, 0, 64, TJPF_RGB, &jpeg, &size, TJSAMP_420, 90, 0), 0);
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	frame = (struct ipc_frame){
 		.stream = client.stream.stream, .seq = 1, .format = IPC_JPEG, .bytes = (uint32_t)size};
@@ -101,7 +87,7 @@ Test(frame, jpeg_is_decoded_and_a_broken_one_fails_alone)
 	frame.bytes = (uint32_t)size;
 	client_submit(&client, &frame);
 	client_expect_result(&client, 3, IPC_OK);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 	tjFree(jpeg);
 	tjDestroy(compressor);
 }
@@ -139,13 +125,13 @@ Test(frame, every_frame_of_a_burst_is_answered_in_order)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny", .n_slots = 16});
 	submit_batch(&client, 16, 0, 0);
 	for (uint64_t seq = 1; seq <= 16; seq++)
 		client_expect_result(&client, seq, IPC_OK);
 	cr_assert_gt(client.result.wait_us, 0);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, latest_only_replaces_the_one_that_waits)
@@ -153,7 +139,7 @@ Test(frame, latest_only_replaces_the_one_that_waits)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow", .mode = IPC_LATEST, .n_slots = 8});
 	submit_batch(&client, 8, 0, 0);
 	/* The first was on its lane already; the last one's turn comes after it. */
@@ -162,7 +148,7 @@ Test(frame, latest_only_replaces_the_one_that_waits)
 						  IPC_DROPPED_REPLACED, IPC_DROPPED_REPLACED, IPC_DROPPED_REPLACED,
 						  IPC_DROPPED_REPLACED, IPC_OK},
 			      8);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, expired_frame_is_dropped_without_running)
@@ -170,7 +156,7 @@ Test(frame, expired_frame_is_dropped_without_running)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow"});
 	submit_batch(&client, 2, 1, 0);
 	for (int i = 0; i < 2; i++) {
@@ -181,7 +167,7 @@ Test(frame, expired_frame_is_dropped_without_running)
 		cr_assert_eq((int)client.result.rung.width, 0);
 		cr_assert_eq((int)client.result.inference_us, 0);
 	}
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, cancelled_frame_is_answered_without_running)
@@ -189,13 +175,13 @@ Test(frame, cancelled_frame_is_answered_without_running)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow"});
 	ipc_put_cancel(&client.writer, client.stream.stream, 2);
 	submit_batch(&client, 3, 0, IPC_CANCEL);
 	client_expect(&client, IPC_DONE);
 	client_expect_answers(&client, (enum ipc_status[]){IPC_OK, IPC_DROPPED_CANCELLED, IPC_OK}, 3);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, closing_a_stream_waits_for_the_frame_that_runs)
@@ -203,7 +189,7 @@ Test(frame, closing_a_stream_waits_for_the_frame_that_runs)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow"});
 	ipc_put_stream_close(&client.writer, client.stream.stream);
 	submit_batch(&client, 2, 0, IPC_STREAM_CLOSE);
@@ -211,7 +197,7 @@ Test(frame, closing_a_stream_waits_for_the_frame_that_runs)
 	client_expect(&client, IPC_DONE);
 	cr_assert_eq(client.n_early, 2);
 	client_expect_answers(&client, (enum ipc_status[]){IPC_OK, IPC_DROPPED_CLOSED}, 2);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 /* Asks until the report says this: the daemon counts and closes in its own time, and every query is a round of it. */
@@ -273,7 +259,7 @@ Test(frame, heat_chooses_a_cheaper_rung)
 	client_expect_result(&client, 1, IPC_OK);
 	cr_assert_str_eq(client.result.rung.name, "s@64x64", "%s: %s", client.result.rung.name, client.result.reason);
 	cr_assert(strstr(client.result.reason, "80.0"), "%s", client.result.reason);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, reports_describe_what_serves)
@@ -282,7 +268,7 @@ Test(frame, reports_describe_what_serves)
 	struct client client;
 	char *text;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	submit_and_expect(&client, 1, 255, "white");
 	text = client_query(&client, "status");
@@ -295,7 +281,7 @@ Test(frame, reports_describe_what_serves)
 	ipc_put_query(&client.writer, "gossip");
 	client_send(&client, IPC_QUERY);
 	client_expect_error(&client, "no report 'gossip'");
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(frame, sigterm_finishes_what_is_queued)
@@ -303,7 +289,7 @@ Test(frame, sigterm_finishes_what_is_queued)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow"});
 	/* The report shows that the frames were read. */
 	ipc_put_query(&client.writer, "status");

@@ -16,20 +16,6 @@ static const char tiny_top_1[] = "  - name: tiny\n"
 				 "    inputs: [16]\n"
 				 "    gray: true\n";
 
-static void start(struct fixture *fixture, struct client *client)
-{
-	fixture_init(fixture);
-	fixture_configure(fixture, fixture_models);
-	fixture_start(fixture);
-	client_connect(client, fixture);
-}
-
-static void finish(struct fixture *fixture, struct client *client)
-{
-	client_close(client);
-	fixture_stop(fixture);
-}
-
 static void run(struct client *client, uint64_t seq, enum ipc_status status)
 {
 	struct ipc_frame frame = client_frame(client, seq, 0);
@@ -50,7 +36,7 @@ Test(reload, sighup_changes_an_open_stream)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	run(&client, 1, IPC_OK);
 	cr_assert_eq((int)client.result.n_items, 2);
@@ -59,7 +45,7 @@ Test(reload, sighup_changes_an_open_stream)
 	fixture_wait_log(&fixture, "reloaded: 1 model, networks loaded for 0");
 	run(&client, 2, IPC_OK);
 	cr_assert_eq((int)client.result.n_items, 1);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(reload, bad_configuration_leaves_what_runs)
@@ -67,7 +53,7 @@ Test(reload, bad_configuration_leaves_what_runs)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	fixture_configure(&fixture, "  - name: tiny\n    task: classify\n    top_kk: 1\n");
 	fixture_signal(&fixture, SIGHUP);
@@ -85,7 +71,7 @@ Test(reload, bad_configuration_leaves_what_runs)
 	expect_reload_error(&client, "models[tiny]: b: ");
 	run(&client, 1, IPC_OK);
 	cr_assert_eq((int)client.result.n_items, 2);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(reload, what_needs_a_restart_is_refused)
@@ -93,11 +79,11 @@ Test(reload, what_needs_a_restart_is_refused)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	fixture_write(&fixture, "inferd.yaml", "socket: %s\naccess: {mode: 0600}\nmodels:\n%s", fixture.socket,
 		      fixture_models);
 	expect_reload_error(&client, "`lanes` differs from what runs, which needs a restart");
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(reload, removed_model_ends_its_frames_and_comes_back)
@@ -105,7 +91,7 @@ Test(reload, removed_model_ends_its_frames_and_comes_back)
 	struct fixture fixture;
 	struct client client;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow"});
 	fixture_configure(&fixture, tiny_top_1);
 	free(client_query(&client, "reload"));
@@ -114,7 +100,7 @@ Test(reload, removed_model_ends_its_frames_and_comes_back)
 	fixture_configure(&fixture, fixture_models);
 	free(client_query(&client, "reload"));
 	run(&client, 2, IPC_OK);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(reload, dry_run_changes_nothing)
@@ -123,7 +109,7 @@ Test(reload, dry_run_changes_nothing)
 	struct client client;
 	char *text;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	fixture_configure(&fixture, tiny_top_1);
 	text = client_query(&client, "reload-dry-run");
@@ -131,7 +117,7 @@ Test(reload, dry_run_changes_nothing)
 	free(text);
 	run(&client, 1, IPC_OK);
 	cr_assert_eq((int)client.result.n_items, 2);
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }
 
 Test(reload, frames_under_way_are_answered)
@@ -143,7 +129,7 @@ Test(reload, frames_under_way_are_answered)
 	int answered = 0, reports = 0;
 	uint64_t seen = 0;
 
-	start(&fixture, &client);
+	fixture_serve(&fixture, &client);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "slow", .n_slots = 8});
 	/* Another accuracy makes other rungs, so the networks are loaded and measured anew between the frames. */
 	fixture_configure(&fixture, "  - name: slow\n    task: classify\n    deadline_ms: 60000\n"
@@ -176,5 +162,5 @@ Test(reload, frames_under_way_are_answered)
 		answered++;
 	}
 	fixture_wait_log(&fixture, "reloaded: 1 model, networks loaded for 1");
-	finish(&fixture, &client);
+	fixture_end(&fixture, &client);
 }

@@ -407,3 +407,17 @@ char *client_query(struct client *client, const char *what)
 	cr_assert_eq(ipc_report_json(message.body, message.header.length, &text), 0);
 	return text;
 }
+
+void fixture_serve(struct fixture *fixture, struct client *client)
+{
+	fixture_init(fixture);
+	fixture_configure(fixture, fixture_models);
+	fixture_start(fixture);
+	client_connect(client, fixture);
+}
+
+void fixture_end(struct fixture *fixture, struct client *client)
+{
+	client_close(client);
+	fixture_stop(fixture);
+}

@@ -73,6 +73,10 @@ void client_expect(struct client *client, enum ipc_type type);
 void client_expect_error(struct client *client, const char *part_of_text);
 void client_expect_closed(struct client *client); /* skips what comes before */
 
+/* A daemon with fixture_models and a client of it; and the end of both. */
+void fixture_serve(struct fixture *fixture, struct client *client);
+void fixture_end(struct fixture *fixture, struct client *client);
+
 /* Opens a stream and maps its pool; zeros in `open` but for the model get 4 slots of 256 kB. */
 void client_open_stream(struct client *client, struct ipc_stream_open open);
 /* A gray picture of one brightness, 64x64, in this slot. */

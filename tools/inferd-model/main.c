@@ -17,37 +17,11 @@ static const char usage[] =
 	"FILE is a .tflite network, or an ncnn .param with its .bin beside it.\n"
 	"inferd-model COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
-/*
- * libgomp reads its environment when it is loaded, before main(), and left alone its threads spin between the parallel
- * regions, which a measurement would count.
- */
-static void make_openmp_passive(char **argv)
-{
-	static const char guard[] = "INFERD_MODEL_RESTARTED";
-	char path[4096];
-	ssize_t length;
-
-	if (getenv(guard)) {
-		unsetenv(guard);
-		return;
-	}
-	if (getenv("OMP_WAIT_POLICY"))
-		return;
-	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	if (length <= 0)
-		return;
-	path[length] = '\0';
-	setenv("OMP_WAIT_POLICY", "passive", 1);
-	setenv(guard, "1", 1);
-	execv(path, argv);
-	unsetenv(guard);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct tool_command *const commands[] = {&tool_inspect, &tool_run, &tool_bench};
 
-	make_openmp_passive(argv);
+	engine_calm_threads(argv);
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return TOOL_MISUSED;
