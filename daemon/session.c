@@ -195,8 +195,10 @@ static void send_opened(struct session *session, uint32_t serial, struct stream 
 {
 	const struct ladder *ladder = stream->model->ladder;
 	struct ipc_writer *writer = &session->host->writer;
-	struct ipc_stream_opened opened = {
-		.stream = stream->id, .n_slots = stream->pool.n_slots, .slot_bytes = stream->pool.slot_bytes};
+	struct ipc_stream_opened opened = {.stream = stream->id,
+					   .n_slots = stream->pool.n_slots,
+					   .slot_bytes = stream->pool.slot_bytes,
+					   .deadline_us = stream_deadline_us(stream)};
 
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];

@@ -99,12 +99,17 @@ static bool in_flight(struct job *job)
  * A client that pinned the rung wants an answer rather than a fast one: only a deadline of its own counts,
  * not the model's.
  */
+uint32_t stream_deadline_us(const struct stream *stream)
+{
+	if (stream->asked.deadline_us || !stream->model || wants_pinned(&stream->asked))
+		return stream->asked.deadline_us;
+	return (uint32_t)stream->model->deadline_ms * 1000;
+}
+
 static int64_t deadline_of(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us)
 {
-	int64_t us = frame->deadline_us ? frame->deadline_us : stream->asked.deadline_us;
+	uint32_t us = frame->deadline_us ? frame->deadline_us : stream_deadline_us(stream);
 
-	if (!us && stream->model && !wants_pinned(&stream->asked))
-		us = (int64_t)stream->model->deadline_ms * 1000;
 	return us ? now_us + us : SCHED_NO_DEADLINE;
 }
 

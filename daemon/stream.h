@@ -49,6 +49,7 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 		    const char **ret_reason, struct job **ret_job);
 
 /* The values that hold now. */
+uint32_t stream_deadline_us(const struct stream *stream); /* of a frame that brings none; 0 none */
 uint32_t stream_top_k(const struct stream *stream);
 float stream_min_fps(const struct stream *stream);
 

@@ -109,6 +109,7 @@ Test(client, synchronous_call)
 	cr_assert_str_eq(result->items[0].label, "white");
 	cr_assert_str_eq(result->rung->variant, "t");
 	cr_assert(result->reason[0] && result->round_trip_us >= result->total_us);
+	cr_assert_eq(inferd_stream_deadline_us(rig.stream), 60000000, "the model's");
 	rig_finish(&rig);
 }
 
