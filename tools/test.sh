@@ -31,7 +31,7 @@ build() { # folder, options of cmake and targets behind --
 		shift
 	done
 	(($# < 2)) || targets=(--target "${@:2}")
-	cmake -S . -B "$folder" "${options[@]}"
+	cmake -S . -B "$folder" -DINFERD_WERROR=ON "${options[@]}"
 	cmake --build "$folder" -j "$jobs" "${targets[@]}"
 }
 
@@ -81,7 +81,7 @@ phase_tsan() {
 
 phase_fuzz() {
 	local targets
-	cmake -S . -B build/fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	cmake -S . -B build/fuzz -DINFERD_WERROR=ON -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 		'-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g' -DINFERD_FUZZ=ON -DINFERD_TESTS=OFF -DINFERD_SANITIZE=address,undefined
 	targets=$(cmake --build build/fuzz --target help | sed -nE 's/^\.\.\. (fuzz_[a-z0-9_]+)( .*)?$/\1/p')
 	# shellcheck disable=SC2086 # one word for each target

@@ -193,7 +193,7 @@ Test(client, frames_are_lost_with_the_daemon_and_reported)
 /* Runs it with this daemon and these arguments; its stdout and exit status. */
 static int inferctl(const struct rig *rig, const char *arguments, char *out, size_t size)
 {
-	char command[512];
+	char command[8192]; /* the build folder may lie deep */
 	FILE *pipe;
 	size_t n;
 
