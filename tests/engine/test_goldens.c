@@ -116,7 +116,7 @@ static void expect_golden(const struct network *network)
 	struct golden goldens[PHOTOGRAPHS];
 	struct file file = {0};
 	float tolerance = 1;
-	char path[512];
+	char path[4096];
 	FILE *text;
 
 	snprintf(path, sizeof(path), "%s/%s.txt", GOLDENS, network->golden);
