@@ -181,8 +181,10 @@ struct inferd_stream_options {
 	size_t buffer_bytes; /* the largest frame, at most 64 MiB; see inferd_frame_bytes() */
 	uint32_t deadline_us;
 	uint32_t top_k;
-	float min_fps, weight;
-	bool full;	  /* always the most accurate way; the policy neither lowers nor skips */
+	float min_fps;
+	float weight; /* share of the device's time, within 1/100 to 10 times the model's; a client's streams share one
+		       */
+	bool full;    /* always the most accurate way; the policy neither lowers nor skips */
 	const char *rung; /* always this one, by its name in the "models" report */
 	inferd_on_result on_result;
 	void *user;	      /* of the callback */

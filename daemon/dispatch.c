@@ -70,7 +70,8 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	struct model *model = job->stream->model;
 	struct dispatch_lane *lane = &dispatch->lanes[model->ladder->rungs[decision->rung].lane];
 
-	sched_remove(&dispatch->sched, &job->wait);
+	job->charged_us = (int64_t)decision->predicted_us;
+	sched_start(&dispatch->sched, &job->wait, job->charged_us);
 	job->task.run = infer_run;
 	job->decision = *decision;
 	job->rung = decision->rung;
@@ -232,6 +233,7 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	uint32_t busy_us = job->preprocess_us + job->inference_us;
 
 	lane->job = NULL;
+	sched_charge(&job->stream->queue, busy_us - job->charged_us);
 	stats_count(&lane->stats, job->status, job->total_us, busy_us);
 	if (job->status == IPC_OK)
 		governor_observe(job->model->ladder, job);

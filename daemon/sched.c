@@ -9,13 +9,15 @@ void sched_init(struct sched *sched)
 	*sched = (struct sched){.expiry_us = SCHED_NO_DEADLINE};
 }
 
-void sched_queue_init(struct sched_queue *queue, bool latest, int limit)
+void sched_queue_init(struct sched_queue *queue, bool latest, int limit, float weight)
 {
-	*queue = (struct sched_queue){.latest = latest, .limit = limit};
+	*queue = (struct sched_queue){.latest = latest, .limit = limit, .weight = weight};
 }
 
 static void queue_activate(struct sched *sched, struct sched_queue *queue)
 {
+	if (queue->virtual_us < sched->virtual_us)
+		queue->virtual_us = sched->virtual_us;
 	queue->prev = NULL;
 	queue->next = sched->queues;
 	if (sched->queues)
@@ -52,6 +54,21 @@ void sched_remove(struct sched *sched, struct sched_job *job)
 	sched->waiting--;
 	if (!queue->first)
 		queue_deactivate(sched, queue);
+}
+
+void sched_charge(struct sched_queue *queue, int64_t us)
+{
+	queue->virtual_us += (int64_t)((double)us / (double)queue->weight);
+}
+
+void sched_start(struct sched *sched, struct sched_job *job, int64_t expected_us)
+{
+	struct sched_queue *queue = job->queue;
+
+	sched_remove(sched, job);
+	if (sched->virtual_us < queue->virtual_us)
+		sched->virtual_us = queue->virtual_us;
+	sched_charge(queue, expected_us);
 }
 
 int sched_submit(struct sched *sched, struct sched_queue *queue, struct sched_job *job, struct sched_job **ret_replaced)
@@ -119,9 +136,14 @@ static bool goes_before(const struct sched_job *a, const struct sched_job *b)
 struct sched_job *sched_peek(struct sched *sched)
 {
 	struct sched_job *best = NULL;
+	int64_t level = INT64_MAX;
 
 	for (struct sched_queue *queue = sched->queues; queue; queue = queue->next)
-		if (queue->deferred != sched->pass && (!best || goes_before(queue->first, best)))
+		if (queue->deferred != sched->pass && queue->virtual_us < level)
+			level = queue->virtual_us;
+	for (struct sched_queue *queue = sched->queues; queue; queue = queue->next)
+		if (queue->deferred != sched->pass && queue->virtual_us - level <= SCHED_LEVEL_US &&
+		    (!best || goes_before(queue->first, best)))
 			best = queue->first;
 	return best;
 }

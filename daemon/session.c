@@ -237,6 +237,12 @@ static int check_quota(struct session *session, uint32_t serial, const struct ip
 	return 0;
 }
 
+static void share_out(struct session *session)
+{
+	for (struct stream *stream = session->streams; stream; stream = stream->next)
+		stream_share(stream, session->n_streams);
+}
+
 static int handle_stream_open(struct session *session, const struct ipc_message *message, const char **ret_reason)
 {
 	struct session_host *host = session->host;
@@ -268,6 +274,7 @@ static int handle_stream_open(struct session *session, const struct ipc_message 
 	session->streams = stream;
 	session->n_streams++;
 	session->pool_bytes += stream->pool.bytes;
+	share_out(session);
 	if (++host->n_streams == 1)
 		host->on_streams(host);
 	send_opened(session, serial, stream);
@@ -531,6 +538,7 @@ static void end_stream(struct session *session, struct stream *stream)
 	if (!session->closed)
 		send_done(session, stream->close_serial);
 	stream_destroy(stream);
+	share_out(session);
 	if (--host->n_streams == 0)
 		host->on_streams(host);
 	session_unref(session);
@@ -592,6 +600,7 @@ void session_rebind(struct session_host *host)
 	for (struct session *session = host->sessions; session; session = session->next) {
 		for (struct stream *stream = session->streams; stream; stream = stream->next) {
 			stream_set_model(stream, models_find(host->models, stream->asked.model));
+			stream_share(stream, session->n_streams);
 			if (!stream->model)
 				dispatch_drop_stream(host->dispatch, stream, 0, IPC_DROPPED_CLOSED,
 						     "the model or rung was removed by a reload");

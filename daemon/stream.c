@@ -56,7 +56,7 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 	stream->pinned = -1;
 	for (int i = 0; i < stream->n_jobs; i++)
 		stream->jobs[i].stream = stream;
-	sched_queue_init(&stream->queue, open->mode == IPC_LATEST, (int)open->n_slots);
+	sched_queue_init(&stream->queue, open->mode == IPC_LATEST, (int)open->n_slots, 1);
 	stream_set_model(stream, model);
 	*ret_stream = stream;
 	return 0;
@@ -160,6 +160,24 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 uint32_t stream_top_k(const struct stream *stream)
 {
 	return stream->asked.top_k ? stream->asked.top_k : (uint32_t)stream->model->top_k;
+}
+
+/* Outside these a client could take everything, or starve itself by a slip of the pen. */
+#define WEIGHT_LOWEST  0.01f
+#define WEIGHT_HIGHEST 10.0f
+
+void stream_share(struct stream *stream, int n_streams)
+{
+	float own = stream->model ? stream->model->weight : 1, weight = stream->asked.weight;
+
+	/* Not a number is nothing asked for. */
+	if (!(weight > 0))
+		weight = own;
+	else if (weight < own * WEIGHT_LOWEST)
+		weight = own * WEIGHT_LOWEST;
+	else if (weight > own * WEIGHT_HIGHEST)
+		weight = own * WEIGHT_HIGHEST;
+	stream->queue.weight = weight / (float)n_streams;
 }
 
 float stream_min_fps(const struct stream *stream)

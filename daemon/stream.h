@@ -53,4 +53,10 @@ uint32_t stream_deadline_us(const struct stream *stream); /* of a frame that bri
 uint32_t stream_top_k(const struct stream *stream);
 float stream_min_fps(const struct stream *stream);
 
+/*
+ * Sets the weight of its queue: the one asked for, within a hundredth to ten times the model's, or the model's.  The
+ * n_streams of a client share what one would have.
+ */
+void stream_share(struct stream *stream, int n_streams);
+
 #endif

@@ -28,7 +28,7 @@ Test(sched, earliest_deadline_goes_first_and_ties_by_arrival)
 
 	sched_init(&sched);
 	for (int i = 0; i < 3; i++)
-		sched_queue_init(&queues[i], false, 4);
+		sched_queue_init(&queues[i], false, 4, 1);
 	submit(&sched, &queues[0], &late);
 	submit(&sched, &queues[1], &early);
 	submit(&sched, &queues[2], &tie);
@@ -50,7 +50,7 @@ Test(sched, stream_keeps_its_order)
 	struct sched_job first = job_with_deadline(SCHED_NO_DEADLINE), second = job_with_deadline(50);
 
 	sched_init(&sched);
-	sched_queue_init(&queue, false, 2);
+	sched_queue_init(&queue, false, 2, 1);
 	submit(&sched, &queue, &first);
 	submit(&sched, &queue, &second);
 	sched_begin(&sched);
@@ -64,7 +64,7 @@ Test(sched, full_queue_refuses)
 	struct sched_job jobs[3] = {job_with_deadline(1), job_with_deadline(2), job_with_deadline(3)}, *replaced;
 
 	sched_init(&sched);
-	sched_queue_init(&queue, false, 2);
+	sched_queue_init(&queue, false, 2, 1);
 	submit(&sched, &queue, &jobs[0]);
 	submit(&sched, &queue, &jobs[1]);
 	cr_assert_eq(sched_submit(&sched, &queue, &jobs[2], &replaced), -ENOBUFS);
@@ -79,7 +79,7 @@ Test(sched, latest_only_keeps_one)
 	struct sched_job jobs[3] = {job_with_deadline(1), job_with_deadline(2), job_with_deadline(3)}, *replaced;
 
 	sched_init(&sched);
-	sched_queue_init(&queue, true, 4);
+	sched_queue_init(&queue, true, 4, 1);
 	submit(&sched, &queue, &jobs[0]);
 	for (int i = 1; i < 3; i++) {
 		cr_assert_eq(sched_submit(&sched, &queue, &jobs[i], &replaced), 0);
@@ -98,8 +98,8 @@ Test(sched, expired_jobs_leave_wherever_they_stand)
 			 later = job_with_deadline(200);
 
 	sched_init(&sched);
-	sched_queue_init(&queues[0], false, 4);
-	sched_queue_init(&queues[1], false, 4);
+	sched_queue_init(&queues[0], false, 4, 1);
+	sched_queue_init(&queues[1], false, 4, 1);
 	submit(&sched, &queues[0], &keeps);
 	submit(&sched, &queues[0], &expires);
 	submit(&sched, &queues[1], &later);
@@ -119,8 +119,8 @@ Test(sched, deferred_job_does_not_block_others_and_is_asked_again)
 	struct sched_job first = job_with_deadline(1), behind = job_with_deadline(2), other = job_with_deadline(3);
 
 	sched_init(&sched);
-	sched_queue_init(&queues[0], false, 4);
-	sched_queue_init(&queues[1], false, 4);
+	sched_queue_init(&queues[0], false, 4, 1);
+	sched_queue_init(&queues[1], false, 4, 1);
 	submit(&sched, &queues[0], &first);
 	submit(&sched, &queues[0], &behind);
 	submit(&sched, &queues[1], &other);
@@ -144,7 +144,7 @@ Test(sched, random_work_matches_a_plain_list)
 
 	sched_init(&sched);
 	for (int i = 0; i < QUEUES; i++)
-		sched_queue_init(&queues[i], false, JOBS);
+		sched_queue_init(&queues[i], false, JOBS, 1);
 	for (int i = 0; i < JOBS; i++) {
 		jobs[i] = job_with_deadline(0);
 		where[i] = -1;
@@ -178,4 +178,112 @@ Test(sched, random_work_matches_a_plain_list)
 		}
 		cr_assert_eq(sched.waiting, waiting);
 	}
+}
+
+/* One lane and streams that always have two frames waiting; each frame takes its stream's cost, give or take half. */
+enum { STREAMS = 3, BACKLOG = 2 };
+
+struct load {
+	struct sched sched;
+	struct sched_queue queues[STREAMS];
+	struct sched_job jobs[STREAMS][BACKLOG];
+	int64_t now_us, used_us[STREAMS];
+};
+
+static void load_init(struct load *load, const float *weights)
+{
+	sched_init(&load->sched);
+	load->now_us = 0;
+	for (int i = 0; i < STREAMS; i++) {
+		sched_queue_init(&load->queues[i], false, BACKLOG, weights[i]);
+		load->used_us[i] = 0;
+	}
+}
+
+static void load_feed(struct load *load, int stream)
+{
+	for (int j = 0; j < BACKLOG; j++) {
+		struct sched_job *job = &load->jobs[stream][j];
+
+		if (job->queue)
+			continue;
+		job->deadline_us = load->now_us + 500000;
+		submit(&load->sched, &load->queues[stream], job);
+	}
+}
+
+/* Runs one frame; what is expected of it is a third too little. */
+static void load_step(struct load *load, const int64_t *costs_us)
+{
+	struct sched_job *job;
+	int64_t took, expected;
+	int stream = 0;
+
+	sched_begin(&load->sched);
+	job = sched_peek(&load->sched);
+	while (job->queue != &load->queues[stream])
+		stream++;
+	took = test_random_range(costs_us[stream] / 2, costs_us[stream] * 3 / 2);
+	expected = took * 2 / 3;
+	sched_start(&load->sched, job, expected);
+	load->now_us += took;
+	load->used_us[stream] += took;
+	sched_charge(&load->queues[stream], took - expected);
+}
+
+static void expect_shares(const struct load *load, const double *shares)
+{
+	int64_t total = 0;
+
+	for (int i = 0; i < STREAMS; i++)
+		total += load->used_us[i];
+	for (int i = 0; i < STREAMS; i++)
+		cr_assert_float_eq((double)load->used_us[i] / (double)total, shares[i], 0.01, "stream %d: %.3f", i,
+				   (double)load->used_us[i] / (double)total);
+}
+
+Test(sched, lane_time_is_shared_by_weight_and_not_by_count)
+{
+	static const float weights[] = {1, 2, 4}, equal[] = {1, 1, 1};
+	static const int64_t same_us[] = {8000, 8000, 8000}, different_us[] = {2000, 8000, 30000};
+	struct load load = {0};
+
+	load_init(&load, weights);
+	for (int i = 0; i < 5000; i++) {
+		for (int s = 0; s < STREAMS; s++)
+			load_feed(&load, s);
+		load_step(&load, same_us);
+	}
+	expect_shares(&load, (const double[]){1 / 7.0, 2 / 7.0, 4 / 7.0});
+	load = (struct load){0};
+	load_init(&load, equal);
+	for (int i = 0; i < 5000; i++) {
+		for (int s = 0; s < STREAMS; s++)
+			load_feed(&load, s);
+		load_step(&load, different_us);
+	}
+	expect_shares(&load, (const double[]){1 / 3.0, 1 / 3.0, 1 / 3.0});
+}
+
+Test(sched, absence_earns_no_credit)
+{
+	static const float equal[] = {1, 1, 1};
+	static const int64_t costs_us[] = {8000, 8000, 8000};
+	struct load load = {0};
+
+	load_init(&load, equal);
+	/* Two have the lane to themselves for a while; the third then gets a third and no more. */
+	for (int i = 0; i < 1000; i++) {
+		load_feed(&load, 0);
+		load_feed(&load, 1);
+		load_step(&load, costs_us);
+	}
+	for (int s = 0; s < STREAMS; s++)
+		load.used_us[s] = 0;
+	for (int i = 0; i < 1000; i++) {
+		for (int s = 0; s < STREAMS; s++)
+			load_feed(&load, s);
+		load_step(&load, costs_us);
+	}
+	expect_shares(&load, (const double[]){1 / 3.0, 1 / 3.0, 1 / 3.0});
 }
