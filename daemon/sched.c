@@ -64,10 +64,14 @@ void sched_charge(struct sched_queue *queue, int64_t us)
 void sched_start(struct sched *sched, struct sched_job *job, int64_t expected_us)
 {
 	struct sched_queue *queue = job->queue;
+	int64_t furthest_behind = queue->virtual_us;
 
+	for (const struct sched_queue *other = sched->queues; other; other = other->next)
+		if (other->virtual_us < furthest_behind)
+			furthest_behind = other->virtual_us;
+	if (sched->virtual_us < furthest_behind)
+		sched->virtual_us = furthest_behind;
 	sched_remove(sched, job);
-	if (sched->virtual_us < queue->virtual_us)
-		sched->virtual_us = queue->virtual_us;
 	sched_charge(queue, expected_us);
 }
 

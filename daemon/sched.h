@@ -54,7 +54,7 @@ struct sched {
 	struct sched_queue *queues;
 	uint64_t arrivals, pass;
 	int64_t expiry_us;  /* no waiting job's deadline is earlier */
-	int64_t virtual_us; /* of the queue whose job was started last */
+	int64_t virtual_us; /* of the queue furthest behind when a job was started; where one that was empty begins */
 };
 
 void sched_init(struct sched *sched);

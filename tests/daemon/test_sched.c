@@ -1,6 +1,7 @@
 #include "daemon/sched.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "support/test.h"
 
@@ -180,21 +181,24 @@ Test(sched, random_work_matches_a_plain_list)
 	}
 }
 
-/* One lane and streams that always have two frames waiting; each frame takes its stream's cost, give or take half. */
-enum { STREAMS = 3, BACKLOG = 2 };
+/* One lane and streams that always have frames waiting; each frame takes its stream's cost, give or take half. */
+enum { STREAMS = 12, BACKLOG = 2 };
 
 struct load {
 	struct sched sched;
 	struct sched_queue queues[STREAMS];
 	struct sched_job jobs[STREAMS][BACKLOG];
+	int n_streams, backlog;
 	int64_t now_us, used_us[STREAMS];
 };
 
-static void load_init(struct load *load, const float *weights)
+static void load_init(struct load *load, int n_streams, int backlog, const float *weights)
 {
 	sched_init(&load->sched);
+	load->n_streams = n_streams;
+	load->backlog = backlog;
 	load->now_us = 0;
-	for (int i = 0; i < STREAMS; i++) {
+	for (int i = 0; i < n_streams; i++) {
 		sched_queue_init(&load->queues[i], false, BACKLOG, weights[i]);
 		load->used_us[i] = 0;
 	}
@@ -202,7 +206,7 @@ static void load_init(struct load *load, const float *weights)
 
 static void load_feed(struct load *load, int stream)
 {
-	for (int j = 0; j < BACKLOG; j++) {
+	for (int j = 0; j < load->backlog; j++) {
 		struct sched_job *job = &load->jobs[stream][j];
 
 		if (job->queue)
@@ -235,9 +239,9 @@ static void expect_shares(const struct load *load, const double *shares)
 {
 	int64_t total = 0;
 
-	for (int i = 0; i < STREAMS; i++)
+	for (int i = 0; i < load->n_streams; i++)
 		total += load->used_us[i];
-	for (int i = 0; i < STREAMS; i++)
+	for (int i = 0; i < load->n_streams; i++)
 		cr_assert_float_eq((double)load->used_us[i] / (double)total, shares[i], 0.01, "stream %d: %.3f", i,
 				   (double)load->used_us[i] / (double)total);
 }
@@ -248,21 +252,50 @@ Test(sched, lane_time_is_shared_by_weight_and_not_by_count)
 	static const int64_t same_us[] = {8000, 8000, 8000}, different_us[] = {2000, 8000, 30000};
 	struct load load = {0};
 
-	load_init(&load, weights);
+	load_init(&load, 3, BACKLOG, weights);
 	for (int i = 0; i < 5000; i++) {
-		for (int s = 0; s < STREAMS; s++)
+		for (int s = 0; s < 3; s++)
 			load_feed(&load, s);
 		load_step(&load, same_us);
 	}
 	expect_shares(&load, (const double[]){1 / 7.0, 2 / 7.0, 4 / 7.0});
 	load = (struct load){0};
-	load_init(&load, equal);
+	load_init(&load, 3, BACKLOG, equal);
 	for (int i = 0; i < 5000; i++) {
-		for (int s = 0; s < STREAMS; s++)
+		for (int s = 0; s < 3; s++)
 			load_feed(&load, s);
 		load_step(&load, different_us);
 	}
 	expect_shares(&load, (const double[]){1 / 3.0, 1 / 3.0, 1 / 3.0});
+}
+
+/* Clients that wait for each answer: their queues are empty while their frame runs, and keep their place. */
+Test(sched, weights_hold_for_streams_with_one_frame_at_a_time)
+{
+	static const float weights[STREAMS] = {1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4};
+	static const int64_t costs_us[STREAMS] = {3000, 3000, 3000, 3000, 3000, 3000,
+						  3000, 3000, 3000, 3000, 3000, 3000};
+	struct load load = {0};
+	double shares[STREAMS];
+	int ran = -1;
+
+	load_init(&load, STREAMS, 1, weights);
+	for (int i = 0; i < 20000; i++) {
+		int64_t used[STREAMS];
+
+		/* The client whose frame ran last submits again only after the lane took the next. */
+		for (int s = 0; s < STREAMS; s++)
+			if (s != ran)
+				load_feed(&load, s);
+		memcpy(used, load.used_us, sizeof(used));
+		load_step(&load, costs_us);
+		for (int s = 0; s < STREAMS; s++)
+			if (load.used_us[s] != used[s])
+				ran = s;
+	}
+	for (int s = 0; s < STREAMS; s++)
+		shares[s] = (double)weights[s] / 28;
+	expect_shares(&load, shares);
 }
 
 Test(sched, absence_earns_no_credit)
@@ -271,17 +304,17 @@ Test(sched, absence_earns_no_credit)
 	static const int64_t costs_us[] = {8000, 8000, 8000};
 	struct load load = {0};
 
-	load_init(&load, equal);
+	load_init(&load, 3, BACKLOG, equal);
 	/* Two have the lane to themselves for a while; the third then gets a third and no more. */
 	for (int i = 0; i < 1000; i++) {
 		load_feed(&load, 0);
 		load_feed(&load, 1);
 		load_step(&load, costs_us);
 	}
-	for (int s = 0; s < STREAMS; s++)
+	for (int s = 0; s < 3; s++)
 		load.used_us[s] = 0;
 	for (int i = 0; i < 1000; i++) {
-		for (int s = 0; s < STREAMS; s++)
+		for (int s = 0; s < 3; s++)
 			load_feed(&load, s);
 		load_step(&load, costs_us);
 	}
