@@ -67,6 +67,21 @@ static void on_streams(struct session_host *host)
 	}
 }
 
+/* Fed by the loop, and only while the lanes get on: a kernel that never ends is a reason to be started anew. */
+static void on_watchdog(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+
+	if (!dispatch_stuck(&daemon->dispatch, clock_us(), daemon->notify.watchdog_us / 2))
+		notify_send(&daemon->notify, "WATCHDOG=1");
+}
+
+static void notify_ready(const struct daemon *daemon)
+{
+	notify_send(&daemon->notify, "READY=1\nSTATUS=Serving %d model%s", daemon->models->n,
+		    daemon->models->n == 1 ? "" : "s");
+}
+
 /* ---- ending --------------------------------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle)
@@ -91,6 +106,7 @@ static void finish(struct daemon *daemon)
 		close_handle((uv_handle_t *)&daemon->signals[i]);
 	close_handle((uv_handle_t *)&daemon->poll_timer);
 	close_handle((uv_handle_t *)&daemon->drain_timer);
+	close_handle((uv_handle_t *)&daemon->watchdog_timer);
 	close_handle((uv_handle_t *)&daemon->prepare);
 }
 
@@ -106,6 +122,7 @@ static void drain(struct daemon *daemon)
 		return;
 	daemon->draining = daemon->host.draining = true;
 	daemon->loader.cancelled = true;
+	notify_send(&daemon->notify, "STOPPING=1");
 	server_close(daemon->server);
 	daemon->server = NULL;
 	session_drain(&daemon->host);
@@ -129,6 +146,8 @@ static void on_prepare(uv_prepare_t *prepare)
 static void start_load(struct daemon *daemon, bool dry_run)
 {
 	daemon->load_started_us = clock_us();
+	if (!dry_run)
+		notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)daemon->load_started_us);
 	loader_start(&daemon->loader, daemon->options.config_path, NULL, daemon->config, daemon->models, dry_run);
 }
 
@@ -202,6 +221,7 @@ static void listen_first(struct daemon *daemon)
 	}
 	log_info("ready: %d model%s in %lld ms, listening at %s", daemon->models->n, daemon->models->n == 1 ? "" : "s",
 		 (long long)(clock_us() - daemon->load_started_us) / 1000, path);
+	notify_ready(daemon);
 }
 
 static void on_first_load(struct daemon *daemon, int rc)
@@ -240,6 +260,8 @@ static void on_reload(struct daemon *daemon, int rc)
 		log_info("reloaded: %d model%s, networks loaded for %d, in %lld ms", n_models, n_models == 1 ? "" : "s",
 			 loader->n_loaded, (long long)(clock_us() - daemon->load_started_us) / 1000);
 	}
+	if (rc != -ECANCELED && !loader->dry_run)
+		notify_ready(daemon);
 	answer_waiters(daemon, rc, n_models);
 }
 
@@ -360,8 +382,15 @@ static void start_handles(struct daemon *daemon)
 	}
 	uv_timer_init(&daemon->loop, &daemon->poll_timer);
 	uv_timer_init(&daemon->loop, &daemon->drain_timer);
+	uv_timer_init(&daemon->loop, &daemon->watchdog_timer);
 	uv_prepare_init(&daemon->loop, &daemon->prepare);
 	daemon->poll_timer.data = daemon->drain_timer.data = daemon->prepare.data = daemon;
+	daemon->watchdog_timer.data = daemon;
+	if (daemon->notify.watchdog_us) {
+		uint64_t period_ms = (uint64_t)daemon->notify.watchdog_us / 3000;
+
+		uv_timer_start(&daemon->watchdog_timer, on_watchdog, 0, period_ms ? period_ms : 1);
+	}
 	uv_prepare_start(&daemon->prepare, on_prepare);
 }
 
@@ -381,6 +410,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 
 	daemon->options = *options;
 	daemon->config = config;
+	notify_init(&daemon->notify);
 	daemon->started_us = daemon->load_started_us = daemon->scanned_us = clock_us();
 	daemon->n_lanes = daemon_lanes(config, options->root_fd, daemon->lanes);
 	decode_bytes = ((size_t)config->memory_budget_mb << 19) / (size_t)daemon->n_lanes;
@@ -421,8 +451,10 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 
 	if (rc < 0) {
 		log_error("cannot start: %s", strerror(-rc));
-		if (daemon)
+		if (daemon) {
 			sensors_destroy(daemon->sensors);
+			notify_finish(&daemon->notify);
+		}
 		free(daemon);
 		config_destroy(config);
 		return 1;
@@ -438,6 +470,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	models_destroy(daemon->models);
 	config_destroy(daemon->config);
 	sensors_destroy(daemon->sensors);
+	notify_finish(&daemon->notify);
 	status = daemon->exit_status;
 	free(daemon);
 	return status;

@@ -13,6 +13,7 @@
 #include "governor.h"
 #include "loader.h"
 #include "models.h"
+#include "notify.h"
 #include "sensors.h"
 #include "server.h"
 #include "session.h"
@@ -35,7 +36,8 @@ struct daemon {
 	struct daemon_options options;
 	uv_loop_t loop;
 	uv_signal_t signals[3];
-	uv_timer_t poll_timer, drain_timer;
+	uv_timer_t poll_timer, drain_timer, watchdog_timer;
+	struct notify notify;
 	uv_prepare_t prepare;
 
 	struct topology_lane lanes[POLICY_LANES_MAX];

@@ -80,6 +80,7 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->started_us = now_us;
 	job->stream->running++;
 	lane->job = job;
+	lane->since_us = now_us;
 	lane->free_at_us = now_us + (int64_t)decision->predicted_us;
 	lane->chore_is_due = true;
 	atomic_store(&job->state, JOB_RUNNING);
@@ -142,6 +143,7 @@ static void start_chores(struct dispatch *dispatch, bool even_without_turn)
 		lane->chore = chore;
 		lane->chore_is_due = false;
 		lane->free_at_us = 0;
+		lane->since_us = clock_us();
 		worker_start(lane->worker, &chore->task);
 	}
 }
@@ -292,6 +294,18 @@ static void on_call(uv_poll_t *handle, int status, int events)
 	if (read(dispatch->home.fd, &calls, sizeof(calls)) < 0 && errno != EAGAIN)
 		log_error("the lanes' calls cannot be read: %s", strerror(errno));
 	dispatch_collect(dispatch);
+}
+
+bool dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us)
+{
+	for (int i = 0; i < dispatch->n_lanes; i++) {
+		const struct dispatch_lane *lane = &dispatch->lanes[i];
+
+		if ((lane->job || lane->chore) && !worker_finished(lane->worker) &&
+		    now_us - lane->since_us > longest_us)
+			return true;
+	}
+	return false;
 }
 
 bool dispatch_idle(const struct dispatch *dispatch)

@@ -32,7 +32,7 @@ struct dispatch_lane {
 	/* What runs: one of them, or neither. */
 	struct job *job;
 	struct dispatch_chore *chore;
-	int64_t free_at_us;
+	int64_t free_at_us, since_us;  /* expected end and start of what runs */
 	bool chore_is_due;	       /* the last task was a frame */
 	struct dispatch_chore *chores; /* that wait */
 	struct stats stats;
@@ -76,6 +76,8 @@ void dispatch_add_chore(struct dispatch *dispatch, struct dispatch_chore *chore)
 void dispatch_collect(struct dispatch *dispatch);
 /* From now until all lanes are idle, what finishes is taken home at once and not when the loop next has work. */
 void dispatch_hurry(struct dispatch *dispatch);
+/* A lane has been at the same task for longer than this. */
+bool dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us);
 bool dispatch_idle(const struct dispatch *dispatch); /* nothing waits and nothing runs */
 
 #endif

@@ -142,6 +142,11 @@ bool worker_idle(const struct worker *worker)
 	return atomic_load(&worker->state) == WORKER_IDLE;
 }
 
+bool worker_finished(const struct worker *worker)
+{
+	return atomic_load(&worker->state) == WORKER_DONE;
+}
+
 void worker_start(struct worker *worker, struct worker_task *task)
 {
 	assert(worker_idle(worker));

@@ -39,6 +39,7 @@ int worker_create(struct worker_home *home, const struct topology_lane *lane, st
 void worker_destroy(struct worker *worker);
 
 bool worker_idle(const struct worker *worker);
+bool worker_finished(const struct worker *worker);		    /* there is something to collect */
 void worker_start(struct worker *worker, struct worker_task *task); /* of an idle worker; borrows the task */
 /* The task that came home, once; NULL: none did. */
 struct worker_task *worker_collect(struct worker *worker);

@@ -1,0 +1,60 @@
+/* test_dispatch.c - lanes seen from the loop: a task that does not end. */
+#include "daemon/dispatch.h"
+
+#include <errno.h>
+#include <semaphore.h>
+
+#include "daemon/clock.h"
+#include "support/test.h"
+
+TEST_SUITE(dispatch);
+
+struct blocker {
+	struct dispatch_chore chore; /* first */
+	sem_t begun, go_on;
+	bool done;
+};
+
+static bool block(struct worker_task *task, struct worker *worker)
+{
+	struct blocker *blocker = (struct blocker *)task;
+
+	(void)worker;
+	sem_post(&blocker->begun);
+	while (sem_wait(&blocker->go_on) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+static void on_done(struct dispatch_chore *chore)
+{
+	((struct blocker *)chore)->done = true;
+}
+
+Test(dispatch, task_that_does_not_end_is_noticed)
+{
+	const struct topology_lane lane = {.name = "main", .threads = 1};
+	struct blocker blocker = {.chore = {.task.run = block, .done = on_done}};
+	struct governor governor = {0};
+	struct dispatch dispatch;
+	uv_loop_t loop;
+
+	sem_init(&blocker.begun, 0, 0);
+	sem_init(&blocker.go_on, 0, 0);
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	cr_assert_eq(dispatch_init(&dispatch, &loop, &governor, &lane, 1, 1 << 20), 0);
+	cr_assert(!dispatch_stuck(&dispatch, clock_us() + 1000000000, 1000), "nothing runs");
+	dispatch_add_chore(&dispatch, &blocker.chore);
+	sem_wait(&blocker.begun);
+	cr_assert(!dispatch_stuck(&dispatch, clock_us(), 60000000), "not for long yet");
+	cr_assert(dispatch_stuck(&dispatch, clock_us() + 60000001, 60000000));
+	sem_post(&blocker.go_on);
+	while (!blocker.done)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_assert(!dispatch_stuck(&dispatch, clock_us() + 1000000000, 1000), "it came home");
+	dispatch_finish(&dispatch);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert_eq(uv_loop_close(&loop), 0);
+	sem_destroy(&blocker.begun);
+	sem_destroy(&blocker.go_on);
+}

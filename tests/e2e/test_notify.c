@@ -1,0 +1,104 @@
+/* What a service manager hears from a real daemon. */
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "support/daemon_fixture.h"
+
+TEST_SUITE(notify);
+
+/* Stands for the manager; each test is a process of its own, so its environment is the daemon's only. */
+static int listen_at(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t length = strlen(name);
+
+	memcpy(address.sun_path, name, length);
+	if (name[0] == '@')
+		address.sun_path[0] = '\0';
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address,
+			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (name[0] == '/'))),
+		     0);
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static void expect_message(int fd, const char *text)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+	char message[600];
+	ssize_t n;
+
+	cr_assert_eq(poll(&poller, 1, 60000), 1, "silence instead of '%s'", text);
+	n = recv(fd, message, sizeof(message) - 1, 0);
+	cr_assert_gt(n, 0);
+	message[n] = '\0';
+	cr_assert(strncmp(message, text, strlen(text)) == 0, "'%s' does not begin with '%s'", message, text);
+}
+
+Test(notify, ready_reloading_stopping)
+{
+	struct fixture fixture;
+	char name[128];
+	int fd;
+
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	snprintf(name, sizeof(name), "%s/notify", fixture.dir);
+	fd = listen_at(name);
+	fixture_start(&fixture);
+	expect_message(fd, "READY=1\nSTATUS=Serving 2 models");
+	fixture_signal(&fixture, SIGHUP);
+	expect_message(fd, "RELOADING=1\nMONOTONIC_USEC=");
+	expect_message(fd, "READY=1\n");
+	/* Also when the new configuration is not taken: what ran goes on. */
+	fixture_configure(&fixture, "  - {name: broken}\n");
+	fixture_signal(&fixture, SIGHUP);
+	expect_message(fd, "RELOADING=1\n");
+	expect_message(fd, "READY=1\nSTATUS=Serving 2 models");
+	fixture_stop(&fixture);
+	expect_message(fd, "STOPPING=1");
+	close(fd);
+}
+
+Test(notify, watchdog_is_fed_from_the_start)
+{
+	struct fixture fixture;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "@inferd-test-%d", (int)getpid());
+	fd = listen_at(name);
+	setenv("WATCHDOG_USEC", "30000", 1);
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "  []\n");
+	fixture_start(&fixture);
+	expect_message(fd, "WATCHDOG=1");
+	expect_message(fd, "READY=1\n");
+	expect_message(fd, "WATCHDOG=1");
+	expect_message(fd, "WATCHDOG=1");
+	fixture_stop(&fixture);
+	close(fd);
+}
+
+Test(notify, what_is_meant_for_others_is_left_alone)
+{
+	struct fixture fixture;
+
+	setenv("NOTIFY_SOCKET", "relative", 1);
+	setenv("WATCHDOG_USEC", "1000", 1);
+	setenv("WATCHDOG_PID", "1", 1);
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "  []\n");
+	fixture_spawn(&fixture);
+	fixture_wait_log(&fixture, "NOTIFY_SOCKET is no address: 'relative'");
+	fixture_wait_log(&fixture, "ready: ");
+	fixture_stop(&fixture);
+}
