@@ -211,9 +211,17 @@ static void listen_first(struct daemon *daemon)
 {
 	const char *path = daemon->options.socket_path ? daemon->options.socket_path : daemon->config->socket;
 	struct config_error error = {""};
+	int rc, fd = daemon->handed_fd;
 
-	if (server_create(&daemon->host, path, daemon->config->group, daemon->config->mode, &error, &daemon->server) <
-	    0) {
+	if (fd >= 0) {
+		daemon->handed_fd = -1;
+		rc = server_adopt(&daemon->host, fd, &error, &daemon->server);
+		path = "the socket handed over";
+	} else {
+		rc = server_create(&daemon->host, path, daemon->config->group, daemon->config->mode, &error,
+				   &daemon->server);
+	}
+	if (rc < 0) {
 		log_error("%s", error.text);
 		daemon->exit_status = 1;
 		drain(daemon);
@@ -411,6 +419,11 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->options = *options;
 	daemon->config = config;
 	notify_init(&daemon->notify);
+	daemon->handed_fd = notify_take_socket();
+	if (daemon->handed_fd < 0 && daemon->handed_fd != -ENOENT) {
+		log_error("what LISTEN_FDS hands over is not one Unix stream socket that listens");
+		return daemon->handed_fd;
+	}
 	daemon->started_us = daemon->load_started_us = daemon->scanned_us = clock_us();
 	daemon->n_lanes = daemon_lanes(config, options->root_fd, daemon->lanes);
 	decode_bytes = ((size_t)config->memory_budget_mb << 19) / (size_t)daemon->n_lanes;
@@ -471,6 +484,8 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	config_destroy(daemon->config);
 	sensors_destroy(daemon->sensors);
 	notify_finish(&daemon->notify);
+	if (daemon->handed_fd >= 0)
+		close(daemon->handed_fd);
 	status = daemon->exit_status;
 	free(daemon);
 	return status;

@@ -47,6 +47,7 @@ struct daemon {
 	struct governor governor;
 	struct dispatch dispatch;
 	struct session_host host;
+	int handed_fd;	       /* the service manager's socket, until it is listened at; negative: none */
 	struct server *server; /* NULL until the first generation serves */
 
 	struct config *config;

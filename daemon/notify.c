@@ -2,7 +2,9 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,4 +82,37 @@ void notify_send(const struct notify *notify, const char *format, ...)
 		length = sizeof(text) - 1;
 	sendto(notify->fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&notify->address,
 	       notify->address_bytes);
+}
+
+/* ---- socket activation ---------------------------------------------------------------------------- */
+
+/* The protocol's SD_LISTEN_FDS_START. */
+#define FIRST_FD 3
+
+static int number_of(int fd, int option)
+{
+	int number = -1;
+	socklen_t size = sizeof(number);
+
+	return getsockopt(fd, SOL_SOCKET, option, &number, &size) < 0 ? -1 : number;
+}
+
+int notify_take_socket(void)
+{
+	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	bool ours = fds && pid && atol(pid) == (long)getpid();
+	bool one = ours && !strcmp(fds, "1");
+
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDNAMES");
+	if (!ours)
+		return -ENOENT;
+	if (!one || number_of(FIRST_FD, SO_DOMAIN) != AF_UNIX || number_of(FIRST_FD, SO_TYPE) != SOCK_STREAM ||
+	    number_of(FIRST_FD, SO_ACCEPTCONN) != 1)
+		return -EINVAL;
+	if (fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(FIRST_FD, F_SETFL, fcntl(FIRST_FD, F_GETFL) | O_NONBLOCK) < 0)
+		return -errno;
+	return FIRST_FD;
 }

@@ -1,8 +1,9 @@
 /*
- * notify.h - what the service manager wants to hear: ready, reloading, stopping, still alive.
+ * notify.h - what the service manager wants to hear (ready, reloading, stopping, still alive), and the socket that it
+ * may hand over.
  *
- * The protocol of sd_notify(3): datagrams of VARIABLE=VALUE lines to the socket that NOTIFY_SOCKET names.  Without a
- * service manager nothing is sent, and every call is harmless.
+ * The protocols of sd_notify(3), datagrams of VARIABLE=VALUE lines to the socket that NOTIFY_SOCKET names, and of
+ * sd_listen_fds(3), three variables.  Without a service manager nothing is sent, and every call is harmless.
  */
 #ifndef INFERD_NOTIFY_H
 #define INFERD_NOTIFY_H
@@ -24,5 +25,11 @@ void notify_finish(struct notify *notify);
 
 /* Does not wait; a manager that does not listen is none of our business. */
 void notify_send(const struct notify *notify, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * The listening socket that came with the process (LISTEN_FDS and LISTEN_PID, which are removed), now non-blocking and
+ * closed on exec; -ENOENT none came; -EINVAL what came is not one Unix stream socket that listens.
+ */
+int notify_take_socket(void);
 
 #endif

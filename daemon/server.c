@@ -191,6 +191,46 @@ static void on_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static void destroy(struct server *server)
+{
+	remove_path(server);
+	if (server->fd >= 0)
+		close(server->fd);
+	if (server->spare_fd >= 0)
+		close(server->spare_fd);
+	free(server);
+}
+
+/* Consumes fd on success. */
+static struct server *create(struct session_host *host, const char *path, int fd)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return NULL;
+	server->host = host;
+	server->fd = fd;
+	snprintf(server->path, sizeof(server->path), "%s", path);
+	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return server;
+}
+
+/* Accepts from now on; the server is destroyed on failure. */
+static int begin(struct server *server, struct config_error *error, struct server **ret_server)
+{
+	int rc = uv_poll_init(server->host->loop, &server->poll, server->fd);
+
+	if (rc < 0) {
+		fail(error, rc, server->path, "the socket cannot be polled");
+		destroy(server);
+		return rc;
+	}
+	server->poll.data = server;
+	uv_poll_start(&server->poll, UV_READABLE, on_connections);
+	*ret_server = server;
+	return 0;
+}
+
 int server_create(struct session_host *host, const char *path, const char *group, mode_t mode,
 		  struct config_error *ret_error, struct server **ret_server)
 {
@@ -201,12 +241,9 @@ int server_create(struct session_host *host, const char *path, const char *group
 	if (strlen(path) >= sizeof(address.sun_path))
 		return fail(ret_error, -ENAMETOOLONG, path, "the socket's path has over 107 bytes");
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	server = calloc(1, sizeof(*server));
+	server = create(host, path, -1);
 	if (!server)
 		return fail(ret_error, -ENOMEM, path, "the socket");
-	server->host = host;
-	memcpy(server->path, path, strlen(path) + 1);
-	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	rc = server->fd < 0 ? fail(ret_error, -errno, path, "no socket to be had") : 0;
 	if (rc == 0) {
@@ -215,22 +252,22 @@ int server_create(struct session_host *host, const char *path, const char *group
 	}
 	if (rc == 0)
 		rc = bind_path(server, &address, group, mode, ret_error);
-	if (rc == 0)
-		rc = uv_poll_init(host->loop, &server->poll, server->fd);
-	if (rc < 0)
-		goto out;
-	server->poll.data = server;
-	uv_poll_start(&server->poll, UV_READABLE, on_connections);
-	*ret_server = server;
-	return 0;
-out:
-	remove_path(server);
-	if (server->fd >= 0)
-		close(server->fd);
-	if (server->spare_fd >= 0)
-		close(server->spare_fd);
-	free(server);
-	return rc;
+	if (rc < 0) {
+		destroy(server);
+		return rc;
+	}
+	return begin(server, ret_error, ret_server);
+}
+
+int server_adopt(struct session_host *host, int fd, struct config_error *ret_error, struct server **ret_server)
+{
+	struct server *server = create(host, "the socket handed over", fd);
+
+	if (!server) {
+		close(fd);
+		return fail(ret_error, -ENOMEM, "the socket handed over", "");
+	}
+	return begin(server, ret_error, ret_server);
 }
 
 void server_close(struct server *server)

@@ -18,7 +18,14 @@ struct server;
 int server_create(struct session_host *host, const char *path, const char *group, mode_t mode,
 		  struct config_error *ret_error, struct server **ret_server);
 
-/* Stops accepting and removes the socket's file; freed when the loop has closed the handle.  Accepts NULL. */
+/*
+ * The same with a socket that listens already: path, owner and mode are whose who made it.  Consumes fd, on failure
+ * too.
+ */
+int server_adopt(struct session_host *host, int fd, struct config_error *ret_error, struct server **ret_server);
+
+/* Stops accepting and removes the socket's file, unless it was adopted; freed when the loop has closed the handle.
+ * Accepts NULL. */
 void server_close(struct server *server);
 
 #endif

@@ -102,3 +102,42 @@ Test(notify, what_is_meant_for_others_is_left_alone)
 	fixture_wait_log(&fixture, "ready: ");
 	fixture_stop(&fixture);
 }
+
+Test(notify, socket_handed_over_is_listened_at_and_left)
+{
+	struct fixture fixture;
+	struct client client;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	fixture.listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture.socket);
+	cr_assert_eq(bind(fixture.listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fixture.listen_fd, 8), 0);
+	/* Who comes before the daemon is there waits and is served. */
+	client_connect_raw(&client, &fixture);
+	ipc_put_hello(&client.writer, &(struct ipc_hello){.version = IPC_VERSION, .client = "early"});
+	client_send(&client, IPC_HELLO);
+	fixture_spawn(&fixture);
+	fixture_wait_log(&fixture, "listening at the socket handed over");
+	client_expect(&client, IPC_WELCOME);
+	client_close(&client);
+	fixture_stop(&fixture);
+	cr_assert(fixture.socket_left, "it is the manager's");
+	close(fixture.listen_fd);
+}
+
+Test(notify, descriptor_that_is_no_socket_is_refused)
+{
+	struct fixture fixture;
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	fixture.listen_fd = ends[0];
+	fixture_spawn(&fixture);
+	fixture_wait_log(&fixture, "is not one Unix stream socket that listens");
+	fixture_wait_end(&fixture, 1);
+}

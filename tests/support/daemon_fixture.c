@@ -76,6 +76,17 @@ void fixture_init(struct fixture *fixture)
 	fixture_write(fixture, "empty", "%s", "");
 }
 
+/* As sd_listen_fds(3) has it. */
+static void hand_over(int fd)
+{
+	char pid[16];
+
+	dup2(fd, 3);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "1", 1);
+}
+
 void fixture_spawn(struct fixture *fixture)
 {
 	char config[512], root[512];
@@ -89,6 +100,8 @@ void fixture_spawn(struct fixture *fixture)
 	if (!fixture->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(ends[1], STDERR_FILENO);
+		if (fixture->listen_fd)
+			hand_over(fixture->listen_fd);
 		execl(INFERD_BINARY, "inferd", "--config", config, "--sysroot", root, (char *)NULL);
 		_exit(127);
 	}
@@ -161,6 +174,7 @@ void fixture_wait_end(struct fixture *fixture, int status)
 	cr_assert(WIFEXITED(how), "the daemon was ended by signal %d:\n%s", WTERMSIG(how), fixture->log);
 	cr_assert_eq(WEXITSTATUS(how), status, "exit status %d:\n%s", WEXITSTATUS(how), fixture->log);
 	cr_assert(!strstr(fixture->log, "Sanitizer") && !strstr(fixture->log, "runtime error"), "%s", fixture->log);
+	fixture->socket_left = access(fixture->socket, F_OK) == 0;
 	remove_folder(fixture->dir);
 }
 

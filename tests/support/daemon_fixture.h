@@ -16,7 +16,9 @@ struct fixture {
 	char dir[64];
 	char socket[108]; /* what an address holds */
 	pid_t pid;
+	int listen_fd; /* handed to the daemon as a service manager would; 0: none */
 	int log_fd;
+	bool socket_left; /* the socket's file was still there when the daemon had ended */
 	char log[1 << 16];
 	size_t log_size;
 };
