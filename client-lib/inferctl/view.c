@@ -245,24 +245,14 @@ static int show(const struct cli *cli, const char *text)
 	return EXIT_DONE;
 }
 
-int view_command(struct cli *cli, int argc, char **argv, const char *what, const char *help)
+int view_report(const struct cli *cli, const char *what)
 {
-	static const struct option options[] = {CLI_OPTIONS};
-	struct inferd *client;
-	int option, status = EXIT_FAILED;
+	struct inferd *client = cli_connect(cli);
+	int status = EXIT_FAILED;
 	char *text;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		status = cli_option(cli, option, help);
-		if (status >= 0)
-			return status;
-	}
-	if (optind != argc)
-		return cli_misuse(help);
-	client = cli_connect(cli);
 	if (!client)
 		return EXIT_FAILED;
-	status = EXIT_FAILED;
 	if (inferd_query(client, what, QUERY_TIMEOUT_MS, &text) < 0) {
 		cli_complain("%s", inferd_error(client));
 	} else {
@@ -271,4 +261,18 @@ int view_command(struct cli *cli, int argc, char **argv, const char *what, const
 	}
 	inferd_close(client);
 	return status;
+}
+
+int view_command(struct cli *cli, int argc, char **argv, const char *what, const char *help)
+{
+	static const struct option options[] = {CLI_OPTIONS};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		int status = cli_option(cli, option, help);
+
+		if (status >= 0)
+			return status;
+	}
+	return optind == argc ? view_report(cli, what) : cli_misuse(help);
 }

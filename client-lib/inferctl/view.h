@@ -11,6 +11,9 @@
 
 void view_print(const struct json *report);
 
+/* Asks for a report and shows it.  Returns the exit status. */
+int view_report(const struct cli *cli, const char *what);
+
 /* A whole command: its options, the query, the report on stdout.  Returns the exit status. */
 int view_command(struct cli *cli, int argc, char **argv, const char *what, const char *help);
 

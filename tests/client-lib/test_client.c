@@ -254,6 +254,8 @@ Test(client, inferctl_exit_statuses)
 		{"status", 0, "version"},
 		{"models", 0, "t@32x32"},
 		{"stats", 0, "tiny"},
+		{"stats --prometheus", 0, "inferd_frames_total{model=\"tiny\",outcome=\"answered\"} 0\n"},
+		{"stats --prometheus", 0, "# TYPE inferd_latency_seconds gauge\n"},
 		{"--json status", 0, "{\"version\""},
 		{"reload --dry-run", 0, "2"},
 		{"", 2, "usage:"},
