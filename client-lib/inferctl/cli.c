@@ -27,6 +27,25 @@ int cli_option(struct cli *cli, int option, const char *help)
 	}
 }
 
+int cli_flag(struct cli *cli, int argc, char **argv, const char *flag, const char *help, bool *ret_set)
+{
+	const struct option options[] = {{flag, no_argument, NULL, 'f'}, CLI_OPTIONS};
+	int option;
+
+	*ret_set = false;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		int status = -1;
+
+		if (option == 'f')
+			*ret_set = true;
+		else
+			status = cli_option(cli, option, help);
+		if (status >= 0)
+			return status;
+	}
+	return optind == argc ? -1 : cli_misuse(help);
+}
+
 void cli_complain(const char *format, ...)
 {
 	va_list arguments;

@@ -30,6 +30,12 @@ struct cli {
  */
 int cli_option(struct cli *cli, int option, const char *help);
 
+/*
+ * All options of a command whose only one of its own is a flag, and which takes no arguments.  -1: go on, *ret_set says
+ * whether the flag was given; otherwise the exit status.
+ */
+int cli_flag(struct cli *cli, int argc, char **argv, const char *flag, const char *help, bool *ret_set);
+
 /* Complains on stderr, in the form "inferctl COMMAND: ...". */
 __attribute__((format(printf, 1, 2))) void cli_complain(const char *format, ...);
 int cli_misuse(const char *help); /* prints the usage line on stderr; EXIT_USAGE */

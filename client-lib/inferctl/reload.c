@@ -47,21 +47,10 @@ out:
 
 int cmd_reload(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{"dry-run", no_argument, NULL, 'n'}, CLI_OPTIONS};
-	bool dry_run = false;
-	int option;
+	bool dry_run;
+	int status = cli_flag(cli, argc, argv, "dry-run", help, &dry_run);
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		int status = -1;
-
-		if (option == 'n')
-			dry_run = true;
-		else
-			status = cli_option(cli, option, help);
-		if (status >= 0)
-			return status;
-	}
-	if (optind != argc)
-		return cli_misuse(help);
+	if (status >= 0)
+		return status;
 	return reload(cli, dry_run);
 }

@@ -50,21 +50,10 @@ static int print_prometheus(const struct cli *cli)
 
 int cmd_stats(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{"prometheus", no_argument, NULL, 'p'}, CLI_OPTIONS};
-	bool prometheus = false;
-	int option;
+	bool prometheus;
+	int status = cli_flag(cli, argc, argv, "prometheus", help, &prometheus);
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		int status = -1;
-
-		if (option == 'p')
-			prometheus = true;
-		else
-			status = cli_option(cli, option, help);
-		if (status >= 0)
-			return status;
-	}
-	if (optind != argc)
-		return cli_misuse(help);
+	if (status >= 0)
+		return status;
 	return prometheus ? print_prometheus(cli) : view_report(cli, "stats");
 }
