@@ -196,6 +196,8 @@ static void swap(struct daemon *daemon)
 	daemon->host.models = daemon->models;
 	daemon->host.config = daemon->config;
 	governor_configure(&daemon->governor, daemon->config);
+	if (daemon->config->record.enabled)
+		log_warning("record.enabled: nothing is recorded by this version");
 	if (before) {
 		models_inherit(daemon->models, before);
 		session_rebind(&daemon->host);

@@ -171,10 +171,9 @@ static bool nothing_runs(const struct dispatch *dispatch)
 	return true;
 }
 
-/* Does the end of a frame lead to anything but counting? */
-static bool end_matters(const struct dispatch *dispatch)
+static bool something_waits(const struct dispatch *dispatch)
 {
-	if (dispatch->sched.waiting || dispatch->eager)
+	if (dispatch->sched.waiting)
 		return true;
 	for (int i = 0; i < dispatch->n_lanes; i++)
 		if (dispatch->lanes[i].chores)
@@ -191,7 +190,8 @@ static void kick(struct dispatch *dispatch)
 	do {
 		start_work(dispatch);
 		dispatch->eager = dispatch->eager && !nothing_runs(dispatch);
-		matters = end_matters(dispatch);
+		/* Does the end of a frame lead to anything but counting? */
+		matters = dispatch->eager || something_waits(dispatch);
 		/* What finished before the lanes were told to call did so silently. */
 	} while (atomic_exchange(&dispatch->home.watched, matters) < matters && take_home(dispatch));
 }
@@ -310,10 +310,7 @@ bool dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t lon
 
 bool dispatch_idle(const struct dispatch *dispatch)
 {
-	for (int i = 0; i < dispatch->n_lanes; i++)
-		if (!worker_idle(dispatch->lanes[i].worker) || dispatch->lanes[i].chores)
-			return false;
-	return dispatch->sched.waiting == 0;
+	return nothing_runs(dispatch) && !something_waits(dispatch);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */

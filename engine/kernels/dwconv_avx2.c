@@ -12,6 +12,7 @@
 
 #define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 16
+
 /* ---- float ------------------------------------------------------------------------------------- */
 
 static inline void store_f32(const struct dwconv_args *args, size_t c, __m256 low, __m256 high, float *out)

@@ -2,10 +2,9 @@
  * check_dwconv.c - every level's depthwise convolution of one row against the portable one: channels around the
  * vector's width, windows that reach over both ends, rows in the padding, dilation and stride.
  */
-#include "engine/kernels/kernels.h"
-
 #include <math.h>
 
+#include "every_level.h"
 #include "guarded.h"
 
 TEST_SUITE(dwconv);
@@ -74,8 +73,9 @@ static void describe(const struct layer *layer, char text[200])
 		 a->kh, a->kw, a->stride_w, a->dilation_w, a->pad_left, a->in_w, a->out_w);
 }
 
-static void check_f32(const struct kernels *table, const struct kernels *scalar)
+static void check_f32(const struct kernels *table)
 {
+	const struct kernels *scalar = kernels_level("scalar");
 	struct layer layer;
 	size_t taps;
 	float *w, *bias, *got, *want;
@@ -110,8 +110,9 @@ static void check_f32(const struct kernels *table, const struct kernels *scalar)
 	layer_finish(&layer);
 }
 
-static void check_s8(const struct kernels *table, const struct kernels *scalar)
+static void check_s8(const struct kernels *table)
 {
+	const struct kernels *scalar = kernels_level("scalar");
 	struct layer layer;
 	size_t taps, n;
 	int16_t *w;
@@ -153,20 +154,12 @@ static void check_s8(const struct kernels *table, const struct kernels *scalar)
 	layer_finish(&layer);
 }
 
-Test(dwconv, every_level)
+Test(dwconv, f32_of_every_level)
 {
-	const struct kernels *scalar = kernels_level("scalar");
+	for_every_level(1000, check_f32);
+}
 
-	for (const char *const *level = kernels_levels(); *level; level++) {
-		const struct kernels *table = kernels_level(*level);
-
-		if (!table) {
-			fprintf(stderr, "this processor lacks %s\n", *level);
-			continue;
-		}
-		for (int i = 0; i < 1000; i++) {
-			check_f32(table, scalar);
-			check_s8(table, scalar);
-		}
-	}
+Test(dwconv, s8_of_every_level_to_the_bit)
+{
+	for_every_level(1000, check_s8);
 }

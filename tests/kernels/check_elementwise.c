@@ -2,10 +2,9 @@
  * check_elementwise.c - the elementwise entries of every level against the C library's functions in double precision
  * and integer arithmetic written out.
  */
-#include "engine/kernels/kernels.h"
-
 #include <math.h>
 
+#include "every_level.h"
 #include "guarded.h"
 
 TEST_SUITE(elementwise);
@@ -145,18 +144,6 @@ static void check_avgpool(const struct kernels *table)
 	guarded_destroy(&out);
 }
 
-static void for_every_level(void (*check)(const struct kernels *table))
-{
-	for (const char *const *level = kernels_levels(); *level; level++) {
-		const struct kernels *table = kernels_level(*level);
-
-		if (!table)
-			fprintf(stderr, "this processor lacks %s\n", *level);
-		for (int i = 0; table && i < 100; i++)
-			check(table);
-	}
-}
-
 static void check_functions(const struct kernels *table)
 {
 	for (int op = 0; op < KERNEL_UNARY_COUNT; op++)
@@ -166,22 +153,22 @@ static void check_functions(const struct kernels *table)
 
 Test(elementwise, functions_of_one_argument)
 {
-	for_every_level(check_functions);
+	for_every_level(100, check_functions);
 }
 
 Test(elementwise, softmax)
 {
-	for_every_level(check_softmax);
+	for_every_level(100, check_softmax);
 }
 
 Test(elementwise, quantisation)
 {
-	for_every_level(check_quantisation);
+	for_every_level(100, check_quantisation);
 }
 
 Test(elementwise, average_of_bytes)
 {
-	for_every_level(check_avgpool);
+	for_every_level(100, check_avgpool);
 }
 
 /* Every half there is becomes a float and the same half again. */

@@ -2,10 +2,9 @@
  * check_igemm.c - every level's indirect GEMM against the portable one: sizes below, at and above the tile, random and
  * extreme numbers, inputs that end before a page that faults, outputs watched on all sides.
  */
-#include "engine/kernels/kernels.h"
-
 #include <math.h>
 
+#include "every_level.h"
 #include "guarded.h"
 
 TEST_SUITE(igemm);
@@ -139,25 +138,18 @@ static void compare_f32(const struct igemm_f32 *kernel, const struct igemm_f32 *
 	free(got);
 }
 
+static void check_f32(const struct kernels *table)
+{
+	struct case_f32 c;
+
+	case_f32_init(&c, table->igemm_f32.mr, table->igemm_f32.nr);
+	compare_f32(&table->igemm_f32, &kernels_level("scalar")->igemm_f32, &c);
+	case_f32_finish(&c);
+}
+
 Test(igemm, f32_of_every_level)
 {
-	const struct kernels *scalar = kernels_level("scalar");
-
-	for (const char *const *level = kernels_levels(); *level; level++) {
-		const struct kernels *table = kernels_level(*level);
-
-		if (!table) {
-			fprintf(stderr, "this processor lacks %s\n", *level);
-			continue;
-		}
-		for (int i = 0; i < 300; i++) {
-			struct case_f32 c;
-
-			case_f32_init(&c, table->igemm_f32.mr, table->igemm_f32.nr);
-			compare_f32(&table->igemm_f32, &scalar->igemm_f32, &c);
-			case_f32_finish(&c);
-		}
-	}
+	for_every_level(300, check_f32);
 }
 
 /* ---- int8 ---------------------------------------------------------------------------------------- */
@@ -275,25 +267,18 @@ static void compare_s8(const struct igemm_s8 *kernel, const struct igemm_s8 *sca
 	free(got);
 }
 
+static void check_s8(const struct kernels *table)
+{
+	struct case_s8 c;
+
+	case_s8_init(&c, table->igemm_s8.mr, table->igemm_s8.nr);
+	compare_s8(&table->igemm_s8, &kernels_level("scalar")->igemm_s8, &c);
+	case_s8_finish(&c);
+}
+
 Test(igemm, s8_of_every_level_to_the_bit)
 {
-	const struct kernels *scalar = kernels_level("scalar");
-
-	for (const char *const *level = kernels_levels(); *level; level++) {
-		const struct kernels *table = kernels_level(*level);
-
-		if (!table) {
-			fprintf(stderr, "this processor lacks %s\n", *level);
-			continue;
-		}
-		for (int i = 0; i < 300; i++) {
-			struct case_s8 c;
-
-			case_s8_init(&c, table->igemm_s8.mr, table->igemm_s8.nr);
-			compare_s8(&table->igemm_s8, &scalar->igemm_s8, &c);
-			case_s8_finish(&c);
-		}
-	}
+	for_every_level(300, check_s8);
 }
 
 /* The portable kernel itself, by numbers worked out by hand after the contract in kernels.h. */
