@@ -173,6 +173,9 @@ enum inferd_mode {
 	INFERD_LATEST /* a newer frame replaces the one that waits, so that answers are fresh */
 };
 
+/* Frames of a class go before those of the ones below it, whenever both wait; minimum rates are kept for all. */
+enum inferd_priority { INFERD_PRIORITY_DEFAULT, INFERD_LOW, INFERD_NORMAL, INFERD_HIGH };
+
 /* Zero is the default everywhere but in model and buffer_bytes. */
 struct inferd_stream_options {
 	const char *model;
@@ -187,8 +190,9 @@ struct inferd_stream_options {
 	bool full;    /* always the most accurate way; the policy neither lowers nor skips */
 	const char *rung; /* always this one, by its name in the "models" report */
 	inferd_on_result on_result;
-	void *user;	      /* of the callback */
-	uint32_t reserved[8]; /* zero */
+	void *user;		       /* of the callback */
+	enum inferd_priority priority; /* at most the model's, which is the default */
+	uint32_t reserved[7];	       /* zero */
 };
 
 /* Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have. */

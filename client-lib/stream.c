@@ -106,6 +106,7 @@ static int request_open(struct inferd *client, const struct inferd_stream_option
 		.top_k = options->top_k,
 		.min_fps = options->min_fps,
 		.weight = options->weight,
+		.priority = (enum ipc_priority)options->priority,
 		.full = options->full,
 	};
 	int r = copy_name(client, "model", options->model, open.model);

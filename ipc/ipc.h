@@ -179,6 +179,7 @@ enum ipc_key {
 	IPC_K_TOTAL_US,
 	IPC_K_WHAT,
 	IPC_K_CODE,
+	IPC_K_PRIORITY,
 	IPC_K_COUNT
 };
 
@@ -198,6 +199,9 @@ struct ipc_welcome {
 
 enum ipc_mode { IPC_EVERY, IPC_LATEST }; /* IPC_LATEST: a newer frame replaces the queued one */
 
+/* A class goes before the ones below it whenever both wait (see daemon/sched.h). */
+enum ipc_priority { IPC_PRIORITY_DEFAULT, IPC_PRIORITY_LOW, IPC_PRIORITY_NORMAL, IPC_PRIORITY_HIGH };
+
 struct ipc_stream_open {
 	char model[IPC_NAME_MAX + 1];
 	enum ipc_mode mode;
@@ -206,6 +210,7 @@ struct ipc_stream_open {
 	uint32_t deadline_us;	     /* 0: the model's */
 	uint32_t top_k;		     /* 0: the model's */
 	float min_fps, weight;	     /* 0: the model's */
+	enum ipc_priority priority;  /* at most the model's, which is also the default */
 	bool full;		     /* always the most accurate rung, never skipped */
 	char rung[IPC_NAME_MAX + 1]; /* always this one; "" lets the policy choose */
 };

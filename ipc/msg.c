@@ -87,6 +87,7 @@ static const struct field open_fields[] = {
 	FIELD(ipc_stream_open, top_k, TOP_K, U32),
 	FIELD(ipc_stream_open, min_fps, MIN_FPS, FLOAT),
 	FIELD(ipc_stream_open, weight, WEIGHT, FLOAT),
+	LIMITED(ipc_stream_open, priority, PRIORITY, IPC_PRIORITY_HIGH),
 	FIELD(ipc_stream_open, full, FULL, BOOL),
 	FIELD(ipc_stream_open, rung, RUNG, NAME),
 };
@@ -170,7 +171,9 @@ TABLE(done);
 /* clang-format on */
 
 /* Enums and three-in-a-row are written through uint32_t. */
-_Static_assert(sizeof(enum ipc_mode) == 4 && sizeof(enum ipc_format) == 4 && sizeof(enum ipc_status) == 4, "");
+_Static_assert(sizeof(enum ipc_mode) == 4 && sizeof(enum ipc_priority) == 4 && sizeof(enum ipc_format) == 4 &&
+		       sizeof(enum ipc_status) == 4,
+	       "");
 _Static_assert(offsetof(struct ipc_result, advice_channels) == offsetof(struct ipc_result, advice_width) + 8, "");
 _Static_assert(offsetof(struct ipc_stream_opened, advice_channels) ==
 		       offsetof(struct ipc_stream_opened, advice_width) + 8,

@@ -65,6 +65,7 @@ Test(msg, stream_open_round_trips)
 			.top_k = random_u32(),
 			.min_fps = fabsf(test_random_float()) * 60,
 			.weight = fabsf(test_random_float()) * 4,
+			.priority = (enum ipc_priority)(test_random() % 4),
 			.full = test_random() % 2,
 		};
 		struct ipc_stream_open back;
@@ -81,7 +82,7 @@ Test(msg, stream_open_round_trips)
 		cr_assert_eq(back.slot_bytes, open.slot_bytes);
 		cr_assert_eq(back.deadline_us, open.deadline_us);
 		cr_assert_eq(back.top_k, open.top_k);
-		cr_assert(back.min_fps == open.min_fps && back.weight == open.weight);
+		cr_assert(back.min_fps == open.min_fps && back.weight == open.weight && back.priority == open.priority);
 		cr_assert_eq(back.full, open.full);
 	}
 	ipc_writer_finish(&writer);
