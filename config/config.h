@@ -21,10 +21,12 @@
 #define CONFIG_MODELS_MAX   64
 #define CONFIG_VARIANTS_MAX 16
 #define CONFIG_INPUTS_MAX   8
+#define CONFIG_PEERS_MAX    8
 #define CONFIG_NAME_BYTES   64 /* with the final zero; [A-Za-z0-9._-]+ */
 #define CONFIG_PATH_BYTES   1024
 
 enum config_task { CONFIG_CLASSIFY, CONFIG_DETECT, CONFIG_LANDMARKS, CONFIG_SEGMENT, CONFIG_EMBED, CONFIG_RAW };
+enum config_priority { CONFIG_LOW, CONFIG_NORMAL, CONFIG_HIGH };
 enum config_fit { CONFIG_FIT_STRETCH, CONFIG_FIT_CROP, CONFIG_FIT_LETTERBOX };
 
 struct config_lane {
@@ -58,6 +60,10 @@ struct config_model {
 	int deadline_ms;		/* 1..60000, default 200 */
 	float weight;			/* > 0, default 1 */
 	float min_fps;			/* >= 0; default policy.min_fps */
+	enum config_priority priority;	/* default normal */
+	/* Who may use it: names or numbers; both empty: everybody who can connect.  The superuser always may. */
+	char users[CONFIG_PEERS_MAX][CONFIG_NAME_BYTES], groups[CONFIG_PEERS_MAX][CONFIG_NAME_BYTES];
+	int n_users, n_groups;
 	struct config_variant *variants;
 	int n_variants; /* at least 1 */
 	struct config_preprocess preprocess;
@@ -67,9 +73,11 @@ struct config_model {
 };
 
 struct config_limits {
-	int streams_per_client; /* default 8 */
-	int pool_mb_per_client; /* default 64 */
-	int clients_per_user;	/* default 16 */
+	int streams_per_client;	 /* default 8 */
+	int pool_mb_per_client;	 /* default 64 */
+	int clients_per_user;	 /* default 16 */
+	int messages_per_second; /* of a client; default 4000 */
+	int unread_seconds;	 /* how long a client may leave its answers unread; default 10 */
 };
 
 struct config_policy {

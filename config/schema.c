@@ -30,6 +30,7 @@ enum type {
 	TYPE_BYTE3,
 	TYPE_CPUS,
 	TYPE_INPUTS,
+	TYPE_PEERS,
 	TYPE_PLUGINS,
 	TYPE_LANES,
 	TYPE_MODELS,
@@ -55,6 +56,8 @@ static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
 					[CONFIG_FIT_CROP] = "crop",
 					[CONFIG_FIT_LETTERBOX] = "letterbox",
 					[CONFIG_FIT_LETTERBOX + 1] = NULL};
+static const char *const priority_words[] = {
+	[CONFIG_LOW] = "low", [CONFIG_NORMAL] = "normal", [CONFIG_HIGH] = "high", [CONFIG_HIGH + 1] = NULL};
 static const char *const order_words[] = {"rgb", "bgr", NULL}; /* read as bool bgr */
 
 /* Readers of megabytes shift them left by 20 in a size_t. */
@@ -91,6 +94,14 @@ static const struct key keys[] = {
 	 "64",
 	 NULL},
 	{"limits.clients_per_user", TYPE_INT, false, {1, 1024, false}, AT(config, limits.clients_per_user), "16", NULL},
+	{"limits.messages_per_second",
+	 TYPE_INT,
+	 false,
+	 {1, 1000000, false},
+	 AT(config, limits.messages_per_second),
+	 "4000",
+	 NULL},
+	{"limits.unread_seconds", TYPE_INT, false, {1, 3600, false}, AT(config, limits.unread_seconds), "10", NULL},
 	{"plugins", TYPE_PLUGINS, false, ANY, 0, NULL, NULL},
 	{"models", TYPE_MODELS, false, ANY, 0, NULL, NULL},
 	{"models[].name", TYPE_NAME, true, ANY, AT(config_model, name), NULL, NULL},
@@ -101,6 +112,9 @@ static const struct key keys[] = {
 	{"models[].deadline_ms", TYPE_INT, false, {1, 60000, false}, AT(config_model, deadline_ms), "200", NULL},
 	{"models[].weight", TYPE_FLOAT, false, {0, 1000, true}, AT(config_model, weight), "1", NULL},
 	{"models[].min_fps", TYPE_FLOAT, false, {0, 1000, false}, AT(config_model, min_fps), NULL, NULL},
+	{"models[].priority", TYPE_WORD, false, ANY, AT(config_model, priority), "normal", priority_words},
+	{"models[].users", TYPE_PEERS, false, ANY, AT(config_model, users), NULL, NULL},
+	{"models[].groups", TYPE_PEERS, false, ANY, AT(config_model, groups), NULL, NULL},
 	{"models[].variants", TYPE_VARIANTS, true, ANY, 0, NULL, NULL},
 	{"models[].variants[].name", TYPE_NAME, true, ANY, AT(config_variant, name), NULL, NULL},
 	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
@@ -227,6 +241,8 @@ static int set_text(const struct key *key, const struct value *value, const char
 			*(bool *)field = index == 1;
 		else if (key->words == fit_words)
 			*(enum config_fit *)field = (enum config_fit)index;
+		else if (key->words == priority_words)
+			*(enum config_priority *)field = (enum config_priority)index;
 		else
 			*(enum config_task *)field = (enum config_task)index;
 		return 0;
@@ -351,6 +367,26 @@ static int set_inputs(struct reading *reading, const struct key *key, const yaml
 	}
 	if (!rc)
 		model->n_inputs = n;
+	return rc;
+}
+
+static int set_peers(struct reading *reading, const yaml_node_t *node, const char *where, bool users,
+		     struct config_model *model)
+{
+	char(*names)[CONFIG_NAME_BYTES] = users ? model->users : model->groups;
+	int n, rc = get_list(reading, node, where, CONFIG_PEERS_MAX, &n);
+	struct value value;
+	struct cause cause;
+
+	for (int i = 0; i < n && !rc; i++) {
+		const yaml_node_t *item = item_of(reading, node, i);
+
+		rc = get_value(reading, item, where, &value);
+		if (!rc && value_name(&value, &cause, names[i]) < 0)
+			return fail(reading, item, where, cause.text);
+	}
+	if (!rc)
+		*(users ? &model->n_users : &model->n_groups) = n;
 	return rc;
 }
 
@@ -607,6 +643,8 @@ static int set_key(struct reading *reading, const struct key *key, const yaml_no
 		return set_cpus(reading, node, where, base);
 	case TYPE_INPUTS:
 		return set_inputs(reading, key, node, where, base);
+	case TYPE_PEERS:
+		return set_peers(reading, node, where, key->offset == AT(config_model, users), base);
 	case TYPE_PLUGINS:
 		return check_plugins(reading, node, where);
 	case TYPE_LANES:

@@ -312,6 +312,11 @@ static void query_reload(struct daemon *daemon, struct session *session, uint32_
 {
 	struct daemon_waiter *waiter;
 
+	if (!peer_is_owner(session_describe(session).peer)) {
+		session_error(session, serial, EPERM,
+			      "only the superuser and the user that the daemon runs as may change what runs");
+		return;
+	}
 	if (dry_run && daemon->loader.busy) {
 		session_error(session, serial, EBUSY, "a reload is under way");
 		return;
@@ -330,7 +335,7 @@ static void on_query(struct session_host *host, struct session *session, uint32_
 {
 	static const struct {
 		const char *what;
-		void (*put)(const struct daemon *daemon, struct ipc_writer *writer);
+		void (*put)(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer);
 	} reports[] = {{"status", report_status}, {"models", report_models}, {"stats", report_stats}};
 	struct daemon *daemon = daemon_of(host);
 
@@ -344,7 +349,7 @@ static void on_query(struct session_host *host, struct session *session, uint32_
 		if (!host->n_streams)
 			poll_sensors(daemon);
 		ipc_writer_reset(&host->writer);
-		reports[i].put(daemon, &host->writer);
+		reports[i].put(daemon, session, &host->writer);
 		if (host->writer.error)
 			session_error(session, serial, -host->writer.error, "the report is too large");
 		else

@@ -20,12 +20,15 @@ static struct job *job_of(struct sched_job *wait)
 
 /* ---- endings -------------------------------------------------------------------------------------- */
 
-static void job_home(struct dispatch *dispatch, struct job *job)
+static void job_home(struct dispatch *dispatch, struct job *job, int64_t now_us)
 {
 	struct stream *stream = job->stream;
+	uint32_t busy_us = job->preprocess_us + job->inference_us;
 
 	if (stream->model)
-		stats_count(&stream->model->stats, job->status, job->total_us, job->preprocess_us + job->inference_us);
+		stats_count(&stream->model->stats, job->status, job->total_us, busy_us, now_us);
+	stats_count(&stream->stats, job->status, job->total_us, busy_us, now_us);
+	job->home_us = now_us;
 	atomic_store(&job->state, JOB_FREE);
 	dispatch->on_home(job);
 }
@@ -42,7 +45,7 @@ static void job_drop(struct dispatch *dispatch, struct job *job, enum ipc_status
 	job->queue_us = job->wait_us = (uint32_t)(now_us - job->arrived_us);
 	reply_put(job, job->stream->model, NULL, &none, now_us, &dispatch->writer);
 	wire_send(job->stream->wire, IPC_RESULT, job->serial, &dispatch->writer, -1);
-	job_home(dispatch, job);
+	job_home(dispatch, job, now_us);
 }
 
 void dispatch_drop(struct dispatch *dispatch, struct job *job, enum ipc_status status, const char *text)
@@ -157,7 +160,7 @@ static void start_work(struct dispatch *dispatch)
 	while ((wait = sched_take_expired(&dispatch->sched, now)))
 		job_drop(dispatch, job_of(wait), IPC_DROPPED_DEADLINE, "the deadline passed while it waited", now);
 	start_chores(dispatch, false);
-	sched_begin(&dispatch->sched);
+	sched_begin(&dispatch->sched, now);
 	while (any_idle(dispatch) && (wait = sched_peek(&dispatch->sched)))
 		consider(dispatch, job_of(wait), now);
 	start_chores(dispatch, true);
@@ -202,7 +205,7 @@ void dispatch_submit(struct dispatch *dispatch, struct job *job)
 	int rc;
 
 	if (!job->stream->model) {
-		job_drop(dispatch, job, IPC_DROPPED_CLOSED, "the model or rung was removed by a reload", clock_us());
+		job_drop(dispatch, job, IPC_DROPPED_CLOSED, stream_gone, clock_us());
 		return;
 	}
 	atomic_store(&job->state, JOB_WAITING);
@@ -233,16 +236,17 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 {
 	struct job *job = lane->job;
 	uint32_t busy_us = job->preprocess_us + job->inference_us;
+	int64_t now = clock_us();
 
 	lane->job = NULL;
 	sched_charge(&job->stream->queue, busy_us - job->charged_us);
-	stats_count(&lane->stats, job->status, job->total_us, busy_us);
+	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
 		governor_observe(job->model->ladder, job);
 	model_unref(job->model);
 	job->model = NULL;
 	job->stream->running--;
-	job_home(dispatch, job);
+	job_home(dispatch, job, now);
 }
 
 static void lane_finished(struct dispatch *dispatch, struct dispatch_lane *lane)

@@ -199,13 +199,17 @@ static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, 
 			return fail(job, rc, "out of memory for the network");
 		detail->reserved = true;
 	}
+	pool_begin_read(&job->stream->pool);
 	rc = find_pixels(infer, job, ladder, &image);
 	if (rc == 0)
 		rc = find_pass(infer, job, ladder, &image, &preprocess);
-	if (rc < 0)
-		return rc;
-	rc = engine_preprocess_run(preprocess, &image, engine_context_input(context, detail->plan, 0));
-	return rc < 0 ? fail(job, rc, "the picture could not be prepared") : 0;
+	if (rc == 0) {
+		rc = engine_preprocess_run(preprocess, &image, engine_context_input(context, detail->plan, 0));
+		if (rc < 0)
+			fail(job, rc, "the picture could not be prepared");
+	}
+	pool_end_read(&job->stream->pool);
+	return rc;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@ struct job {
 	uint32_t serial; /* of the FRAME message */
 	struct ipc_frame frame;
 	int64_t arrived_us, started_us; /* started: handed to a lane */
+	int64_t home_us;		/* when the loop heard of its end */
 	int64_t charged_us;		/* lane time its stream was charged for when it was started */
 	bool waited;			/* for other frames */
 	int top_k;			/* that held when it was started */

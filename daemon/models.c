@@ -135,6 +135,10 @@ static int model_create(const struct config_model *config, const struct models *
 	model->deadline_ms = config->deadline_ms;
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;
+	model->priority = config->priority;
+	rc = peer_list_resolve(config, error, &model->allowed);
+	if (rc < 0)
+		goto fail;
 	if (config->labels[0]) {
 		rc = read_text(config->labels, &model->labels_text);
 		if (rc == 0)

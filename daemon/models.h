@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "ladder.h"
+#include "peer.h"
 #include "stats.h"
 
 struct model {
@@ -19,6 +20,8 @@ struct model {
 	int n_labels;
 	int top_k, deadline_ms;
 	float weight, min_fps;
+	enum config_priority priority;
+	struct peer_list allowed;
 	struct stats stats;
 	int references;
 };

@@ -91,10 +91,11 @@ static void put_sensors(const struct daemon *daemon, struct ipc_writer *writer)
 		ipc_put_float(writer, rounded((double)sample.freq_cap[i]));
 }
 
-void report_status(const struct daemon *daemon, struct ipc_writer *writer)
+void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
 	size_t bytes = 0;
 
+	(void)asker;
 	for (int i = 0; i < daemon->models->n; i++)
 		bytes += daemon->models->model[i]->ladder->bytes;
 	ipc_put_map(writer, 14);
@@ -138,8 +139,9 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 	}
 }
 
-void report_models(const struct daemon *daemon, struct ipc_writer *writer)
+void report_models(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
+	(void)asker;
 	ipc_put_map(writer, 1);
 	ipc_put_text(writer, "models");
 	ipc_put_array(writer, (uint32_t)daemon->models->n);
@@ -165,46 +167,109 @@ void report_models(const struct daemon *daemon, struct ipc_writer *writer)
 
 /* ---- stats ---------------------------------------------------------------------------------------- */
 
-#define COUNT_FIELDS (STATS_STATUSES + 4)
+#define COUNT_FIELDS (STATS_STATUSES + 5)
+/* So that a report of everything fits a message; what is left out is counted. */
+#define STREAMS_MAX 400
 
-static void put_counts(const struct stats *stats, struct ipc_writer *writer)
+static void put_counts(const struct stats *stats, int64_t now_us, struct ipc_writer *writer)
 {
 	for (int status = 0; status < STATS_STATUSES; status++)
 		put_uint(writer, stats_status_name((enum ipc_status)status), stats->by_status[status]);
+	put_float(writer, "fps", stats_rate(stats, now_us));
 	put_uint(writer, "p50_us", stats_quantile(stats, 0.5));
 	put_uint(writer, "p90_us", stats_quantile(stats, 0.9));
 	put_uint(writer, "p99_us", stats_quantile(stats, 0.99));
 	put_uint(writer, "busy_ms", stats->busy_us / 1000);
 }
 
-void report_stats(const struct daemon *daemon, struct ipc_writer *writer)
+/* Everybody sees itself; an owner sees all. */
+static bool is_shown(const struct session *session, const struct session *asker)
 {
-	ipc_put_map(writer, 3);
+	return session == asker || peer_is_owner(session_describe(asker).peer);
+}
+
+static void put_clients(const struct daemon *daemon, const struct session *asker, int64_t now_us,
+			struct ipc_writer *writer)
+{
+	uint32_t n = 0;
+
+	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session))
+		n += is_shown(session, asker);
+	ipc_put_text(writer, "clients");
+	ipc_put_array(writer, n);
+	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session)) {
+		struct session_info info = session_describe(session);
+
+		if (!is_shown(session, asker))
+			continue;
+		ipc_put_map(writer, 6 + COUNT_FIELDS);
+		put_uint(writer, "id", info.id);
+		put_text(writer, "name", info.client);
+		put_uint(writer, "pid", (uint64_t)info.peer->pid);
+		put_uint(writer, "uid", (uint64_t)info.peer->uid);
+		put_uint(writer, "streams", (uint64_t)info.n_streams);
+		put_float(writer, "pool_mb", (double)info.pool_bytes / (1 << 20));
+		put_counts(info.stats, now_us, writer);
+	}
+}
+
+static void put_stream(const struct stream *stream, const struct session_info *client, int64_t now_us,
+		       struct ipc_writer *writer)
+{
+	static const char *const classes[] = {"low", "normal", "high"};
+
+	ipc_put_map(writer, 8 + COUNT_FIELDS);
+	put_uint(writer, "client", client->id);
+	put_uint(writer, "id", stream->id);
+	put_text(writer, "model", stream->asked.model);
+	put_text(writer, "mode", stream->asked.mode == IPC_LATEST ? "latest" : "every");
+	put_text(writer, "priority", classes[stream->queue.class]);
+	put_float(writer, "share", (double)stream->queue.weight);
+	put_float(writer, "pool_mb", (double)stream->pool.bytes / (1 << 20));
+	put_uint(writer, "waiting", (uint64_t)stream->queue.length);
+	put_counts(&stream->stats, now_us, writer);
+}
+
+static void put_streams(const struct daemon *daemon, const struct session *asker, int64_t now_us,
+			struct ipc_writer *writer)
+{
+	uint32_t all = 0, n;
+
+	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session))
+		all += is_shown(session, asker) ? (uint32_t)session_describe(session).n_streams : 0;
+	n = all < STREAMS_MAX ? all : STREAMS_MAX;
+	put_uint(writer, "streams_left_out", all - n);
+	ipc_put_text(writer, "streams");
+	ipc_put_array(writer, n);
+	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session)) {
+		struct session_info info = session_describe(session);
+
+		if (!is_shown(session, asker))
+			continue;
+		for (const struct stream *stream = info.streams; stream && n > 0; stream = stream->next, n--)
+			put_stream(stream, &info, now_us, writer);
+	}
+}
+
+void report_stats(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
+{
+	int64_t now = clock_us();
+
+	ipc_put_map(writer, 5);
 	ipc_put_text(writer, "models");
 	ipc_put_array(writer, (uint32_t)daemon->models->n);
 	for (int i = 0; i < daemon->models->n; i++) {
 		ipc_put_map(writer, 1 + COUNT_FIELDS);
 		put_text(writer, "name", daemon->models->model[i]->name);
-		put_counts(&daemon->models->model[i]->stats, writer);
+		put_counts(&daemon->models->model[i]->stats, now, writer);
 	}
 	ipc_put_text(writer, "lanes");
 	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
 	for (int i = 0; i < daemon->n_lanes; i++) {
 		ipc_put_map(writer, 1 + COUNT_FIELDS);
 		put_text(writer, "name", daemon->lanes[i].name);
-		put_counts(&daemon->dispatch.lanes[i].stats, writer);
+		put_counts(&daemon->dispatch.lanes[i].stats, now, writer);
 	}
-	ipc_put_text(writer, "clients");
-	ipc_put_array(writer, (uint32_t)daemon->host.n_sessions);
-	for (const struct session *session = session_first(&daemon->host); session; session = session_next(session)) {
-		struct session_info info = session_describe(session);
-
-		ipc_put_map(writer, 5 + COUNT_FIELDS);
-		put_text(writer, "name", info.client);
-		put_uint(writer, "pid", (uint64_t)info.pid);
-		put_uint(writer, "uid", (uint64_t)info.uid);
-		put_uint(writer, "streams", (uint64_t)info.n_streams);
-		put_float(writer, "pool_mb", (double)info.pool_bytes / (1 << 20));
-		put_counts(info.stats, writer);
-	}
+	put_clients(daemon, asker, now, writer);
+	put_streams(daemon, asker, now, writer);
 }

@@ -6,8 +6,9 @@
 
 #include "daemon.h"
 
-void report_status(const struct daemon *daemon, struct ipc_writer *writer);
-void report_models(const struct daemon *daemon, struct ipc_writer *writer);
-void report_stats(const struct daemon *daemon, struct ipc_writer *writer);
+void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer);
+void report_models(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer);
+/* Of clients, an owner is shown all and anybody else itself alone. */
+void report_stats(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sched.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 
 void sched_init(struct sched *sched)
@@ -73,6 +74,7 @@ void sched_start(struct sched *sched, struct sched_job *job, int64_t expected_us
 		sched->virtual_us = furthest_behind;
 	sched_remove(sched, job);
 	sched_charge(queue, expected_us);
+	queue->due_us = sched->now_us + queue->period_us;
 }
 
 int sched_submit(struct sched *sched, struct sched_queue *queue, struct sched_job *job, struct sched_job **ret_replaced)
@@ -125,9 +127,16 @@ struct sched_job *sched_take_expired(struct sched *sched, int64_t now_us)
 	return NULL;
 }
 
-void sched_begin(struct sched *sched)
+void sched_begin(struct sched *sched, int64_t now_us)
 {
 	sched->pass++;
+	sched->now_us = now_us;
+}
+
+/* What is due comes before every class. */
+static int rank(const struct sched *sched, const struct sched_queue *queue)
+{
+	return queue->period_us && queue->due_us <= sched->now_us ? INT_MAX : queue->class;
 }
 
 static bool goes_before(const struct sched_job *a, const struct sched_job *b)
@@ -141,13 +150,20 @@ struct sched_job *sched_peek(struct sched *sched)
 {
 	struct sched_job *best = NULL;
 	int64_t level = INT64_MAX;
+	int highest = INT_MIN;
 
-	for (struct sched_queue *queue = sched->queues; queue; queue = queue->next)
-		if (queue->deferred != sched->pass && queue->virtual_us < level)
+	for (struct sched_queue *queue = sched->queues; queue; queue = queue->next) {
+		int own = rank(sched, queue);
+
+		if (queue->deferred == sched->pass || own < highest)
+			continue;
+		if (own > highest || queue->virtual_us < level)
 			level = queue->virtual_us;
+		highest = own;
+	}
 	for (struct sched_queue *queue = sched->queues; queue; queue = queue->next)
-		if (queue->deferred != sched->pass && queue->virtual_us - level <= SCHED_LEVEL_US &&
-		    (!best || goes_before(queue->first, best)))
+		if (queue->deferred != sched->pass && rank(sched, queue) == highest &&
+		    queue->virtual_us - level <= SCHED_LEVEL_US && (!best || goes_before(queue->first, best)))
 			best = queue->first;
 	return best;
 }

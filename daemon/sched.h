@@ -6,13 +6,17 @@
  * first (start-time fair queueing: Goyal, Vin, Cheng, 1996).  Among queues that are as good as level the frame with the
  * earliest deadline goes first, the earlier arrival breaking ties.  A queue that was empty keeps no credit for that.
  *
+ * Before shares come classes: a queue of a higher class goes first.  Before classes come minimum rates: a queue whose
+ * last start lies a period back or more is due, so that no class starves.  Where more is due than there is time, all
+ * that is due shares by weight as above.
+ *
  * Owns nothing and allocates nothing: jobs and queues are embedded in what the caller owns.  Knows no clock, no lanes
  * and no sockets.  All calls come from one thread.
  *
  * A pass offers every queue's first job at most once, so that a job that waits for a certain lane does not
  * block the others:
  *
- *     sched_begin(s);
+ *     sched_begin(s, now);
  *     while ((job = sched_peek(s)))
  *             startable(job) ? (sched_start(s, job, us), start(job)) : sched_defer(s, job);
  */
@@ -39,10 +43,13 @@ struct sched_job {
 struct sched_queue {
 	bool latest; /* a newer job replaces the waiting one */
 	int limit;
-	float weight; /* above 0; may be changed at any time */
+	/* May be changed at any time: */
+	float weight;	   /* above 0 */
+	int class;	   /* a higher one goes first */
+	int64_t period_us; /* of the minimum rate; 0 none */
 	/* private to sched.c */
 	int length;
-	int64_t virtual_us;
+	int64_t virtual_us, due_us;
 	struct sched_job *first, *last;
 	struct sched_queue *next, *prev; /* among the queues that hold a job */
 	uint64_t deferred;		 /* the pass in which its first job was put aside */
@@ -55,6 +62,7 @@ struct sched {
 	uint64_t arrivals, pass;
 	int64_t expiry_us;  /* no waiting job's deadline is earlier */
 	int64_t virtual_us; /* of the queue furthest behind when a job was started; where one that was empty begins */
+	int64_t now_us;	    /* of the pass */
 };
 
 void sched_init(struct sched *sched);
@@ -77,7 +85,7 @@ void sched_charge(struct sched_queue *queue, int64_t us);
 /* Takes out one job whose deadline is at or before now, or NULL. */
 struct sched_job *sched_take_expired(struct sched *sched, int64_t now_us);
 
-void sched_begin(struct sched *sched);
+void sched_begin(struct sched *sched, int64_t now_us);
 struct sched_job *sched_peek(struct sched *sched); /* stays in its queue; NULL: none left in this pass */
 void sched_defer(struct sched *sched, struct sched_job *job);
 

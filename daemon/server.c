@@ -140,16 +140,15 @@ static void refuse(int fd, const char *text)
 static void admit(struct server *server, int fd)
 {
 	struct session_host *host = server->host;
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t size = sizeof(peer);
+	struct peer peer;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+	if (peer_read(fd, &peer) < 0)
 		close(fd);
 	else if (session_count(host, peer.uid) >= host->config->limits.clients_per_user)
 		refuse(fd, "this user has as many clients as limits.clients_per_user allows");
 	else if (host->n_sessions >= SESSIONS_MAX)
 		refuse(fd, "there are too many clients");
-	else if (session_create(host, fd, peer.pid, peer.uid) < 0)
+	else if (session_create(host, fd, &peer) < 0)
 		close(fd);
 }
 

@@ -1,5 +1,5 @@
 /* session.c - see session.h. */
-#include "session.h"
+#include "session_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,34 +10,14 @@
 
 #include "clock.h"
 #include "log.h"
-#include "stream.h"
-#include "wire.h"
 
 /* A client that leaves this much unread is not read from until it has caught up. */
 #define PAUSE_BYTES (64u << 10)
+/* How long a client that sends too many messages is not read from. */
+#define THROTTLE_US 50000
 /* Lines about misbehaving clients, so that none can fill the log. */
 #define LOG_WINDOW_US  10000000
 #define LOG_WINDOW_MAX 10
-
-struct session {
-	struct session_host *host;
-	struct session *next, *prev;
-	struct session *next_untidy;
-	bool is_untidy;
-	int references; /* open, poll handle, streams, being untidy, queries under way */
-	uv_poll_t poll;
-	int poll_events;
-	struct wire *wire;
-	bool greeted, closed, paused;
-	char client[IPC_NAME_MAX + 1];
-	pid_t pid;
-	uid_t uid;
-	struct stream *streams;
-	int n_streams;
-	uint32_t last_stream;
-	size_t pool_bytes;
-	struct stats stats;
-};
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
@@ -66,7 +46,7 @@ void session_unref(struct session *session)
 	free(session);
 }
 
-static void mark_untidy(struct session *session)
+void session_mark_untidy(struct session *session)
 {
 	if (session->is_untidy)
 		return;
@@ -75,10 +55,10 @@ static void mark_untidy(struct session *session)
 	session->host->untidy = session_ref(session);
 }
 
-/* Polls for what can be used now: requests unless paused, room in the socket while bytes wait. */
+/* Polls for what can be used now: requests unless they have to wait, room in the socket while bytes do. */
 static void update_poll(struct session *session);
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	session_unref(handle->data);
 }
@@ -96,18 +76,20 @@ void session_close(struct session *session)
 	if (session->next)
 		session->next->prev = session->prev;
 	host->n_sessions--;
-	uv_close((uv_handle_t *)&session->poll, on_poll_closed);
+	uv_close((uv_handle_t *)&session->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&session->timer, on_handle_closed);
 	wire_shut(session->wire);
 	for (struct stream *stream = session->streams; stream; stream = stream->next) {
 		stream->closing = true;
 		dispatch_drop_stream(host->dispatch, stream, 0, IPC_DROPPED_CLOSED, NULL);
 	}
 	dispatch_hurry(host->dispatch);
-	mark_untidy(session);
+	session_mark_untidy(session);
 	session_unref(session);
 }
 
-static void log_violation(struct session *session, const char *reason)
+/* Says of a client what became of it, and why. */
+static void log_client(struct session *session, const char *what, const char *reason)
 {
 	struct session_host *host = session->host;
 	int64_t now = clock_us();
@@ -117,14 +99,14 @@ static void log_violation(struct session *session, const char *reason)
 		host->logged = 0;
 	}
 	if (host->logged++ < LOG_WINDOW_MAX)
-		log_warning("client '%s' (pid %d, uid %d) is disconnected: %s", session->client, (int)session->pid,
-			    (int)session->uid, reason);
+		log_warning("client '%s' (pid %d, uid %d) is %s: %s", session->client, (int)session->peer.pid,
+			    (int)session->peer.uid, what, reason);
 }
 
 static void violation(struct session *session, const char *reason)
 {
 	session_error(session, 0, EPROTO, "%s", reason);
-	log_violation(session, reason);
+	log_client(session, "disconnected", reason);
 	session_close(session);
 }
 
@@ -134,7 +116,7 @@ void session_reply(struct session *session, uint16_t type, uint32_t serial, cons
 {
 	wire_send(session->wire, type, serial, writer, -1);
 	if (!session->closed && (wire_pending(session->wire) || wire_failure(session->wire)))
-		mark_untidy(session);
+		session_mark_untidy(session);
 }
 
 void session_error(struct session *session, uint32_t serial, int code, const char *format, ...)
@@ -151,7 +133,7 @@ void session_error(struct session *session, uint32_t serial, int code, const cha
 	session_reply(session, IPC_ERROR, serial, writer);
 }
 
-static void send_done(struct session *session, uint32_t serial)
+void session_send_done(struct session *session, uint32_t serial)
 {
 	struct ipc_writer *writer = &session->host->writer;
 
@@ -160,255 +142,66 @@ static void send_done(struct session *session, uint32_t serial)
 	session_reply(session, IPC_DONE, serial, writer);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
-
-static struct stream *find_stream(struct session *session, uint32_t id)
-{
-	for (struct stream *stream = session->streams; stream; stream = stream->next)
-		if (stream->id == id && !stream->closing)
-			return stream;
-	return NULL;
-}
-
-static int handle_hello(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	struct ipc_welcome welcome = {.version = IPC_VERSION, .server = "inferd " INFERD_VERSION};
-	struct ipc_writer *writer = &session->host->writer;
-	struct ipc_hello hello;
-	int rc = ipc_get_hello(message->body, message->header.length, &hello, ret_reason);
-
-	if (rc < 0)
-		return rc;
-	if (session->greeted || hello.version != IPC_VERSION) {
-		*ret_reason = session->greeted ? "HELLO came twice" : "this version of the protocol is not served";
-		return -EPROTO;
-	}
-	session->greeted = true;
-	memcpy(session->client, hello.client, sizeof(session->client));
-	ipc_writer_reset(writer);
-	ipc_put_welcome(writer, &welcome);
-	session_reply(session, IPC_WELCOME, message->header.serial, writer);
-	return 0;
-}
-
-static void send_opened(struct session *session, uint32_t serial, struct stream *stream)
-{
-	const struct ladder *ladder = stream->model->ladder;
-	struct ipc_writer *writer = &session->host->writer;
-	struct ipc_stream_opened opened = {.stream = stream->id,
-					   .n_slots = stream->pool.n_slots,
-					   .slot_bytes = stream->pool.slot_bytes,
-					   .deadline_us = stream_deadline_us(stream)};
-
-	for (int i = 0; i < ladder->n_rungs; i++) {
-		const struct policy_rung *rung = &ladder->rungs[i];
-
-		if (stream->pinned >= 0 && stream->pinned != i)
-			continue;
-		opened.advice_width = rung->width > opened.advice_width ? rung->width : opened.advice_width;
-		opened.advice_height = rung->height > opened.advice_height ? rung->height : opened.advice_height;
-		opened.advice_channels =
-			rung->channels > opened.advice_channels ? rung->channels : opened.advice_channels;
-	}
-	ipc_writer_reset(writer);
-	ipc_put_stream_opened(writer, &opened);
-	wire_send(session->wire, IPC_STREAM_OPENED, serial, writer, stream->pool.fd);
-	pool_forget_fd(&stream->pool);
-	if (wire_pending(session->wire) || wire_failure(session->wire))
-		mark_untidy(session);
-}
-
-/* The quotas of a client: 0, or a positive errno after the client was told. */
-static int check_quota(struct session *session, uint32_t serial, const struct ipc_stream_open *open)
-{
-	const struct config_limits *limits = &session->host->config->limits;
-	size_t allowed = (size_t)limits->pool_mb_per_client << 20;
-	size_t wanted = pool_bytes(open->n_slots, open->slot_bytes);
-
-	if (session->n_streams >= limits->streams_per_client) {
-		session_error(session, serial, EDQUOT, "a client may have %d streams", limits->streams_per_client);
-		return EDQUOT;
-	}
-	if (wanted > allowed || session->pool_bytes > allowed - wanted) {
-		session_error(session, serial, EDQUOT, "the pools of a client may have %d MB together",
-			      limits->pool_mb_per_client);
-		return EDQUOT;
-	}
-	return 0;
-}
-
-static void share_out(struct session *session)
-{
-	for (struct stream *stream = session->streams; stream; stream = stream->next)
-		stream_share(stream, session->n_streams);
-}
-
-static int handle_stream_open(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	struct session_host *host = session->host;
-	uint32_t serial = message->header.serial;
-	struct ipc_stream_open open;
-	struct stream *stream;
-	struct model *model;
-	const char *why = "";
-	int rc = ipc_get_stream_open(message->body, message->header.length, &open, ret_reason);
-
-	if (rc < 0)
-		return rc;
-	model = models_find(host->models, open.model);
-	if (!model) {
-		session_error(session, serial, ENOENT, "there is no model '%s'", open.model);
-		return 0;
-	}
-	if (check_quota(session, serial, &open))
-		return 0;
-	rc = stream_create(&open, session->last_stream + 1, model, host->dispatch->n_lanes, &why, &stream);
-	if (rc < 0) {
-		session_error(session, serial, -rc, "%s", why);
-		return 0;
-	}
-	session->last_stream++;
-	stream->session = session_ref(session);
-	stream->wire = session->wire;
-	stream->next = session->streams;
-	session->streams = stream;
-	session->n_streams++;
-	session->pool_bytes += stream->pool.bytes;
-	share_out(session);
-	if (++host->n_streams == 1)
-		host->on_streams(host);
-	send_opened(session, serial, stream);
-	return 0;
-}
-
-static int handle_stream_close(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	struct stream *stream;
-	uint32_t id;
-	int rc = ipc_get_stream_close(message->body, message->header.length, &id, ret_reason);
-
-	if (rc < 0)
-		return rc;
-	stream = find_stream(session, id);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
-		return 0;
-	}
-	/* DONE follows the results of frames that run now. */
-	stream->closing = true;
-	stream->close_serial = message->header.serial;
-	dispatch_drop_stream(session->host->dispatch, stream, 0, IPC_DROPPED_CLOSED, NULL);
-	dispatch_hurry(session->host->dispatch);
-	mark_untidy(session);
-	return 0;
-}
-
-static int handle_frame(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	struct ipc_frame frame;
-	struct stream *stream;
-	struct job *job;
-	const char *why = "";
-	int rc = ipc_get_frame(message->body, message->header.length, &frame, ret_reason);
-
-	if (rc < 0)
-		return rc;
-	stream = find_stream(session, frame.stream);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", frame.stream);
-		return 0;
-	}
-	rc = stream_take_job(stream, &frame, message->header.serial, clock_us(), &why, &job);
-	if (rc < 0)
-		session_error(session, message->header.serial, -rc, "%s", why);
-	else
-		dispatch_submit(session->host->dispatch, job);
-	return 0;
-}
-
-static int handle_cancel(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	struct stream *stream;
-	uint32_t id;
-	uint64_t seq;
-	int rc = ipc_get_cancel(message->body, message->header.length, &id, &seq, ret_reason);
-
-	if (rc < 0)
-		return rc;
-	stream = find_stream(session, id);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
-		return 0;
-	}
-	dispatch_drop_stream(session->host->dispatch, stream, seq, IPC_DROPPED_CANCELLED, NULL);
-	send_done(session, message->header.serial);
-	return 0;
-}
-
-static int handle_query(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	char what[IPC_NAME_MAX + 1];
-	int rc = ipc_get_query(message->body, message->header.length, what, ret_reason);
-
-	if (rc == 0)
-		session->host->on_query(session->host, session, message->header.serial, what);
-	return rc;
-}
-
-/* 0, or a violation of the protocol with its reason. */
-static int handle(struct session *session, const struct ipc_message *message, const char **ret_reason)
-{
-	if (message->header.n_fds) {
-		*ret_reason = "a client's message carries descriptors";
-		return -EPROTO;
-	}
-	if (!session->greeted && message->header.type != IPC_HELLO) {
-		*ret_reason = "the first message is not HELLO";
-		return -EPROTO;
-	}
-	switch (message->header.type) {
-	case IPC_HELLO:
-		return handle_hello(session, message, ret_reason);
-	case IPC_STREAM_OPEN:
-		return handle_stream_open(session, message, ret_reason);
-	case IPC_STREAM_CLOSE:
-		return handle_stream_close(session, message, ret_reason);
-	case IPC_FRAME:
-		return handle_frame(session, message, ret_reason);
-	case IPC_CANCEL:
-		return handle_cancel(session, message, ret_reason);
-	case IPC_QUERY:
-		return handle_query(session, message, ret_reason);
-	default:
-		*ret_reason = "a message of this type does not come from a client";
-		return -EPROTO;
-	}
-}
-
 static void close_fds(const struct ipc_message *message)
 {
 	for (int i = 0; i < message->header.n_fds; i++)
 		close(message->fds[i]);
 }
 
-/* Handles what was read, until the client falls behind with reading our answers. */
+/* Whether a message that comes now is one too many: a second's worth of messages may come at once (GCRA, ITU-T I.371).
+ */
+static bool is_too_many(struct session *session, int64_t now_us)
+{
+	if (session->due_us < now_us)
+		session->due_us = now_us;
+	if (session->due_us - now_us > 1000000)
+		return true;
+	session->due_us += 1000000 / session->host->config->limits.messages_per_second;
+	return false;
+}
+
+static void throttle(struct session *session, uint32_t serial, int64_t now_us)
+{
+	session_error(session, serial, EBUSY, "a client may send %d messages a second",
+		      session->host->config->limits.messages_per_second);
+	log_client(session, "throttled", "it sends more than limits.messages_per_second");
+	session->throttled_until_us = now_us + THROTTLE_US;
+	session_mark_untidy(session);
+}
+
+/* Whether what the client sends has to wait. */
+static bool is_held(struct session *session, int64_t now_us)
+{
+	if (session->throttled_until_us && session->throttled_until_us <= now_us)
+		session->throttled_until_us = 0;
+	if (wire_pending(session->wire) <= PAUSE_BYTES)
+		session->paused_us = 0;
+	else if (!session->paused_us)
+		session->paused_us = now_us;
+	return session->throttled_until_us || session->paused_us;
+}
+
+/* Handles what was read, until the client falls behind with reading our answers or is too fast. */
 static void handle_all(struct session *session)
 {
 	while (!session->closed) {
 		const char *reason = "the message is malformed";
 		struct ipc_message message;
+		int64_t now = clock_us();
 		int rc;
 
-		session->paused = wire_pending(session->wire) > PAUSE_BYTES;
-		if (session->paused) {
-			mark_untidy(session);
+		if (is_held(session, now)) {
+			session_mark_untidy(session);
 			return;
 		}
 		rc = wire_next(session->wire, &message, &reason);
 		if (rc == -EAGAIN)
 			return;
 		if (rc == 0) {
-			rc = handle(session, &message, &reason);
+			if (is_too_many(session, now))
+				throttle(session, message.header.serial, now);
+			else
+				rc = request_handle(session, &message, &reason);
 			close_fds(&message);
 		}
 		if (rc < 0 && !session->closed)
@@ -440,8 +233,8 @@ static void on_writable(struct session *session)
 		session_close(session);
 		return;
 	}
-	mark_untidy(session);
-	if (session->paused)
+	session_mark_untidy(session);
+	if (session->paused_us)
 		handle_all(session);
 }
 
@@ -450,7 +243,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	struct session *session = handle->data;
 
 	session_ref(session);
-	if (status < 0)
+	if (status < 0 || (events & UV_DISCONNECT))
 		session_close(session);
 	if (!session->closed && (events & UV_WRITABLE))
 		on_writable(session);
@@ -459,24 +252,53 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	session_unref(session);
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+	int64_t longest_us = (int64_t)session->host->config->limits.unread_seconds * 1000000;
+
+	if (session->paused_us && clock_us() - session->paused_us >= longest_us) {
+		log_client(session, "disconnected", "it has left its answers unread for limits.unread_seconds");
+		session_close(session);
+		return;
+	}
+	session_mark_untidy(session);
+	handle_all(session);
+}
+
+/* Lets the timer look at a client that is held when that may end. */
+static void update_timer(struct session *session)
+{
+	int64_t until = session->throttled_until_us;
+
+	if (!until && session->paused_us)
+		until = session->paused_us + (int64_t)session->host->config->limits.unread_seconds * 1000000;
+	if (until) {
+		int64_t left_us = until - clock_us();
+
+		uv_update_time(session->host->loop);
+		uv_timer_start(&session->timer, on_timer, left_us > 0 ? (uint64_t)left_us / 1000 + 1 : 0, 0);
+	} else if (uv_is_active((uv_handle_t *)&session->timer)) {
+		uv_timer_stop(&session->timer);
+	}
+}
+
 static void update_poll(struct session *session)
 {
-	int events = 0;
+	bool held = session->throttled_until_us || session->paused_us;
+	/* The end of a client is noticed at any time. */
+	int events = held || session->host->draining ? UV_DISCONNECT : UV_READABLE;
 
-	if (!session->paused && !session->host->draining)
-		events |= UV_READABLE;
+	update_timer(session);
 	if (wire_pending(session->wire))
 		events |= UV_WRITABLE;
 	if (events == session->poll_events)
 		return;
 	session->poll_events = events;
-	if (events)
-		uv_poll_start(&session->poll, events, on_poll);
-	else
-		uv_poll_stop(&session->poll);
+	uv_poll_start(&session->poll, events, on_poll);
 }
 
-int session_create(struct session_host *host, int fd, pid_t pid, uid_t uid)
+int session_create(struct session_host *host, int fd, const struct peer *peer)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	int rc;
@@ -488,14 +310,15 @@ int session_create(struct session_host *host, int fd, pid_t pid, uid_t uid)
 		free(session);
 		return rc;
 	}
+	uv_timer_init(host->loop, &session->timer);
 	session->host = host;
-	session->poll.data = session;
-	session->references = 1; /* of the handle, until it is closed */
-	session->pid = pid;
-	session->uid = uid;
+	session->poll.data = session->timer.data = session;
+	session->references = 2; /* of the handles, until they are closed */
+	session->peer = *peer;
 	rc = wire_create(fd, &session->wire);
 	if (rc < 0) {
-		uv_close((uv_handle_t *)&session->poll, on_poll_closed);
+		uv_close((uv_handle_t *)&session->poll, on_handle_closed);
+		uv_close((uv_handle_t *)&session->timer, on_handle_closed);
 		return rc;
 	}
 	session_ref(session);
@@ -504,6 +327,7 @@ int session_create(struct session_host *host, int fd, pid_t pid, uid_t uid)
 		host->sessions->prev = session;
 	host->sessions = session;
 	host->n_sessions++;
+	session->id = ++host->n_ever;
 	update_poll(session);
 	return 0;
 }
@@ -513,8 +337,20 @@ int session_count(const struct session_host *host, uid_t uid)
 	int count = 0;
 
 	for (const struct session *session = host->sessions; session; session = session->next)
-		count += session->uid == uid;
+		count += session->peer.uid == uid;
 	return count;
+}
+
+void session_share_out(struct session_host *host, uid_t uid)
+{
+	int n_clients = 0;
+
+	for (const struct session *session = host->sessions; session; session = session->next)
+		n_clients += session->peer.uid == uid && session->n_streams;
+	for (struct session *session = host->sessions; session; session = session->next)
+		for (struct stream *stream = session->streams; session->peer.uid == uid && stream;
+		     stream = stream->next)
+			stream_share(stream, session->n_streams * n_clients);
 }
 
 /* ---- afterwards ----------------------------------------------------------------------------------- */
@@ -524,9 +360,9 @@ void session_on_home(struct job *job)
 	struct stream *stream = job->stream;
 	struct session *session = stream->session;
 
-	stats_count(&session->stats, job->status, job->total_us, job->preprocess_us + job->inference_us);
+	stats_count(&session->stats, job->status, job->total_us, job->preprocess_us + job->inference_us, job->home_us);
 	if ((stream->closing && !stream->running) || wire_pending(session->wire) || wire_failure(session->wire))
-		mark_untidy(session);
+		session_mark_untidy(session);
 }
 
 static void end_stream(struct session *session, struct stream *stream)
@@ -536,9 +372,9 @@ static void end_stream(struct session *session, struct stream *stream)
 	session->n_streams--;
 	session->pool_bytes -= stream->pool.bytes;
 	if (!session->closed)
-		send_done(session, stream->close_serial);
+		session_send_done(session, stream->close_serial);
 	stream_destroy(stream);
-	share_out(session);
+	session_share_out(host, session->peer.uid);
 	if (--host->n_streams == 0)
 		host->on_streams(host);
 	session_unref(session);
@@ -562,7 +398,7 @@ static void tidy(struct session *session)
 		return;
 	if (wire_failure(session->wire)) {
 		if (wire_failure(session->wire) == -ENOBUFS)
-			log_violation(session, "it does not read its answers");
+			log_client(session, "disconnected", "it does not read its answers");
 		session_close(session);
 	} else {
 		update_poll(session);
@@ -599,12 +435,15 @@ void session_rebind(struct session_host *host)
 {
 	for (struct session *session = host->sessions; session; session = session->next) {
 		for (struct stream *stream = session->streams; stream; stream = stream->next) {
-			stream_set_model(stream, models_find(host->models, stream->asked.model));
-			stream_share(stream, session->n_streams);
+			struct model *model = models_find(host->models, stream->asked.model);
+
+			if (model && !peer_allowed(&session->peer, &model->allowed))
+				model = NULL;
+			stream_set_model(stream, model);
 			if (!stream->model)
-				dispatch_drop_stream(host->dispatch, stream, 0, IPC_DROPPED_CLOSED,
-						     "the model or rung was removed by a reload");
+				dispatch_drop_stream(host->dispatch, stream, 0, IPC_DROPPED_CLOSED, stream_gone);
 		}
+		session_share_out(host, session->peer.uid);
 	}
 }
 
@@ -623,11 +462,12 @@ const struct session *session_next(const struct session *session)
 struct session_info session_describe(const struct session *session)
 {
 	return (struct session_info){
+		.id = session->id,
 		.client = session->client,
-		.pid = session->pid,
-		.uid = session->uid,
+		.peer = &session->peer,
 		.n_streams = session->n_streams,
 		.pool_bytes = session->pool_bytes,
+		.streams = session->streams,
 		.stats = &session->stats,
 	};
 }

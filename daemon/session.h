@@ -36,6 +36,7 @@ struct session_host {
 
 	struct session *sessions; /* open ones */
 	int n_sessions, n_streams;
+	uint64_t n_ever; /* sessions */
 	/* private to session.c */
 	struct session *untidy;
 	int64_t log_since_us;
@@ -46,7 +47,7 @@ void session_host_init(struct session_host *host, uv_loop_t *loop, struct dispat
 void session_host_finish(struct session_host *host); /* every session is gone */
 
 /* Consumes fd on success.  0 or negative errno. */
-int session_create(struct session_host *host, int fd, pid_t pid, uid_t uid);
+int session_create(struct session_host *host, int fd, const struct peer *peer);
 void session_close(struct session *session); /* of an open session */
 int session_count(const struct session_host *host, uid_t uid);
 
@@ -71,11 +72,12 @@ void session_error(struct session *session, uint32_t serial, int code, const cha
 
 /* For reports. */
 struct session_info {
+	uint64_t id; /* never used again */
 	const char *client;
-	pid_t pid;
-	uid_t uid;
+	const struct peer *peer;
 	int n_streams;
 	size_t pool_bytes;
+	const struct stream *streams;
 	const struct stats *stats;
 };
 const struct session *session_first(const struct session_host *host);

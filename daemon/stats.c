@@ -23,12 +23,36 @@ static uint32_t bucket_highest(unsigned bucket)
 	return (uint32_t)(((uint64_t)(8 + bucket % 8 + 1) << (octave - 3)) - 1);
 }
 
-void stats_count(struct stats *stats, enum ipc_status status, uint32_t total_us, uint32_t busy_us)
+static int64_t second_of(int64_t now_us)
 {
+	return now_us / 1000000;
+}
+
+void stats_count(struct stats *stats, enum ipc_status status, uint32_t total_us, uint32_t busy_us, int64_t now_us)
+{
+	int64_t second = second_of(now_us);
+
 	stats->by_status[status]++;
 	stats->busy_us += busy_us;
-	if (status == IPC_OK)
-		stats->latency[bucket_of(total_us)]++;
+	if (status != IPC_OK)
+		return;
+	stats->latency[bucket_of(total_us)]++;
+	if (second - stats->second >= STATS_SECONDS)
+		stats->second = second - STATS_SECONDS;
+	while (stats->second < second)
+		stats->recent[++stats->second % STATS_SECONDS] = 0;
+	stats->recent[second % STATS_SECONDS]++;
+}
+
+double stats_rate(const struct stats *stats, int64_t now_us)
+{
+	int64_t second = second_of(now_us);
+	uint64_t sum = 0;
+
+	for (int64_t past = second - STATS_SECONDS + 1; past < second; past++)
+		if (past <= stats->second && past > stats->second - STATS_SECONDS && past >= 0)
+			sum += stats->recent[past % STATS_SECONDS];
+	return (double)sum / (STATS_SECONDS - 1);
 }
 
 uint32_t stats_quantile(const struct stats *stats, double share)

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char stream_gone[] = "the model or rung was removed by a reload";
+
+_Static_assert((int)IPC_PRIORITY_LOW - 1 == CONFIG_LOW && (int)IPC_PRIORITY_HIGH - 1 == CONFIG_HIGH,
+	       "classes are ordered alike on the wire and in the configuration");
+
 static int find_pinned(const struct ipc_stream_open *asked, const struct model *model)
 {
 	if (asked->rung[0])
@@ -17,7 +22,7 @@ static bool wants_pinned(const struct ipc_stream_open *asked)
 	return asked->rung[0] || asked->full;
 }
 
-int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes,
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes, int import_fd,
 		  const char **ret_reason, struct stream **ret_stream)
 {
 	struct stream *stream;
@@ -44,9 +49,12 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 		*ret_reason = "out of memory";
 		return -ENOMEM;
 	}
-	rc = pool_create(open->n_slots, open->slot_bytes, &stream->pool);
+	*ret_reason = "the pool could not be made";
+	if (import_fd >= 0)
+		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, ret_reason, &stream->pool);
+	else
+		rc = pool_create(open->n_slots, open->slot_bytes, &stream->pool);
 	if (rc < 0) {
-		*ret_reason = "the pool could not be made";
 		free(stream);
 		return rc;
 	}
@@ -166,18 +174,32 @@ uint32_t stream_top_k(const struct stream *stream)
 #define WEIGHT_LOWEST  0.01f
 #define WEIGHT_HIGHEST 10.0f
 
-void stream_share(struct stream *stream, int n_streams)
+static float weight_of(const struct stream *stream)
 {
-	float own = stream->model ? stream->model->weight : 1, weight = stream->asked.weight;
+	float own = stream->model->weight, weight = stream->asked.weight;
 
 	/* Not a number is nothing asked for. */
 	if (!(weight > 0))
-		weight = own;
-	else if (weight < own * WEIGHT_LOWEST)
-		weight = own * WEIGHT_LOWEST;
-	else if (weight > own * WEIGHT_HIGHEST)
-		weight = own * WEIGHT_HIGHEST;
-	stream->queue.weight = weight / (float)n_streams;
+		return own;
+	if (weight < own * WEIGHT_LOWEST)
+		return own * WEIGHT_LOWEST;
+	return weight > own * WEIGHT_HIGHEST ? own * WEIGHT_HIGHEST : weight;
+}
+
+void stream_share(struct stream *stream, int n_sharing)
+{
+	const struct model *model = stream->model;
+	float min_fps = stream->asked.min_fps;
+
+	if (!model)
+		return;
+	stream->queue.weight = weight_of(stream) / (float)n_sharing;
+	stream->queue.class = (int)model->priority;
+	if (stream->asked.priority && (int)stream->asked.priority - 1 < stream->queue.class)
+		stream->queue.class = (int)stream->asked.priority - 1;
+	if (!(min_fps > 0) || min_fps > model->min_fps)
+		min_fps = model->min_fps;
+	stream->queue.period_us = min_fps > 0 ? (int64_t)(1e6f / min_fps) : 0;
 }
 
 float stream_min_fps(const struct stream *stream)

@@ -9,6 +9,7 @@
 
 #include "job.h"
 #include "pool.h"
+#include "stats.h"
 #include "wire.h"
 
 #define STREAM_JOBS_MAX (IPC_SLOTS_MAX + POLICY_LANES_MAX)
@@ -24,6 +25,7 @@ struct stream {
 	struct policy_state policy;
 	struct pool pool;
 	struct sched_queue queue;
+	struct stats stats;
 	int running; /* jobs on lanes, answered ones included */
 	bool closing;
 	uint32_t close_serial;
@@ -34,10 +36,10 @@ struct stream {
 };
 
 /*
- * Makes a stream for a request whose numbers were not checked yet.  0; negative errno with a constant sentence.  The
- * pool's descriptor is in ret_stream->pool.fd.
+ * Makes a stream for a request whose numbers were not checked yet, with memory of its own, whose descriptor is in
+ * ret_stream->pool.fd, or with the client's (borrowed; -1: none).  0; negative errno with a constant sentence.
  */
-int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes,
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes, int import_fd,
 		  const char **ret_reason, struct stream **ret_stream);
 void stream_destroy(struct stream *stream); /* nothing waits and nothing runs; accepts NULL */
 
@@ -54,9 +56,13 @@ uint32_t stream_top_k(const struct stream *stream);
 float stream_min_fps(const struct stream *stream);
 
 /*
- * Sets the weight of its queue: the one asked for, within a hundredth to ten times the model's, or the model's.  The
- * n_streams of a client share what one would have.
+ * Sets what its queue is worth to the scheduler, again after its model or the number of streams has changed.  Weight:
+ * the one asked for, within a hundredth to ten times the model's, or the model's, divided by the n_sharing streams that
+ * have to share what a user may have.  Class and minimum rate: what was asked for, at most the model's.
  */
-void stream_share(struct stream *stream, int n_streams);
+void stream_share(struct stream *stream, int n_sharing);
+
+/* What a frame is told whose stream's model is not there, or not for this user, since a reload. */
+extern const char stream_gone[];
 
 #endif

@@ -91,6 +91,8 @@ void prometheus_print(const struct json *status, const struct json *stats)
 
 	print_frames(models);
 	print_latency(models);
+	heading("inferd_frames_per_second", "gauge", "Frames answered a second, of late.");
+	print_rows(models, "inferd_frames_per_second", "model", "", "fps", 1);
 	heading("inferd_busy_seconds_total", "counter", "Time that lanes spent on frames of a model.");
 	print_rows(models, "inferd_busy_seconds_total", "model", "", "busy_ms", 1e-3);
 	heading("inferd_lane_busy_seconds_total", "counter", "Time that a lane spent on frames.");

@@ -35,11 +35,11 @@ Test(sched, earliest_deadline_goes_first_and_ties_by_arrival)
 	submit(&sched, &queues[2], &tie);
 	cr_assert_eq(sched.waiting, 3);
 	for (int i = 0; i < 3; i++) {
-		sched_begin(&sched);
+		sched_begin(&sched, 0);
 		cr_assert_eq(sched_peek(&sched), order[i]);
 		sched_remove(&sched, order[i]);
 	}
-	sched_begin(&sched);
+	sched_begin(&sched, 0);
 	cr_assert_null(sched_peek(&sched));
 	cr_assert_eq(sched.waiting, 0);
 }
@@ -54,7 +54,7 @@ Test(sched, stream_keeps_its_order)
 	sched_queue_init(&queue, false, 2, 1);
 	submit(&sched, &queue, &first);
 	submit(&sched, &queue, &second);
-	sched_begin(&sched);
+	sched_begin(&sched, 0);
 	cr_assert_eq(sched_peek(&sched), &first);
 }
 
@@ -87,7 +87,7 @@ Test(sched, latest_only_keeps_one)
 		cr_assert_eq(replaced, &jobs[i - 1]);
 	}
 	cr_assert_eq(sched.waiting, 1);
-	sched_begin(&sched);
+	sched_begin(&sched, 0);
 	cr_assert_eq(sched_peek(&sched), &jobs[2]);
 }
 
@@ -125,12 +125,12 @@ Test(sched, deferred_job_does_not_block_others_and_is_asked_again)
 	submit(&sched, &queues[0], &first);
 	submit(&sched, &queues[0], &behind);
 	submit(&sched, &queues[1], &other);
-	sched_begin(&sched);
+	sched_begin(&sched, 0);
 	sched_defer(&sched, sched_peek(&sched));
 	cr_assert_eq(sched_peek(&sched), &other);
 	sched_defer(&sched, &other);
 	cr_assert_null(sched_peek(&sched));
-	sched_begin(&sched);
+	sched_begin(&sched, 0);
 	cr_assert_eq(sched_peek(&sched), &first);
 }
 
@@ -174,11 +174,51 @@ Test(sched, random_work_matches_a_plain_list)
 				     (jobs[j].deadline_us == jobs[best].deadline_us && arrival[j] < arrival[best])))
 					best = j;
 			}
-			sched_begin(&sched);
+			sched_begin(&sched, 0);
 			cr_assert_eq(sched_peek(&sched), best < 0 ? NULL : &jobs[best]);
 		}
 		cr_assert_eq(sched.waiting, waiting);
 	}
+}
+
+Test(sched, a_higher_class_goes_first_and_a_minimum_rate_before_that)
+{
+	struct sched sched;
+	struct sched_queue high, low;
+	struct sched_job highs[4], lows[2];
+
+	sched_init(&sched);
+	sched_queue_init(&high, false, 4, 1);
+	sched_queue_init(&low, false, 4, 1);
+	high.class = 2;
+	low.period_us = 1000;
+	for (int i = 0; i < 4; i++) {
+		highs[i] = job_with_deadline(SCHED_NO_DEADLINE);
+		submit(&sched, &high, &highs[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		lows[i] = job_with_deadline(10);
+		submit(&sched, &low, &lows[i]);
+	}
+	/* Its last start was long ago. */
+	sched_begin(&sched, 5000);
+	cr_assert_eq(sched_peek(&sched), &lows[0]);
+	sched_start(&sched, &lows[0], 1);
+	/* Behind in lane time and nearer to its deadline, but of the lower class. */
+	for (int i = 0; i < 2; i++) {
+		sched_begin(&sched, 5500);
+		cr_assert_eq(sched_peek(&sched), &highs[i]);
+		sched_start(&sched, &highs[i], 100000);
+	}
+	sched_begin(&sched, 5999);
+	cr_assert_eq(sched_peek(&sched), &highs[2]);
+	sched_defer(&sched, &highs[2]);
+	cr_assert_eq(sched_peek(&sched), &lows[1]);
+	sched_begin(&sched, 6000);
+	cr_assert_eq(sched_peek(&sched), &lows[1]);
+	while (sched_peek(&sched))
+		sched_remove(&sched, sched_peek(&sched));
+	cr_assert_eq(sched.waiting, 0);
 }
 
 /* One lane and streams that always have frames waiting; each frame takes its stream's cost, give or take half. */
@@ -223,7 +263,7 @@ static void load_step(struct load *load, const int64_t *costs_us)
 	int64_t took, expected;
 	int stream = 0;
 
-	sched_begin(&load->sched);
+	sched_begin(&load->sched, 0);
 	job = sched_peek(&load->sched);
 	while (job->queue != &load->queues[stream])
 		stream++;

@@ -1,12 +1,14 @@
 /* Sessions over a socketpair, on a loop that the test turns by hand, with one lane and one small network. */
 #include "daemon/session.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,7 +50,7 @@ static void on_streams(struct session_host *host)
 	rig_of(host)->streams_changes++;
 }
 
-static void rig_init(struct rig *rig)
+static void rig_init_for(struct rig *rig, const char *limits, const char *access, uid_t uid)
 {
 	static const struct topology_lane lane = {.name = "main", .threads = 1};
 	char stem[128], text[512];
@@ -60,9 +62,10 @@ static void rig_init(struct rig *rig)
 	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
 	tiny_network_write(stem, 32, 4);
 	snprintf(text, sizeof(text),
-		 "limits: {streams_per_client: 2, pool_mb_per_client: 1}\n"
-		 "models:\n  - name: tiny\n    task: classify\n"
-		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n");
+		 "limits: {streams_per_client: 2, pool_mb_per_client: 1%s}\n"
+		 "models:\n  - name: tiny\n    task: classify\n%s"
+		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n",
+		 limits, access);
 	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
 		     error.text);
 	cr_assert_eq(models_create(rig->config, NULL, &lane, 1, &error, &rig->models), 0, "%s", error.text);
@@ -80,9 +83,16 @@ static void rig_init(struct rig *rig)
 	rig->host.on_query = on_query;
 	rig->host.on_streams = on_streams;
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	cr_assert_eq(session_create(&rig->host, ends[0], getpid(), getuid()), 0);
+	cr_assert_eq(session_create(&rig->host, ends[0],
+				    &(struct peer){.pid = getpid(), .uid = uid, .n_groups = 1, .groups = {77}}),
+		     0);
 	cr_assert_eq(ipc_conn_create(ends[1], IPC_BODY_MAX, &rig->client), 0);
 	ipc_writer_init(&rig->writer);
+}
+
+static void rig_init(struct rig *rig)
+{
+	rig_init_for(rig, "", "", getuid());
 }
 
 static void rig_finish(struct rig *rig)
@@ -114,10 +124,14 @@ static void wait_for_news(struct rig *rig)
 	struct pollfd fds[] = {{.fd = ipc_conn_fd(rig->client), .events = POLLIN},
 			       {.fd = uv_backend_fd(&rig->loop), .events = POLLIN}};
 
+	int timeout_ms;
+
 	/* What was started since the last turn is known to the kernel only after one. */
 	uv_run(&rig->loop, UV_RUN_NOWAIT);
 	session_tidy(&rig->host);
-	cr_assert_geq(poll(fds, 2, 20000), 1, "neither the client nor the loop hears anything");
+	timeout_ms = uv_backend_timeout(&rig->loop);
+	cr_assert(poll(fds, 2, timeout_ms >= 0 ? timeout_ms : 20000) > 0 || timeout_ms >= 0,
+		  "neither the client nor the loop hears anything");
 }
 
 /* Turns the loop until the client has a message, or the session is gone. */
@@ -311,4 +325,130 @@ Test(session, death_with_a_frame_on_the_lane_leaves_nothing)
 	uv_run(&rig.loop, UV_RUN_NOWAIT);
 	rig_finish(&rig);
 	cr_assert_eq(rig.host.n_streams, 0);
+}
+
+Test(session, a_model_is_for_its_users_and_groups)
+{
+	static const struct {
+		const char *access;
+		uid_t uid;
+		enum ipc_type answer;
+	} cases[] = {
+		{"    users: [4000]\n", 4000, IPC_STREAM_OPENED},
+		{"    users: [4000]\n", 4001, IPC_ERROR},
+		{"    users: [4000]\n", 0, IPC_STREAM_OPENED},
+		{"    groups: [77]\n", 4001, IPC_STREAM_OPENED},
+		{"    groups: [78, 79]\n", 4001, IPC_ERROR},
+		{"    users: [1, 2]\n    groups: [77]\n", 4001, IPC_STREAM_OPENED},
+		{"    users: [1, root]\n", 4001, IPC_ERROR},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig rig;
+
+		rig_init_for(&rig, "", cases[i].access, cases[i].uid);
+		greet(&rig);
+		open_stream(&rig, 4096, cases[i].answer);
+		rig_finish(&rig);
+	}
+}
+
+Test(session, messages_over_the_rate_get_errors_and_wait)
+{
+	struct rig rig;
+	struct ipc_message message;
+	int refused = 0;
+
+	rig_init_for(&rig, ", messages_per_second: 5", "", getuid());
+	greet(&rig);
+	for (uint32_t i = 0; i < 9; i++) {
+		ipc_put_query(&rig.writer, "status");
+		send_message(&rig, IPC_QUERY, 10 + i);
+	}
+	for (uint32_t i = 0; i < 9; i++) {
+		struct ipc_error error;
+		void *storage;
+
+		cr_assert_eq(receive(&rig, &message), 0);
+		cr_assert_eq(message.header.serial, 10 + i);
+		cr_assert_eq(ipc_get_error(message.body, message.header.length, &error, &storage, NULL), 0);
+		refused += error.code == EBUSY && strstr(error.text, "5 messages a second");
+		ipc_storage_free(storage);
+	}
+	/* At least the one after the burst; how many of the later ones depends on how long this took. */
+	cr_assert_geq(refused, 1);
+	cr_assert_eq(rig.host.n_sessions, 1);
+	rig_finish(&rig);
+}
+
+Test(session, answers_left_unread_cost_the_connection)
+{
+	struct rig rig;
+	static char body[32 << 10];
+
+	rig_init_for(&rig, ", unread_seconds: 1", "", getuid());
+	greet(&rig);
+	/* More than the socket takes, less than what may wait at most. */
+	memset(body, 'x', sizeof(body) - 1);
+	for (int i = 0; i < 16; i++) {
+		struct ipc_writer *writer = &rig.host.writer;
+
+		ipc_writer_reset(writer);
+		ipc_put_text(writer, body);
+		session_reply(rig.host.sessions, IPC_REPORT, 1, writer);
+	}
+	/* It is only looked at because it goes on asking. */
+	ipc_put_query(&rig.writer, "status");
+	send_message(&rig, IPC_QUERY, 2);
+	while (rig.host.n_sessions) {
+		session_tidy(&rig.host);
+		uv_run(&rig.loop, UV_RUN_ONCE);
+	}
+	cr_assert_str_eq(rig.last_query, "");
+	rig_finish(&rig);
+}
+
+static int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+Test(session, a_stream_may_bring_its_own_memory)
+{
+	struct ipc_stream_open open = {.model = "tiny", .n_slots = 1, .slot_bytes = 4096};
+	int fd = memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING), fds;
+	struct ipc_message message;
+	struct rig rig;
+
+	/* The first loop of a process opens descriptors that stay. */
+	rig_init(&rig);
+	rig_finish(&rig);
+	fds = count_fds();
+	rig_init(&rig);
+	greet(&rig);
+	cr_assert_eq(ftruncate(fd, 4096), 0);
+	for (int sealed = 0; sealed < 2; sealed++) {
+		if (sealed)
+			cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), 0);
+		ipc_put_stream_open(&rig.writer, &open);
+		cr_assert_eq(ipc_conn_send(rig.client, IPC_STREAM_OPEN, 2, rig.writer.data, rig.writer.size, fd), 0);
+		ipc_writer_reset(&rig.writer);
+		cr_assert_eq(receive(&rig, &message), 0);
+		cr_assert_eq((int)message.header.type, (int)(sealed ? IPC_STREAM_OPENED : IPC_ERROR));
+		cr_assert_eq((int)message.header.n_fds, 0);
+	}
+	ipc_put_frame(&rig.writer,
+		      &(struct ipc_frame){
+			      .stream = 1, .seq = 1, .format = IPC_GRAY8, .width = 16, .height = 16, .stride = {16}});
+	send_message(&rig, IPC_FRAME, 3);
+	expect(&rig, IPC_RESULT, 3);
+	rig_finish(&rig);
+	cr_assert_eq(count_fds(), fds);
+	close(fd);
 }

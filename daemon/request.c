@@ -1,0 +1,233 @@
+/*
+ * request.c - what a client asks for, message by message.
+ *
+ * Each function checks what only it can know, changes streams and answers; limits and rights are looked at here, bytes
+ * and connections are session.c's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "session_internal.h"
+
+static struct stream *find_stream(struct session *session, uint32_t id)
+{
+	for (struct stream *stream = session->streams; stream; stream = stream->next)
+		if (stream->id == id && !stream->closing)
+			return stream;
+	return NULL;
+}
+
+static int handle_hello(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct ipc_welcome welcome = {.version = IPC_VERSION, .server = "inferd " INFERD_VERSION};
+	struct ipc_writer *writer = &session->host->writer;
+	struct ipc_hello hello;
+	int rc = ipc_get_hello(message->body, message->header.length, &hello, ret_reason);
+
+	if (rc < 0)
+		return rc;
+	if (session->greeted || hello.version != IPC_VERSION) {
+		*ret_reason = session->greeted ? "HELLO came twice" : "this version of the protocol is not served";
+		return -EPROTO;
+	}
+	session->greeted = true;
+	memcpy(session->client, hello.client, sizeof(session->client));
+	ipc_writer_reset(writer);
+	ipc_put_welcome(writer, &welcome);
+	session_reply(session, IPC_WELCOME, message->header.serial, writer);
+	return 0;
+}
+
+static void send_opened(struct session *session, uint32_t serial, struct stream *stream)
+{
+	const struct ladder *ladder = stream->model->ladder;
+	struct ipc_writer *writer = &session->host->writer;
+	struct ipc_stream_opened opened = {.stream = stream->id,
+					   .n_slots = stream->pool.n_slots,
+					   .slot_bytes = stream->pool.slot_bytes,
+					   .deadline_us = stream_deadline_us(stream)};
+
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+
+		if (stream->pinned >= 0 && stream->pinned != i)
+			continue;
+		opened.advice_width = rung->width > opened.advice_width ? rung->width : opened.advice_width;
+		opened.advice_height = rung->height > opened.advice_height ? rung->height : opened.advice_height;
+		opened.advice_channels =
+			rung->channels > opened.advice_channels ? rung->channels : opened.advice_channels;
+	}
+	ipc_writer_reset(writer);
+	ipc_put_stream_opened(writer, &opened);
+	wire_send(session->wire, IPC_STREAM_OPENED, serial, writer, stream->pool.imported ? -1 : stream->pool.fd);
+	pool_settle(&stream->pool);
+	if (wire_pending(session->wire) || wire_failure(session->wire))
+		session_mark_untidy(session);
+}
+
+/* The quotas of a client: 0, or a positive errno after the client was told. */
+static int check_quota(struct session *session, uint32_t serial, const struct ipc_stream_open *open)
+{
+	const struct config_limits *limits = &session->host->config->limits;
+	size_t allowed = (size_t)limits->pool_mb_per_client << 20;
+	size_t wanted = pool_bytes(open->n_slots, open->slot_bytes);
+
+	if (session->n_streams >= limits->streams_per_client) {
+		session_error(session, serial, EDQUOT, "a client may have %d streams", limits->streams_per_client);
+		return EDQUOT;
+	}
+	if (wanted > allowed || session->pool_bytes > allowed - wanted) {
+		session_error(session, serial, EDQUOT, "the pools of a client may have %d MB together",
+			      limits->pool_mb_per_client);
+		return EDQUOT;
+	}
+	return 0;
+}
+
+static int handle_stream_open(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct session_host *host = session->host;
+	uint32_t serial = message->header.serial;
+	struct ipc_stream_open open;
+	struct stream *stream;
+	struct model *model;
+	const char *why = "";
+	int rc = ipc_get_stream_open(message->body, message->header.length, &open, ret_reason);
+
+	if (rc < 0)
+		return rc;
+	model = models_find(host->models, open.model);
+	if (!model) {
+		session_error(session, serial, ENOENT, "there is no model '%s'", open.model);
+		return 0;
+	}
+	if (!peer_allowed(&session->peer, &model->allowed)) {
+		session_error(session, serial, EACCES, "the model '%s' is not for this user", open.model);
+		return 0;
+	}
+	if (check_quota(session, serial, &open))
+		return 0;
+	rc = stream_create(&open, session->last_stream + 1, model, host->dispatch->n_lanes,
+			   message->header.n_fds ? message->fds[0] : -1, &why, &stream);
+	if (rc < 0) {
+		session_error(session, serial, -rc, "%s", why);
+		return 0;
+	}
+	session->last_stream++;
+	stream->session = session_ref(session);
+	stream->wire = session->wire;
+	stream->next = session->streams;
+	session->streams = stream;
+	session->n_streams++;
+	session->pool_bytes += stream->pool.bytes;
+	session_share_out(host, session->peer.uid);
+	if (++host->n_streams == 1)
+		host->on_streams(host);
+	send_opened(session, serial, stream);
+	return 0;
+}
+
+static int handle_stream_close(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct stream *stream;
+	uint32_t id;
+	int rc = ipc_get_stream_close(message->body, message->header.length, &id, ret_reason);
+
+	if (rc < 0)
+		return rc;
+	stream = find_stream(session, id);
+	if (!stream) {
+		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
+		return 0;
+	}
+	/* DONE follows the results of frames that run now. */
+	stream->closing = true;
+	stream->close_serial = message->header.serial;
+	dispatch_drop_stream(session->host->dispatch, stream, 0, IPC_DROPPED_CLOSED, NULL);
+	dispatch_hurry(session->host->dispatch);
+	session_mark_untidy(session);
+	return 0;
+}
+
+static int handle_frame(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct ipc_frame frame;
+	struct stream *stream;
+	struct job *job;
+	const char *why = "";
+	int rc = ipc_get_frame(message->body, message->header.length, &frame, ret_reason);
+
+	if (rc < 0)
+		return rc;
+	stream = find_stream(session, frame.stream);
+	if (!stream) {
+		session_error(session, message->header.serial, ENOENT, "there is no stream %u", frame.stream);
+		return 0;
+	}
+	rc = stream_take_job(stream, &frame, message->header.serial, clock_us(), &why, &job);
+	if (rc < 0)
+		session_error(session, message->header.serial, -rc, "%s", why);
+	else
+		dispatch_submit(session->host->dispatch, job);
+	return 0;
+}
+
+static int handle_cancel(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct stream *stream;
+	uint32_t id;
+	uint64_t seq;
+	int rc = ipc_get_cancel(message->body, message->header.length, &id, &seq, ret_reason);
+
+	if (rc < 0)
+		return rc;
+	stream = find_stream(session, id);
+	if (!stream) {
+		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
+		return 0;
+	}
+	dispatch_drop_stream(session->host->dispatch, stream, seq, IPC_DROPPED_CANCELLED, NULL);
+	session_send_done(session, message->header.serial);
+	return 0;
+}
+
+static int handle_query(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	char what[IPC_NAME_MAX + 1];
+	int rc = ipc_get_query(message->body, message->header.length, what, ret_reason);
+
+	if (rc == 0)
+		session->host->on_query(session->host, session, message->header.serial, what);
+	return rc;
+}
+
+int request_handle(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	if (message->header.n_fds > (message->header.type == IPC_STREAM_OPEN)) {
+		*ret_reason = "a message carries descriptors that are not asked for";
+		return -EPROTO;
+	}
+	if (!session->greeted && message->header.type != IPC_HELLO) {
+		*ret_reason = "the first message is not HELLO";
+		return -EPROTO;
+	}
+	switch (message->header.type) {
+	case IPC_HELLO:
+		return handle_hello(session, message, ret_reason);
+	case IPC_STREAM_OPEN:
+		return handle_stream_open(session, message, ret_reason);
+	case IPC_STREAM_CLOSE:
+		return handle_stream_close(session, message, ret_reason);
+	case IPC_FRAME:
+		return handle_frame(session, message, ret_reason);
+	case IPC_CANCEL:
+		return handle_cancel(session, message, ret_reason);
+	case IPC_QUERY:
+		return handle_query(session, message, ret_reason);
+	default:
+		*ret_reason = "a message of this type does not come from a client";
+		return -EPROTO;
+	}
+}
