@@ -1,7 +1,7 @@
 /*
- * client.c - the connection: greeting, requests and replies, results as they arrive, and its end.
+ * client.c - what is said with the daemon: greeting, requests and replies, results as they arrive.
  *
- * What a stream's buffers are doing is stream.c's.
+ * What a stream's buffers are doing is stream.c's, how a connection comes and goes link.c's.
  */
 #include "client.h"
 
@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,25 +47,34 @@ uint32_t client_next_serial(struct inferd *client)
 	return client->last_serial;
 }
 
-static int connection_lost(struct inferd *client)
+static int not_connected(struct inferd *client)
 {
-	return client_fail(client, -ECONNRESET, "the connection to the daemon is gone");
+	if (client->link.state == LINK_OVER)
+		return client_fail(client, -ECONNRESET, "the connection to the daemon is gone");
+	return client_fail(client, -ENOTCONN, "the daemon is away; the connection will be made again");
+}
+
+int client_send_fd(struct inferd *client, uint16_t type, uint32_t serial, int fd)
+{
+	int r = client->writer.error;
+
+	if (!client->link.conn)
+		return not_connected(client);
+	if (r == 0)
+		r = ipc_conn_send(client->link.conn, type, serial, client->writer.data, client->writer.size, fd);
+	link_update(&client->link);
+	/* What the daemon sent before it went is still read by the next dispatch, which then reports the loss. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		return client_fail(client, client->link.path ? -ENOTCONN : -ECONNRESET,
+				   "the connection to the daemon is gone");
+	if (r < 0)
+		return client_fail(client, r, "a message could not be sent: %s", strerror(-r));
+	return 0;
 }
 
 int client_send(struct inferd *client, uint16_t type, uint32_t serial)
 {
-	int r = client->writer.error;
-
-	if (client->gone)
-		return connection_lost(client);
-	if (r == 0)
-		r = ipc_conn_send(client->conn, type, serial, client->writer.data, client->writer.size, -1);
-	/* What the daemon sent before it went is still read by the next dispatch, which then reports the loss. */
-	if (r == -EPIPE || r == -ECONNRESET)
-		return connection_lost(client);
-	if (r < 0)
-		return client_fail(client, r, "a message could not be sent: %s", strerror(-r));
-	return 0;
+	return client_send_fd(client, type, serial, -1);
 }
 
 /* ---- messages that arrive ------------------------------------------------------------------------- */
@@ -135,7 +141,7 @@ static int on_result(struct inferd *client, const struct ipc_message *message)
 
 	if (r < 0)
 		return client_fail(client, r, "a result could not be read: %s", reason);
-	while (stream && stream->id != result.stream)
+	while (stream && (!stream->open || stream->id != result.stream))
 		stream = stream->next;
 	slot = stream ? stream_slot_by_seq(stream, result.seq) : NULL;
 	if (!slot)
@@ -215,6 +221,32 @@ static void return_late_stream(struct inferd *client, const struct ipc_message *
 	client_send(client, IPC_STREAM_CLOSE, client_next_serial(client));
 }
 
+static void on_welcome(struct inferd *client, const struct ipc_message *message)
+{
+	struct ipc_welcome welcome;
+
+	if (ipc_get_welcome(message->body, message->header.length, &welcome, NULL) < 0 ||
+	    welcome.version != IPC_VERSION) {
+		client_fail(client, 0, "the daemon that came back speaks another version of the protocol");
+		free(client->link.path);
+		client->link.path = NULL;
+		link_down(&client->link);
+		return;
+	}
+	memcpy(client->server, welcome.server, sizeof(client->server));
+	link_established(&client->link);
+	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
+		stream_reopen(stream);
+}
+
+static bool is_reopened(struct inferd *client, const struct ipc_message *message)
+{
+	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
+		if (stream_reopened(stream, message))
+			return true;
+	return false;
+}
+
 static int on_message(struct inferd *client, const struct ipc_message *message)
 {
 	unsigned fds_taken = 0;
@@ -225,6 +257,10 @@ static int on_message(struct inferd *client, const struct ipc_message *message)
 	} else if (client->reply.serial && message->header.serial == client->reply.serial && !client->reply.here) {
 		r = keep_reply(client, message);
 		fds_taken = r == 0 && message->header.n_fds;
+	} else if (message->header.type == IPC_WELCOME) {
+		on_welcome(client, message);
+	} else if (is_reopened(client, message)) {
+		/* nothing more to do */
 	} else if (message->header.type == IPC_ERROR) {
 		r = on_error(client, message);
 	} else if (message->header.type == IPC_STREAM_OPENED) {
@@ -237,18 +273,28 @@ static int on_message(struct inferd *client, const struct ipc_message *message)
 
 /* ---- waiting ------------------------------------------------------------------------------------- */
 
-static int end_connection(struct inferd *client)
+/* Every frame in flight is lost, and whoever waits for a reply need not. */
+static void end_connection(struct inferd *client)
 {
-	client->gone = true;
 	/* A daemon that refuses says why, then hangs up: its sentence stays. */
 	if (!client->error[0])
-		connection_lost(client);
-	if (!client->reported) {
-		client->reported = true;
-		for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
-			stream_lose_frames(stream);
-	}
-	return -ECONNRESET;
+		client_fail(client, 0, "the connection to the daemon is gone");
+	link_down(&client->link);
+	client->reply.lost = !client->reply.here;
+	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
+		stream_gone(stream);
+	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
+		stream_lose_frames(stream);
+}
+
+static void send_hello(struct inferd *client)
+{
+	struct ipc_hello hello = {.version = IPC_VERSION};
+
+	memcpy(hello.client, client->name, sizeof(hello.client));
+	ipc_writer_reset(&client->writer);
+	ipc_put_hello(&client->writer, &hello);
+	client_send(client, IPC_HELLO, client_next_serial(client));
 }
 
 static int take_messages(struct inferd *client)
@@ -257,61 +303,63 @@ static int take_messages(struct inferd *client)
 	const char *reason = "";
 	int r;
 
-	while ((r = ipc_conn_next(client->conn, &message, &reason)) == 0) {
-		r = on_message(client, &message);
+	while (client->link.conn && (r = ipc_conn_next(client->link.conn, &message, &reason)) != -EAGAIN) {
+		if (r == -EPROTO)
+			return client_fail(client, r, "the daemon sent what is not of the protocol: %s", reason);
+		if (r == 0)
+			r = on_message(client, &message);
 		if (r < 0)
 			return r;
 	}
-	if (r == -EPROTO)
-		return client_fail(client, r, "the daemon sent what is not of the protocol: %s", reason);
-	return r == -EAGAIN ? 0 : r;
+	return 0;
 }
 
-static int wait_ready(struct inferd *client, uint64_t deadline_ns)
+/* Reads what is there.  A failure is the end of the connection. */
+static int receive(struct inferd *client)
 {
-	for (;;) {
-		struct pollfd pfd = {ipc_conn_fd(client->conn), inferd_events(client), 0};
-		struct timespec left = {0, 0};
-		int n;
+	int r;
 
-		if (deadline_ns != UINT64_MAX) {
-			uint64_t now = client_now_ns(), left_ns = deadline_ns > now ? deadline_ns - now : 0;
-
-			left.tv_sec = (time_t)(left_ns / 1000000000u);
-			left.tv_nsec = (long)(left_ns % 1000000000u);
-		}
-		n = ppoll(&pfd, 1, deadline_ns == UINT64_MAX ? NULL : &left, NULL);
-		if (n > 0)
-			return 0;
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
-	}
+	/* A daemon that hung up may have answered before: the end is found by reading, not by writing. */
+	ipc_conn_flush(client->link.conn);
+	link_update(&client->link);
+	r = ipc_conn_recv(client->link.conn);
+	if (r == -EPROTO && !client->error[0])
+		client_fail(client, r, "the daemon sent what is not of the protocol");
+	if (r == -EAGAIN)
+		return 0;
+	return r < 0 ? r : take_messages(client);
 }
 
 int client_pump(struct inferd *client, uint64_t deadline_ns)
 {
+	struct link *link = &client->link;
 	int r;
 
-	if (client->gone)
-		return end_connection(client);
-	r = wait_ready(client, deadline_ns);
+	if (link->state == LINK_OVER)
+		return not_connected(client);
+	r = link_wait(link, deadline_ns);
 	if (r < 0)
 		return r;
-	/* A daemon that hung up may have answered before: the end is found by reading, not by writing. */
-	ipc_conn_flush(client->conn);
-	r = ipc_conn_recv(client->conn);
-	if (r == 0)
-		r = take_messages(client);
-	if (r == -EAGAIN)
+	if (link->state == LINK_AWAY) {
+		if (link_retry(link))
+			send_hello(client);
 		return 0;
-	if (r == -EPROTO && !client->error[0])
-		client_fail(client, r, "the daemon sent what is not of the protocol");
-	return r < 0 ? end_connection(client) : 0;
+	}
+	if (receive(client) < 0)
+		end_connection(client);
+	return link->state == LINK_OVER ? -ECONNRESET : 0;
 }
 
-int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms)
+int client_wait_up(struct inferd *client, uint64_t deadline_ns)
+{
+	int r = 0;
+
+	while (r == 0 && client->link.state != LINK_UP)
+		r = client_pump(client, deadline_ns);
+	return r == -ETIMEDOUT ? client_fail(client, r, "the daemon is away") : r;
+}
+
+int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd)
 {
 	uint64_t deadline_ns = client_deadline_ns(timeout_ms);
 	struct reply *reply = &client->reply;
@@ -320,12 +368,14 @@ int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int ti
 	int r;
 
 	*reply = (struct reply){.serial = client_next_serial(client), .fd = -1};
-	r = client_send(client, type, reply->serial);
-	while (r == 0 && !reply->here)
+	r = client_send_fd(client, type, reply->serial, fd);
+	while (r == 0 && !reply->here && !reply->lost)
 		r = client_pump(client, deadline_ns);
 	/* The answer may have come together with the end of the connection. */
 	if (reply->here)
 		r = 0;
+	else if (reply->lost)
+		r = -ECONNRESET;
 	if (r == -ETIMEDOUT)
 		client_fail(client, r, "the daemon did not answer in time");
 	if (r == 0 && reply->type == IPC_ERROR) {
@@ -343,6 +393,11 @@ int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int ti
 	return r;
 }
 
+int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms)
+{
+	return client_request_fd(client, type, wanted, timeout_ms, -1);
+}
+
 void client_reply_finish(struct inferd *client)
 {
 	free(client->reply.body);
@@ -353,13 +408,13 @@ void client_reply_finish(struct inferd *client)
 
 /* ---- public --------------------------------------------------------------------------------------- */
 
-static int greet(struct inferd *client, const char *name)
+static int greet(struct inferd *client)
 {
 	struct ipc_hello hello = {.version = IPC_VERSION};
 	struct ipc_welcome welcome;
 	int r;
 
-	snprintf(hello.client, sizeof(hello.client), "%s", name ? name : program_invocation_short_name);
+	memcpy(hello.client, client->name, sizeof(hello.client));
 	ipc_writer_reset(&client->writer);
 	ipc_put_hello(&client->writer, &hello);
 	r = client_request(client, IPC_HELLO, IPC_WELCOME, CLIENT_TIMEOUT_MS);
@@ -372,24 +427,26 @@ static int greet(struct inferd *client, const char *name)
 	if (welcome.version != IPC_VERSION)
 		return -EPROTONOSUPPORT;
 	memcpy(client->server, welcome.server, sizeof(client->server));
+	link_established(&client->link);
 	return 0;
 }
 
 int inferd_connect_fd(int fd, const char *name, struct inferd **ret_client)
 {
 	struct inferd *client = calloc(1, sizeof(*client));
-	int r;
+	int r = client ? link_init(&client->link) : -ENOMEM;
 
-	if (!client)
-		return -ENOMEM;
-	client->reply.fd = -1;
-	ipc_writer_init(&client->writer);
-	r = ipc_conn_create(fd, IPC_BODY_MAX, &client->conn);
 	if (r < 0) {
+		close(fd);
 		free(client);
 		return r;
 	}
-	r = greet(client, name);
+	client->reply.fd = -1;
+	ipc_writer_init(&client->writer);
+	snprintf(client->name, sizeof(client->name), "%s", name ? name : program_invocation_short_name);
+	r = link_adopt(&client->link, fd);
+	if (r == 0)
+		r = greet(client);
 	if (r < 0) {
 		inferd_close(client);
 		return r;
@@ -398,36 +455,25 @@ int inferd_connect_fd(int fd, const char *name, struct inferd **ret_client)
 	return 0;
 }
 
-static int open_socket(const char *path, int *ret_fd)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval limit = {CLIENT_TIMEOUT_MS / 1000, 0};
-	int fd, r;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* Bounds connect(2) too, when the daemon's backlog is full. */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
-		close(fd);
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
 int inferd_connect(const char *socket_path, const char *name, struct inferd **ret_client)
 {
 	const char *path = socket_path ? socket_path : getenv("INFERD_SOCKET");
+	struct inferd *client;
 	int fd = -1, r;
 
-	r = open_socket(path && *path ? path : DEFAULT_SOCKET, &fd);
-	return r < 0 ? r : inferd_connect_fd(fd, name, ret_client);
+	path = path && *path ? path : DEFAULT_SOCKET;
+	r = link_open_socket(path, true, &fd);
+	if (r == 0)
+		r = inferd_connect_fd(fd, name, &client);
+	if (r < 0)
+		return r;
+	client->link.path = strdup(path);
+	if (!client->link.path) {
+		inferd_close(client);
+		return -ENOMEM;
+	}
+	*ret_client = client;
+	return 0;
 }
 
 static void finish_store(struct result_store *store)
@@ -444,7 +490,7 @@ void inferd_close(struct inferd *client)
 	while (client->streams)
 		stream_free(client->streams);
 	client_reply_finish(client);
-	ipc_conn_destroy(client->conn);
+	link_finish(&client->link);
 	ipc_writer_finish(&client->writer);
 	finish_store(&client->live);
 	finish_store(&client->kept);
@@ -461,14 +507,20 @@ const char *inferd_server(const struct inferd *client)
 	return client->server;
 }
 
+bool inferd_connected(const struct inferd *client)
+{
+	return client->link.state == LINK_UP;
+}
+
 int inferd_fd(const struct inferd *client)
 {
-	return ipc_conn_fd(client->conn);
+	return client->link.set_fd;
 }
 
 short inferd_events(const struct inferd *client)
 {
-	return ipc_conn_pending(client->conn) ? POLLIN | POLLOUT : POLLIN;
+	(void)client;
+	return POLLIN;
 }
 
 int inferd_dispatch(struct inferd *client, int timeout_ms)
@@ -493,6 +545,9 @@ int inferd_query(struct inferd *client, const char *what, int timeout_ms, char *
 	if (client->calling)
 		return client_fail(client, -EBUSY, "a callback must not wait for a report");
 	client->error[0] = 0;
+	r = client_wait_up(client, client_deadline_ns(timeout_ms));
+	if (r < 0)
+		return r;
 	ipc_writer_reset(&client->writer);
 	ipc_put_query(&client->writer, what);
 	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);

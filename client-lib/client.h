@@ -1,5 +1,5 @@
 /*
- * client.h - what client.c and stream.c share.  Private to the library; nothing here is exported.
+ * client.h - what client.c, link.c and stream.c share.  Private to the library; nothing here is exported.
  */
 #ifndef INFERD_CLIENT_H
 #define INFERD_CLIENT_H
@@ -24,11 +24,16 @@ struct slot {
 struct inferd_stream {
 	struct inferd *client;
 	struct inferd_stream *next;
+	struct ipc_stream_open asked; /* again after a reconnect */
 	uint32_t id, n_slots, slot_bytes, deadline_us;
 	uint8_t *pool;
 	size_t pool_bytes;
+	int pool_fd; /* goes to the next daemon, so that buffers stay where they are */
 	uint64_t last_seq;
-	bool closing; /* takes no more frames */
+	bool closing;		/* takes no more frames */
+	bool open;		/* the daemon knows it, by `id` */
+	uint32_t reopen_serial; /* of the request to open it again, 0 none is under way */
+	int refusal;		/* that request was refused: why, as negative errno */
 	inferd_on_result on_result;
 	void *user;
 	struct slot slots[IPC_SLOTS_MAX];
@@ -47,29 +52,58 @@ struct result_store {
 struct reply {
 	uint32_t serial; /* 0: nothing waits */
 	bool here;
+	bool lost; /* the connection ended first */
 	uint16_t type;
 	uint8_t *body;
 	size_t length;
 	int fd;
 };
 
+/* OVER: it does not come back.  GREETING: connected, not welcomed yet. */
+enum link_state { LINK_OVER, LINK_AWAY, LINK_GREETING, LINK_UP };
+
+struct link {
+	enum link_state state;
+	char *path;	       /* where to connect again; NULL: nowhere */
+	struct ipc_conn *conn; /* NULL while there is none */
+	int set_fd, timer_fd;
+	bool polls_out;
+	uint64_t retry_ns, retry_ms;
+};
+
 struct inferd {
-	struct ipc_conn *conn;
+	struct link link;
 	struct ipc_writer writer;
 	struct inferd_stream *streams;
 	struct result_store live, kept; /* kept: of inferd_run() */
 	struct reply reply;
 	uint32_t last_serial;
-	bool gone;	/* the connection ended */
-	bool reported;	/* ...and frames in flight were reported as lost */
 	bool calling;	/* within a callback */
 	bool run_ended; /* the frame of inferd_run() was answered */
 	int n_results;	/* handed to callbacks by the current call */
+	char name[IPC_NAME_MAX + 1];
 	char server[IPC_NAME_MAX + 1];
 	char error[IPC_TEXT_MAX + 128];
 };
 
-/* Tests connect through a socketpair.  Consumes fd on success. */
+/* ---- link.c --------------------------------------------------------------------------------------- */
+
+int link_init(struct link *link); /* 0 or negative errno; nothing to finish then */
+void link_finish(struct link *link);
+
+/* wait: for a daemon whose backlog is full; otherwise the socket is non-blocking. */
+int link_open_socket(const char *path, bool wait, int *ret_fd);
+int link_adopt(struct link *link, int fd); /* the connection from now on; consumes fd */
+void link_established(struct link *link);  /* the daemon welcomed us */
+void link_update(struct link *link);	   /* after sending: what is polled for */
+void link_down(struct link *link);	   /* the connection ended: AWAY, or OVER without a path */
+bool link_retry(struct link *link);	   /* connects when it is time to; true: there is a connection now */
+/* Until there is something to read, to send or to retry: 0; -ETIMEDOUT. */
+int link_wait(const struct link *link, uint64_t deadline_ns);
+
+/* ---- client.c ------------------------------------------------------------------------------------- */
+
+/* Tests connect through a socketpair.  Consumes fd. */
 int inferd_connect_fd(int fd, const char *name, struct inferd **ret_client);
 
 /* Keeps the sentence and passes the error on, so that it can be returned. */
@@ -83,22 +117,33 @@ uint32_t client_next_serial(struct inferd *client);
 /* Sends the writer's body.  0, or a negative errno with its sentence. */
 int client_send(struct inferd *client, uint16_t type, uint32_t serial);
 
+/* The same with a descriptor that stays the caller's; -1: none. */
+int client_send_fd(struct inferd *client, uint16_t type, uint32_t serial, int fd);
+
 /*
- * Waits until the deadline for something to arrive and handles all of it.  0, -ETIMEDOUT, or -ECONNRESET after the
- * frames in flight were reported as lost.
+ * Waits until the deadline for something to happen and handles all of it.  0, also when the connection ended and will
+ * be tried again, -ETIMEDOUT, or -ECONNRESET when it will not.  Frames in flight were then reported as lost.
  */
 int client_pump(struct inferd *client, uint64_t deadline_ns);
 
 /*
  * Sends the writer's body as a request and waits for its reply, in client->reply until client_reply_finish().  0; an
- * ERROR becomes its code with its text kept; -EPROTO when the reply is not of the type wanted.
+ * ERROR becomes its code with its text kept; -EPROTO when the reply is not of the type wanted, -ECONNRESET when the
+ * connection ended before it.
  */
 int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms);
+int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd);
+/* Before a request is put together: the daemon must be there.  0, -ETIMEDOUT, -ECONNRESET. */
+int client_wait_up(struct inferd *client, uint64_t deadline_ns);
 void client_reply_finish(struct inferd *client);
 
 /* The frames of a stream that are still in flight end as lost, in the order of their submission. */
 void stream_lose_frames(struct inferd_stream *stream);
 struct slot *stream_slot_by_seq(struct inferd_stream *stream, uint64_t seq);
+/* Its connection ended; a new one is there; the new daemon's answer to stream_reopen(), true when it is one. */
+void stream_gone(struct inferd_stream *stream);
+void stream_reopen(struct inferd_stream *stream);
+bool stream_reopened(struct inferd_stream *stream, const struct ipc_message *message);
 /* Unlinks and frees without telling the daemon. */
 void stream_free(struct inferd_stream *stream);
 /* The slot is free again and the result goes to whom it belongs; store holds it. */

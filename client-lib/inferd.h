@@ -13,8 +13,11 @@
  * library starts no threads and installs no signal handlers.
  *
  * Errors: functions return 0 (or a count) or a negative errno; outputs, which come last, are then untouched, and
- * inferd_error() has a sentence.  When the daemon goes away, every frame in flight is reported with
- * INFERD_LOST and everything returns -ECONNRESET from then on: close the client and connect again.
+ * inferd_error() has a sentence.
+ *
+ * When the daemon goes away, every frame in flight is reported once, with INFERD_LOST.  The library connects again by
+ * itself, within inferd_dispatch() and the calls that wait, and opens the streams anew in the same buffers, which stay
+ * valid all along, filled ones included.  Until then inferd_submit() returns -ENOTCONN.
  *
  * Callbacks may acquire, release, submit and cancel.  Calls that wait return -EBUSY there: inferd_dispatch(),
  * inferd_run(), inferd_query(), inferd_stream_open(), inferd_stream_close().  inferd_close() must not be
@@ -57,19 +60,22 @@ INFERD_API void inferd_close(struct inferd *client);
 /* What the last failure of this client was about; "" when there was none.  Valid until the next call. */
 INFERD_API const char *inferd_error(const struct inferd *client);
 
+/* Whether the daemon is there; false while it is away. */
+INFERD_API bool inferd_connected(const struct inferd *client);
+
 /* The daemon's name and version, "inferd 0.1.0". */
 INFERD_API const char *inferd_server(const struct inferd *client);
 
 /*
- * For event loops: the descriptor to poll, and for which of POLLIN and POLLOUT (ask again after every call).
- * When it is ready call inferd_dispatch(client, 0).
+ * For event loops: the descriptor to poll, the same for the client's whole life, and for which events.  When it is
+ * ready call inferd_dispatch(client, 0), which also makes a lost connection anew.
  */
 INFERD_API int inferd_fd(const struct inferd *client);
 INFERD_API short inferd_events(const struct inferd *client);
 
 /*
  * Waits at most timeout_ms (0: not at all, -1: for ever) until a result arrives, then hands over all that did.
- * Number of results handed to callbacks, or a negative errno.
+ * Number of results handed to callbacks, lost ones included, or a negative errno.
  */
 INFERD_API int inferd_dispatch(struct inferd *client, int timeout_ms);
 
@@ -192,7 +198,12 @@ struct inferd_stream_options {
 	inferd_on_result on_result;
 	void *user;		       /* of the callback */
 	enum inferd_priority priority; /* at most the model's, which is the default */
-	uint32_t reserved[7];	       /* zero */
+	/*
+	 * Memory of one's own instead of the daemon's: a memfd sealed with F_SEAL_GROW, F_SEAL_SHRINK and F_SEAL_SEAL,
+	 * or a dma-buf, of n_buffers times buffer_bytes rounded up to whole pages.  Stays the caller's.  0: none.
+	 */
+	int import_fd;
+	uint32_t reserved[6]; /* zero */
 };
 
 /* Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have. */
@@ -222,7 +233,8 @@ INFERD_API void inferd_release(struct inferd_stream *stream, const struct inferd
 /*
  * Hands the buffer over with the frame in it; from then on it is the daemon's until the result.  Does not wait.  On
  * failure the buffer stays the caller's.  -EMSGSIZE: the frame does not fit; -EINVAL: it makes no sense, or the
- * stream has no callback; -ENOBUFS: the daemon does not read; -ESHUTDOWN: the stream is being closed.  *ret_seq (may be
+ * stream has no callback; -ENOBUFS: the daemon does not read; -ESHUTDOWN: the stream is being closed; -ENOTCONN: the
+ * daemon is away; another: it came back and does not serve this stream any more (-ENOENT, ...).  *ret_seq (may be
  * NULL): names the frame.
  */
 INFERD_API int inferd_submit(struct inferd_stream *stream, const struct inferd_buffer *buffer,
@@ -234,7 +246,9 @@ INFERD_API int inferd_cancel(struct inferd_stream *stream, uint64_t seq);
 /*
  * Copies frame->data into a buffer, submits, and waits at most timeout_ms (-1: for ever).  0 when there is a
  * result, whatever its status; it is valid until the next call with this client.  -ETIMEDOUT: the frame was
- * cancelled, and its late result is discarded.  Results of other frames go to their callbacks meanwhile.
+ * cancelled, and its late result is discarded; or the daemon was away all that time.  -ECONNRESET: the frame was lost
+ * with the connection; the next call waits for the daemon to come back.  Results of other frames go to their callbacks
+ * meanwhile.
  */
 INFERD_API int inferd_run(struct inferd_stream *stream, const struct inferd_frame *frame, int timeout_ms,
 			  const struct inferd_result **ret_result);

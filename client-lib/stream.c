@@ -4,10 +4,11 @@
  * Messages are sent and received by client.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client.h"
 
@@ -96,7 +97,8 @@ static int copy_name(struct inferd *client, const char *what, const char *from, 
 	return 0;
 }
 
-static int request_open(struct inferd *client, const struct inferd_stream_options *options)
+static int fill_open(struct inferd *client, const struct inferd_stream_options *options,
+		     struct ipc_stream_open *ret_open)
 {
 	struct ipc_stream_open open = {
 		.mode = (enum ipc_mode)options->mode,
@@ -120,22 +122,39 @@ static int request_open(struct inferd *client, const struct inferd_stream_option
 		return client_fail(client, -EINVAL, "a stream has at most %d buffers", IPC_SLOTS_MAX);
 	if (options->buffer_bytes == 0 || options->buffer_bytes > IPC_SLOT_BYTES_MAX)
 		return client_fail(client, -EINVAL, "buffer_bytes must be within 1..%u", IPC_SLOT_BYTES_MAX);
-	ipc_writer_reset(&client->writer);
-	ipc_put_stream_open(&client->writer, &open);
-	return client_request(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS);
+	*ret_open = open;
+	return 0;
 }
 
-/* Maps the pool.  Its size is looked at first, because touching pages behind a file's end kills. */
-static int map_pool(struct inferd_stream *stream, int fd, const struct ipc_stream_opened *opened)
+/* Asks for the stream with memory of its own, or with the stream's. */
+static int request_open(struct inferd_stream *stream)
 {
-	struct stat st;
+	struct inferd *client = stream->client;
+	uint64_t deadline_ns = client_deadline_ns(CLIENT_TIMEOUT_MS);
+	int r = client_wait_up(client, deadline_ns);
+
+	if (r < 0)
+		return r;
+	ipc_writer_reset(&client->writer);
+	ipc_put_stream_open(&client->writer, &stream->asked);
+	return client_request_fd(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS, stream->pool_fd);
+}
+
+/*
+ * Maps the pool, which the daemon made unless we brought one.  Its size is looked at first, because touching pages
+ * behind a file's end kills.
+ */
+static int map_pool(struct inferd_stream *stream, const struct ipc_stream_opened *opened, int fd)
+{
+	off_t size;
 	void *pool;
 
 	if (fd < 0 || opened->n_slots < 1 || opened->n_slots > IPC_SLOTS_MAX || opened->slot_bytes < 1 ||
 	    opened->slot_bytes > IPC_SLOT_BYTES_MAX)
 		return -EPROTO;
 	stream->pool_bytes = (size_t)opened->n_slots * opened->slot_bytes;
-	if (fstat(fd, &st) < 0 || st.st_size < 0 || (uint64_t)st.st_size < stream->pool_bytes)
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0 || (uint64_t)size < stream->pool_bytes)
 		return -EPROTO;
 	pool = mmap(NULL, stream->pool_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (pool == MAP_FAILED)
@@ -145,13 +164,45 @@ static int map_pool(struct inferd_stream *stream, int fd, const struct ipc_strea
 	stream->n_slots = opened->n_slots;
 	stream->slot_bytes = opened->slot_bytes;
 	stream->deadline_us = opened->deadline_us;
+	stream->open = true;
+	return 0;
+}
+
+static int open_stream(struct inferd_stream *stream, const struct inferd_stream_options *options)
+{
+	struct inferd *client = stream->client;
+	struct ipc_stream_opened opened;
+	int r = fill_open(client, options, &stream->asked);
+
+	if (r < 0)
+		return r;
+	if (options->import_fd > 0) {
+		stream->pool_fd = fcntl(options->import_fd, F_DUPFD_CLOEXEC, 0);
+		if (stream->pool_fd < 0)
+			return client_fail(client, -errno, "import_fd cannot be used: %s", strerror(errno));
+	}
+	r = request_open(stream);
+	if (r < 0)
+		return r;
+	r = ipc_get_stream_opened(client->reply.body, client->reply.length, &opened, NULL);
+	if (stream->pool_fd < 0) {
+		stream->pool_fd = client->reply.fd;
+		client->reply.fd = -1;
+	}
+	client_reply_finish(client);
+	if (r == 0)
+		r = map_pool(stream, &opened, stream->pool_fd);
+	if (r < 0)
+		return client_fail(client, r, "the stream's buffers could not be mapped: %s", strerror(-r));
+	/* The next daemon is asked for the same, in sizes that are whole pages already. */
+	stream->asked.n_slots = stream->n_slots;
+	stream->asked.slot_bytes = stream->slot_bytes;
 	return 0;
 }
 
 int inferd_stream_open(struct inferd *client, const struct inferd_stream_options *options,
 		       struct inferd_stream **ret_stream)
 {
-	struct ipc_stream_opened opened;
 	struct inferd_stream *stream;
 	int r;
 
@@ -161,27 +212,67 @@ int inferd_stream_open(struct inferd *client, const struct inferd_stream_options
 	stream = calloc(1, sizeof(*stream));
 	if (!stream)
 		return client_fail(client, -ENOMEM, "no memory for a stream");
-	r = request_open(client, options);
-	if (r < 0)
-		goto out;
-	r = ipc_get_stream_opened(client->reply.body, client->reply.length, &opened, NULL);
-	if (r == 0)
-		r = map_pool(stream, client->reply.fd, &opened);
-	client_reply_finish(client);
-	if (r < 0) {
-		client_fail(client, r, "the stream's buffers could not be mapped: %s", strerror(-r));
-		goto out;
-	}
 	stream->client = client;
+	stream->pool_fd = -1;
+	r = open_stream(stream, options);
+	if (r < 0) {
+		if (stream->pool_fd >= 0)
+			close(stream->pool_fd);
+		free(stream);
+		return r;
+	}
 	stream->on_result = options->on_result;
 	stream->user = options->user;
 	stream->next = client->streams;
 	client->streams = stream;
 	*ret_stream = stream;
 	return 0;
-out:
-	free(stream);
-	return r;
+}
+
+void stream_gone(struct inferd_stream *stream)
+{
+	stream->open = false;
+	stream->reopen_serial = 0;
+	stream->refusal = 0;
+}
+
+void stream_reopen(struct inferd_stream *stream)
+{
+	struct inferd *client = stream->client;
+	uint32_t serial = client_next_serial(client);
+
+	if (stream->closing)
+		return;
+	ipc_writer_reset(&client->writer);
+	ipc_put_stream_open(&client->writer, &stream->asked);
+	if (client_send_fd(client, IPC_STREAM_OPEN, serial, stream->pool_fd) == 0)
+		stream->reopen_serial = serial;
+}
+
+bool stream_reopened(struct inferd_stream *stream, const struct ipc_message *message)
+{
+	struct ipc_stream_opened opened;
+	struct ipc_error error;
+	void *storage;
+
+	if (!stream->reopen_serial || message->header.serial != stream->reopen_serial)
+		return false;
+	stream->reopen_serial = 0;
+	if (message->header.type == IPC_STREAM_OPENED &&
+	    ipc_get_stream_opened(message->body, message->header.length, &opened, NULL) == 0) {
+		stream->id = opened.stream;
+		stream->deadline_us = opened.deadline_us;
+		stream->open = true;
+		return true;
+	}
+	stream->refusal = -EPROTO;
+	if (message->header.type == IPC_ERROR &&
+	    ipc_get_error(message->body, message->header.length, &error, &storage, NULL) == 0) {
+		if (error.code > 0 && error.code < 4096)
+			stream->refusal = -error.code;
+		ipc_storage_free(storage);
+	}
+	return true;
 }
 
 void stream_free(struct inferd_stream *stream)
@@ -192,6 +283,7 @@ void stream_free(struct inferd_stream *stream)
 		link = &(*link)->next;
 	*link = stream->next;
 	munmap(stream->pool, stream->pool_bytes);
+	close(stream->pool_fd);
 	free(stream);
 }
 
@@ -208,7 +300,7 @@ int inferd_stream_close(struct inferd_stream *stream)
 	stream->closing = true;
 	ipc_writer_reset(&client->writer);
 	ipc_put_stream_close(&client->writer, stream->id);
-	if (client_request(client, IPC_STREAM_CLOSE, IPC_DONE, CLIENT_TIMEOUT_MS) == 0)
+	if (stream->open && client_request(client, IPC_STREAM_CLOSE, IPC_DONE, CLIENT_TIMEOUT_MS) == 0)
 		client_reply_finish(client);
 	/* The daemon answers the frames first; what is left has no one who would answer it. */
 	stream_lose_frames(stream);
@@ -237,7 +329,7 @@ size_t inferd_frame_bytes(enum inferd_format format, uint32_t width, uint32_t he
 
 int inferd_acquire(struct inferd_stream *stream, struct inferd_buffer *ret_buffer)
 {
-	if (stream->client->gone)
+	if (stream->client->link.state == LINK_OVER)
 		return client_fail(stream->client, -ECONNRESET, "the connection to the daemon is gone");
 	for (uint32_t i = 0; i < stream->n_slots; i++) {
 		if (stream->slots[i].state != SLOT_FREE)
@@ -295,6 +387,20 @@ static int place_frame(struct inferd_stream *stream, uint32_t index, const struc
 	return 0;
 }
 
+/* Whether the daemon would take a frame of it now. */
+static int check_open(struct inferd_stream *stream)
+{
+	if (stream->open)
+		return 0;
+	if (stream->refusal)
+		return client_fail(stream->client, stream->refusal,
+				   "the daemon that came back does not serve this stream: %s",
+				   strerror(-stream->refusal));
+	if (stream->client->link.state == LINK_OVER)
+		return client_fail(stream->client, -ECONNRESET, "the connection to the daemon is gone");
+	return client_fail(stream->client, -ENOTCONN, "the daemon is away; the stream will be opened again");
+}
+
 static int submit(struct inferd_stream *stream, uint32_t index, const struct inferd_frame *frame, bool sync)
 {
 	struct inferd *client = stream->client;
@@ -316,6 +422,9 @@ static int submit(struct inferd_stream *stream, uint32_t index, const struct inf
 
 	if (stream->closing)
 		return client_fail(client, -ESHUTDOWN, "the stream is being closed");
+	r = check_open(stream);
+	if (r < 0)
+		return r;
 	r = place_frame(stream, index, frame, &message);
 	if (r < 0)
 		return r;
@@ -357,22 +466,31 @@ int inferd_submit(struct inferd_stream *stream, const struct inferd_buffer *buff
 int inferd_cancel(struct inferd_stream *stream, uint64_t seq)
 {
 	struct inferd *client = stream->client;
+	int r = check_open(stream);
+
+	if (r < 0)
+		return r;
 
 	ipc_writer_reset(&client->writer);
 	ipc_put_cancel(&client->writer, stream->id, seq);
 	return client_send(client, IPC_CANCEL, client_next_serial(client));
 }
 
+/* A free buffer of a stream that is open. */
 static int acquire_waiting(struct inferd_stream *stream, uint64_t deadline_ns, struct inferd_buffer *ret_buffer)
 {
 	int r;
 
-	while ((r = inferd_acquire(stream, ret_buffer)) == -EAGAIN) {
+	for (;;) {
+		r = check_open(stream);
+		if (r == 0)
+			r = inferd_acquire(stream, ret_buffer);
+		if (r != -EAGAIN && r != -ENOTCONN)
+			return r;
 		r = client_pump(stream->client, deadline_ns);
 		if (r < 0)
 			return r;
 	}
-	return r;
 }
 
 int inferd_run(struct inferd_stream *stream, const struct inferd_frame *frame, int timeout_ms,
@@ -388,21 +506,29 @@ int inferd_run(struct inferd_stream *stream, const struct inferd_frame *frame, i
 	client->error[0] = 0;
 	if (!frame->data)
 		return client_fail(client, -EINVAL, "the frame has no data to copy");
-	r = acquire_waiting(stream, deadline_ns, &buffer);
-	if (r == -ETIMEDOUT)
-		return client_fail(client, r, "no buffer became free in time");
+	/* That the daemon went away may show only in sending. */
+	do {
+		r = acquire_waiting(stream, deadline_ns, &buffer);
+		if (r == -ETIMEDOUT)
+			return client_fail(client, r,
+					   stream->open ? "no buffer became free in time" : "the daemon is away");
+		if (r < 0)
+			return r;
+		r = submit(stream, buffer.index, frame, true);
+		if (r < 0)
+			inferd_release(stream, &buffer);
+		if (r == -ENOTCONN)
+			client_pump(client, deadline_ns);
+	} while (r == -ENOTCONN);
 	if (r < 0)
 		return r;
-	r = submit(stream, buffer.index, frame, true);
-	if (r < 0) {
-		inferd_release(stream, &buffer);
-		return r;
-	}
 	seq = stream->last_seq;
 	client->run_ended = false;
 	while (r == 0 && !client->run_ended)
 		r = client_pump(client, deadline_ns);
-	if (client->run_ended && client->kept.result.status != INFERD_LOST) {
+	if (client->run_ended && client->kept.result.status == INFERD_LOST)
+		return client_fail(client, -ECONNRESET, "the connection to the daemon ended before the answer");
+	if (client->run_ended) {
 		*ret_result = &client->kept.result;
 		return 0;
 	}

@@ -16,6 +16,7 @@
 #define BAR_CELLS	  20
 #define BUFFERS_PACED	  3
 #define RESULT_TIMEOUT_MS 60000
+#define AWAY_LIMIT_MS	  10000
 
 static const char help[] =
 	"usage: inferctl run MODEL FILE... [OPTION...]\n"
@@ -181,8 +182,9 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 	run->in_flight--;
 	job->used = false;
 	if (result->status == INFERD_LOST) {
+		cli_complain("%s: lost, the daemon went away", job->file);
 		run->failed = true;
-		return; /* the lost connection is complained about once, by who waits */
+		return;
 	}
 	if (run->cli->json)
 		print_json(run, job, result);
@@ -200,7 +202,7 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 /* A dead connection or a model that is not there ends the command; anything else only this file. */
 static bool ends_command(int error)
 {
-	return error == -ECONNRESET || error == -ENOENT || error == -ETIMEDOUT;
+	return error == -ECONNRESET || error == -ENOTCONN || error == -ENOENT || error == -ETIMEDOUT;
 }
 
 static int complain_client(struct run *run, const char *file, int error)
@@ -299,6 +301,17 @@ static int acquire(struct run *run, const char *file, struct inferd_buffer *ret_
 	return r < 0 ? complain_client(run, file, r) : 0;
 }
 
+/* A daemon that is started anew may take a moment. */
+static int submit_patiently(struct run *run, const struct inferd_buffer *buffer, const struct inferd_frame *frame)
+{
+	uint64_t end_ns = now_ns() + AWAY_LIMIT_MS * 1000000ull;
+	int r;
+
+	while ((r = inferd_submit(run->stream, buffer, frame, NULL)) == -ENOTCONN && now_ns() < end_ns)
+		inferd_dispatch(run->client, 100);
+	return r;
+}
+
 static int submit(struct run *run, const char *file, uint32_t index, const struct source_frame *source)
 {
 	struct inferd_frame frame = {
@@ -328,7 +341,7 @@ static int submit(struct run *run, const char *file, uint32_t index, const struc
 	*job = (struct job){.used = true, .frame = index};
 	snprintf(job->file, sizeof(job->file), "%s", file);
 	frame.user = job;
-	r = inferd_submit(run->stream, &buffer, &frame, NULL);
+	r = submit_patiently(run, &buffer, &frame);
 	if (r < 0) {
 		job->used = false;
 		inferd_release(run->stream, &buffer);

@@ -2,12 +2,15 @@
 #include "client-lib/inferd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/daemon_fixture.h"
 
@@ -172,20 +175,122 @@ Test(client, mistakes_are_named)
 	rig_finish(&rig);
 }
 
+static void kill_daemon(struct rig *rig)
+{
+	int status;
+
+	fixture_signal(&rig->fixture, SIGKILL);
+	cr_assert_eq(waitpid(rig->fixture.pid, &status, 0), rig->fixture.pid);
+}
+
 Test(client, frames_are_lost_with_the_daemon_and_reported)
 {
 	struct rig rig;
-	int rc = 0, status;
 
 	rig_init(&rig, "slow", INFERD_EVERY);
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(submit(&rig, NULL), 0);
-	fixture_signal(&rig.fixture, SIGKILL);
-	cr_assert_eq(waitpid(rig.fixture.pid, &status, 0), rig.fixture.pid);
-	while (rc >= 0)
-		rc = inferd_dispatch(rig.client, 60000);
+	kill_daemon(&rig);
+	wait_for_results(&rig, 4);
+	cr_assert_not(inferd_connected(rig.client));
+	cr_assert_eq(inferd_dispatch(rig.client, 0), 0);
+	cr_assert_eq(submit(&rig, NULL), -ENOTCONN);
 	inferd_close(rig.client);
 	cr_assert_eq(rig.n_results, 4, "%d of 4 frames are accounted for", rig.n_results);
+}
+
+/* Polls and dispatches until a frame is taken again. */
+static void wait_until_taken(struct rig *rig, const struct inferd_buffer *buffer)
+{
+	struct inferd_frame frame = white_frame;
+	int rc;
+
+	frame.data = NULL;
+	while ((rc = inferd_submit(rig->stream, buffer, &frame, NULL)) == -ENOTCONN) {
+		struct pollfd fd = {.fd = inferd_fd(rig->client), .events = inferd_events(rig->client)};
+
+		cr_assert_eq(poll(&fd, 1, 60000), 1);
+		cr_assert_geq(inferd_dispatch(rig->client, 0), 0, "%s", inferd_error(rig->client));
+	}
+	cr_assert_eq(rc, 0, "%s", inferd_error(rig->client));
+}
+
+Test(client, a_new_daemon_is_found_and_given_the_streams)
+{
+	struct rig rig;
+	struct inferd_buffer held;
+	const struct inferd_result *result;
+	int fd;
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	fd = inferd_fd(rig.client);
+	for (int round = 1; round <= 3; round++) {
+		/* Filled before the daemon dies, submitted to the next one. */
+		cr_assert_eq(inferd_acquire(rig.stream, &held), 0);
+		memset(held.data, 255, sizeof(white));
+		kill_daemon(&rig);
+		fixture_start(&rig.fixture);
+		wait_until_taken(&rig, &held);
+		wait_for_results(&rig, round);
+		cr_assert_eq((int)rig.status[round - 1], (int)INFERD_OK);
+		cr_assert_str_eq(rig.label, "white");
+		cr_assert_eq(inferd_fd(rig.client), fd);
+		cr_assert(inferd_connected(rig.client));
+	}
+	kill_daemon(&rig);
+	cr_assert_eq(inferd_run(rig.stream, &white_frame, 0, &result), -ETIMEDOUT);
+	fixture_start(&rig.fixture);
+	cr_assert_eq(inferd_run(rig.stream, &white_frame, 60000, &result), 0, "%s", inferd_error(rig.client));
+	cr_assert_str_eq(result->items[0].label, "white");
+	rig_finish(&rig);
+}
+
+Test(client, a_new_daemon_without_the_model_says_so)
+{
+	struct rig rig;
+	struct inferd_stream *stream = NULL;
+	char *text;
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	kill_daemon(&rig);
+	fixture_configure(&rig.fixture,
+			  "  - name: other\n    task: classify\n    variants: [{name: t, file: tiny.param}]\n");
+	/* Neither a report nor a stream cares that the connection has to be made first. */
+	cr_assert_eq(inferd_dispatch(rig.client, 0), 0);
+	cr_assert_eq(inferd_query(rig.client, "status", 0, &text), -ETIMEDOUT);
+	fixture_start(&rig.fixture);
+	cr_assert_eq(inferd_query(rig.client, "status", 60000, &text), 0, "%s", inferd_error(rig.client));
+	inferd_text_free(text);
+	cr_assert_eq(submit(&rig, NULL), -ENOENT);
+	cr_assert_eq(inferd_stream_open(rig.client,
+					&(struct inferd_stream_options){.model = "other", .buffer_bytes = 100},
+					&stream),
+		     0);
+	cr_assert_eq(inferd_stream_close(rig.stream), 0);
+	rig_finish(&rig);
+}
+
+Test(client, buffers_may_be_memory_of_ones_own)
+{
+	struct rig rig;
+	struct inferd_stream *stream;
+	const struct inferd_result *result;
+	int fd = memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct inferd_stream_options options = {
+		.model = "tiny", .n_buffers = 2, .buffer_bytes = sizeof(white), .import_fd = fd};
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	cr_assert_eq(ftruncate(fd, 8192), 0);
+	cr_assert_eq(inferd_stream_open(rig.client, &options, &stream), -EPERM);
+	cr_assert(strstr(inferd_error(rig.client), "sealed"), "%s", inferd_error(rig.client));
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), 0);
+	cr_assert_eq(inferd_stream_open(rig.client, &options, &stream), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_run(stream, &white_frame, 60000, &result), 0, "%s", inferd_error(rig.client));
+	cr_assert_str_eq(result->items[0].label, "white");
+	cr_assert_eq(pread(fd, white, 1, 0), 1);
+	cr_assert_eq(white[0], 255);
+	close(fd);
+	rig_finish(&rig);
 }
 
 /* ---- inferctl ------------------------------------------------------------------------------------- */
