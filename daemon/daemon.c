@@ -52,6 +52,8 @@ static void on_poll_timer(uv_timer_t *timer)
 
 	poll_sensors(daemon);
 	dispatch_collect(&daemon->dispatch);
+	/* What could not go while it ran may be able to now. */
+	residency_make_room(&daemon->residency, 0, NULL);
 }
 
 /* The first frame of the first stream must already know how hot it is. */
@@ -66,6 +68,26 @@ static void on_streams(struct session_host *host)
 		uv_timer_stop(&daemon->poll_timer);
 	}
 }
+
+/* ---- memory --------------------------------------------------------------------------------------- */
+
+static int on_absent(struct dispatch *dispatch, struct ladder *ladder)
+{
+	struct daemon *daemon = (struct daemon *)(void *)((char *)dispatch - offsetof(struct daemon, dispatch));
+
+	return residency_want(&daemon->residency, ladder);
+}
+
+/* Pools may have half of the budget, so that no client can push out what all of them need. */
+static bool make_room(struct session_host *host, size_t bytes)
+{
+	struct daemon *daemon = daemon_of(host);
+
+	return host->pool_bytes + bytes <= daemon->residency.budget / 2 &&
+	       residency_make_room(&daemon->residency, bytes, NULL);
+}
+
+/* ---- the service manager -------------------------------------------------------------------------- */
 
 /* Fed by the loop, and only while the lanes get on: a kernel that never ends is a reason to be started anew. */
 static void on_watchdog(uv_timer_t *timer)
@@ -194,6 +216,8 @@ static void swap(struct daemon *daemon)
 	daemon->models = daemon->loader.models;
 	daemon->config = daemon->loader.config;
 	daemon->host.models = daemon->models;
+	daemon->residency.serving = daemon->models;
+	daemon->residency.budget = (size_t)daemon->config->memory_budget_mb << 20;
 	daemon->host.config = daemon->config;
 	governor_configure(&daemon->governor, daemon->config);
 	if (daemon->config->record.enabled)
@@ -205,6 +229,7 @@ static void swap(struct daemon *daemon)
 	}
 	if (config_before != daemon->config)
 		config_destroy(config_before);
+	residency_make_room(&daemon->residency, 0, NULL);
 	/* Loading leaves freed memory behind; the device has better use for it. */
 	malloc_trim(0);
 }
@@ -460,6 +485,12 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->loader.lanes = daemon->lanes;
 	daemon->loader.n_lanes = daemon->n_lanes;
 	daemon->loader.done = on_loaded;
+	daemon->loader.residency = &daemon->residency;
+	daemon->residency.loop = &daemon->loop;
+	daemon->residency.dispatch = &daemon->dispatch;
+	daemon->dispatch.on_absent = on_absent;
+	daemon->host.make_room = make_room;
+	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
 	return 0;
 }
 

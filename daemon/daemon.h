@@ -14,6 +14,7 @@
 #include "loader.h"
 #include "models.h"
 #include "notify.h"
+#include "residency.h"
 #include "sensors.h"
 #include "server.h"
 #include "session.h"
@@ -53,6 +54,7 @@ struct daemon {
 	struct config *config;
 	struct models *models; /* NULL until loaded */
 	struct loader loader;
+	struct residency residency;
 	struct daemon_waiter *waiters;	    /* for the load under way */
 	struct daemon_waiter *next_waiters; /* for the one after it */
 	bool reload_again;

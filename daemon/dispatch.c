@@ -82,6 +82,8 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
 	job->stream->running++;
+	model->ladder->pins++;
+	model->ladder->used_us = now_us;
 	lane->job = job;
 	lane->since_us = now_us;
 	lane->free_at_us = now_us + (int64_t)decision->predicted_us;
@@ -104,6 +106,15 @@ static struct governor_queue look_at_queue(const struct dispatch *dispatch, int6
 	return queue;
 }
 
+/* A frame whose networks are not in memory waits for them, or fails. */
+static void await_networks(struct dispatch *dispatch, struct job *job)
+{
+	if (dispatch->on_absent(dispatch, job->stream->model->ladder) < 0)
+		dispatch_drop(dispatch, job, IPC_FAILED, "the model cannot be loaded again; the daemon's log says why");
+	else
+		sched_defer(&dispatch->sched, &job->wait);
+}
+
 /* Decides about one job: starts it, drops it, or puts it aside until its lane is free. */
 static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 {
@@ -112,6 +123,10 @@ static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	struct policy_state state = stream->policy;
 	struct policy_decision decision;
 
+	if (!stream->model->ladder->resident) {
+		await_networks(dispatch, job);
+		return;
+	}
 	governor_decide(dispatch->governor, job, &queue, now_us, &state, &decision);
 	if (decision.rung < 0) {
 		stream->policy = state;
@@ -243,6 +258,7 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
 		governor_observe(job->model->ladder, job);
+	job->model->ladder->pins--;
 	model_unref(job->model);
 	job->model = NULL;
 	job->stream->running--;
@@ -279,6 +295,11 @@ void dispatch_collect(struct dispatch *dispatch)
 {
 	if (take_home(dispatch))
 		kick(dispatch);
+}
+
+void dispatch_wake(struct dispatch *dispatch)
+{
+	kick(dispatch);
 }
 
 void dispatch_hurry(struct dispatch *dispatch)

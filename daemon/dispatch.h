@@ -52,6 +52,11 @@ struct dispatch {
 	 * queues: it notes what there is to do and frees nothing.
 	 */
 	void (*on_home)(struct job *job);
+	/*
+	 * Set by the owner; called for a frame whose networks are not in memory.  0: they will come, and
+	 * dispatch_wake() is called then; negative: they will not.
+	 */
+	int (*on_absent)(struct dispatch *dispatch, struct ladder *ladder);
 };
 
 /* Starts the lanes.  The handle belongs to loop; after dispatch_finish() run the loop once to close it. */
@@ -71,6 +76,9 @@ void dispatch_drop_stream(struct dispatch *dispatch, struct stream *stream, uint
 
 /* Borrows the chore until its done function is called. */
 void dispatch_add_chore(struct dispatch *dispatch, struct dispatch_chore *chore);
+
+/* Looks at the queue again: something that frames waited for may be there. */
+void dispatch_wake(struct dispatch *dispatch);
 
 /* Takes home what the lanes finished, e.g. before a client's next message is looked at. */
 void dispatch_collect(struct dispatch *dispatch);

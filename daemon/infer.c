@@ -188,17 +188,13 @@ static int find_pass(struct infer *infer, struct job *job, const struct ladder *
 
 static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, struct engine_context *context)
 {
-	struct ladder_rung *detail = &ladder->details[job->rung];
+	const struct ladder_rung *detail = &ladder->details[job->rung];
 	struct engine_preprocess *preprocess = NULL;
 	struct engine_image image;
-	int rc = 0;
+	int rc = engine_context_reserve(context, detail->plan);
 
-	if (!detail->reserved) {
-		rc = engine_context_reserve(context, detail->plan);
-		if (rc < 0)
-			return fail(job, rc, "out of memory for the network");
-		detail->reserved = true;
-	}
+	if (rc < 0)
+		return fail(job, rc, "out of memory for the network");
 	pool_begin_read(&job->stream->pool);
 	rc = find_pixels(infer, job, ladder, &image);
 	if (rc == 0)

@@ -18,18 +18,10 @@
 /* A rung slower than this when cold is not run again to be measured warm. */
 #define WARM_SLOW_US 200000
 
-/* A file's identity: enough to notice that it was replaced. */
-struct file_id {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec changed;
-};
-
 struct ladder_key {
 	struct config_model model; /* without its variants pointer */
 	struct config_variant variants[CONFIG_VARIANTS_MAX];
-	struct file_id files[CONFIG_VARIANTS_MAX][2]; /* the network and, for ncnn, its weights */
+	struct network_ids files[CONFIG_VARIANTS_MAX];
 };
 
 /* Private members behind the public ones; a ladder is always made here. */
@@ -37,6 +29,7 @@ struct ladder_box {
 	struct ladder ladder;
 	atomic_int references;
 	struct ladder_key key;
+	const struct topology_lane *lanes; /* the daemon's, for good */
 };
 
 static struct ladder_box *box_of(const struct ladder *ladder)
@@ -57,37 +50,13 @@ __attribute__((format(printf, 2, 3))) static void fail(struct config_error *erro
 
 /* ---- identity ------------------------------------------------------------------------------------- */
 
-static struct file_id file_id(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) < 0)
-		return (struct file_id){0};
-	return (struct file_id){
-		.device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .changed = status.st_mtim};
-}
-
-static bool same_file(const struct file_id *a, const struct file_id *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
 static void key_fill(struct ladder_key *key, const struct config_model *config)
 {
-	char weights[CONFIG_PATH_BYTES + 8];
-
 	key->model = *config;
 	key->model.variants = NULL;
 	for (int i = 0; i < config->n_variants; i++) {
-		const char *file = config->variants[i].file;
-		const char *suffix = strrchr(file, '.');
-
 		key->variants[i] = config->variants[i];
-		key->files[i][0] = file_id(file);
-		snprintf(weights, sizeof(weights), "%.*s.bin", (int)(suffix ? suffix - file : (long)strlen(file)),
-			 file);
-		key->files[i][1] = file_id(weights);
+		key->files[i] = network_identify(config->variants[i].file);
 	}
 }
 
@@ -108,8 +77,7 @@ static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
 	for (int i = 0; i < a->model.n_variants; i++)
 		if (strcmp(a->variants[i].name, b->variants[i].name) ||
 		    strcmp(a->variants[i].file, b->variants[i].file) ||
-		    a->variants[i].accuracy != b->variants[i].accuracy ||
-		    !same_file(&a->files[i][0], &b->files[i][0]) || !same_file(&a->files[i][1], &b->files[i][1]))
+		    a->variants[i].accuracy != b->variants[i].accuracy || !network_same(&a->files[i], &b->files[i]))
 			return false;
 	return true;
 }
@@ -258,7 +226,7 @@ static int add_size(struct builder *b, int width, int height, int channels)
 
 	if (channels == 1 && b->own_channels == 3)
 		engine_gray_options(&b->ladder->normalize, &options);
-	rc = engine_model_plan(b->ladder->variants[b->variant].network, &options, &why, &plan);
+	rc = engine_model_plan(network_model(b->ladder->variants[b->variant].network), &options, &why, &plan);
 	if (rc == -ENOTSUP && !own)
 		return 0;
 	if (rc < 0) {
@@ -280,7 +248,7 @@ static int add_channels(struct builder *b, int width, int height)
 /* Finds out what the network takes.  A size that the file leaves open is the first of `inputs`. */
 static int read_input(struct builder *b)
 {
-	struct engine_model *network = b->ladder->variants[b->variant].network;
+	const struct engine_model *network = network_model(b->ladder->variants[b->variant].network);
 	const char *name = b->config->variants[b->variant].name;
 	struct engine_io io;
 
@@ -312,7 +280,7 @@ static int add_variant(struct builder *b)
 	const struct config_variant *config = &b->config->variants[b->variant];
 	struct ladder_variant *variant = &b->ladder->variants[b->variant];
 	struct engine_error why = {""};
-	int rc = engine_model_load(config->file, &why, &variant->network);
+	int rc = network_get(config->file, &why, &variant->network);
 
 	if (rc < 0) {
 		fail(b->error, "%s: %s: %s", config->name, config->file, why.text[0] ? why.text : strerror(-rc));
@@ -333,7 +301,7 @@ static int add_variant(struct builder *b)
 		if (!seen)
 			rc = add_channels(b, side, side);
 	}
-	b->ladder->bytes += engine_model_bytes(variant->network);
+	b->ladder->bytes += engine_model_bytes(network_model(variant->network));
 	return rc;
 }
 
@@ -359,6 +327,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	box->ladder.uid = atomic_fetch_add(&uids, 1) + 1;
 	box->ladder.task = config->task;
 	box->ladder.n_lanes = n_lanes;
+	box->lanes = lanes;
 	normalize_fill(&box->ladder.normalize, &config->preprocess);
 	policy_memory_init(&box->ladder.memory);
 	builder = (struct builder){.ladder = &box->ladder, .config = config, .lanes = lanes, .error = ret_error};
@@ -370,8 +339,46 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 			return rc;
 		}
 	}
+	box->ladder.resident = true;
 	*ret_ladder = &box->ladder;
 	return 0;
+}
+
+int ladder_create_again(const struct ladder *ladder, struct config_error *ret_error, struct ladder **ret_fresh)
+{
+	struct ladder_box *box = box_of(ladder);
+	struct config_model config = box->key.model;
+
+	config.variants = box->key.variants;
+	return ladder_create(&config, box->lanes, ladder->n_lanes, ret_error, ret_fresh);
+}
+
+int ladder_adopt(struct ladder *ladder, struct ladder *fresh)
+{
+	if (ladder->n_rungs != fresh->n_rungs || ladder->n_outputs != fresh->n_outputs)
+		return -EINVAL;
+	for (int i = 0; i < ladder->n_rungs; i++)
+		if (strcmp(ladder->details[i].name, fresh->details[i].name))
+			return -EINVAL;
+	for (int i = 0; i < ladder->n_rungs; i++)
+		ladder->details[i].plan = fresh->details[i].plan;
+	for (int i = 0; i < ladder->n_variants; i++)
+		ladder->variants[i].network = fresh->variants[i].network;
+	memset(fresh->variants, 0, sizeof(fresh->variants));
+	ladder->bytes = fresh->bytes;
+	ladder->resident = true;
+	return 0;
+}
+
+void ladder_unload(struct ladder *ladder, struct network *ret_networks[CONFIG_VARIANTS_MAX])
+{
+	for (int i = 0; i < ladder->n_rungs; i++)
+		ladder->details[i].plan = NULL;
+	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++) {
+		ret_networks[i] = ladder->variants[i].network;
+		ladder->variants[i].network = NULL;
+	}
+	ladder->resident = false;
 }
 
 struct ladder *ladder_ref(struct ladder *ladder)
@@ -385,7 +392,7 @@ void ladder_unref(struct ladder *ladder)
 	if (!ladder || atomic_fetch_sub(&box_of(ladder)->references, 1) != 1)
 		return;
 	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++)
-		engine_model_destroy(ladder->variants[i].network);
+		network_put(ladder->variants[i].network);
 	free(box_of(ladder));
 }
 
@@ -439,7 +446,6 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	rc = engine_context_reserve(context, detail->plan);
 	if (rc < 0)
 		goto out;
-	detail->reserved = true;
 	rc = engine_preprocess_create(&image, &ladder->normalize, detail->plan, NULL, &preprocess);
 	if (rc < 0)
 		goto out;

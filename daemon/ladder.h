@@ -3,7 +3,8 @@
  *
  * Made in two steps.  ladder_create() loads and plans, off the loop.  Then the owner runs a warm-up on the lane
  * of every rung, and ladder_settle() turns what was measured into prior times and marks dominated rungs.
- * After that only `memory` changes, on the loop.
+ * After that only `memory` changes, and whether the networks are in memory, both on the loop.  A ladder without its
+ * networks still knows its rungs and what was learned of them; residency.h decides who has to do without.
  *
  * References are counted, because frames that run hold on to the ladder of their generation, and because a
  * reload that does not touch a model's networks keeps its ladder and what was learned.
@@ -17,6 +18,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "ipc/ipc.h"
+#include "networks.h"
 #include "policy/policy.h"
 #include "topology.h"
 #include "worker.h"
@@ -26,18 +28,16 @@
 
 struct ladder_variant {
 	char name[CONFIG_NAME_BYTES];
-	struct engine_model *network;
-	bool distribution; /* the output is probabilities; known after the first warm-up */
+	struct network *network; /* NULL: not in memory */
+	bool distribution;	 /* the output is probabilities; known after the first warm-up */
 };
 
 /* Beside policy_rung: what running a rung takes. */
 struct ladder_rung {
-	char name[IPC_NAME_MAX + 1]; /* variant@WxH[-gray][/lane] */
-	const struct engine_plan *plan;
-	bool own_size; /* of the variant's own size and channels */
-	/* Written by the rung's lane only: */
-	bool reserved; /* in the lane's context */
-	float warm_us; /* preprocessing and inference; 0 not measured */
+	char name[IPC_NAME_MAX + 1];	/* variant@WxH[-gray][/lane] */
+	const struct engine_plan *plan; /* NULL: the networks are not in memory */
+	bool own_size;			/* of the variant's own size and channels */
+	float warm_us;			/* preprocessing and inference; 0 not measured; written by the rung's lane */
 };
 
 struct ladder {
@@ -46,9 +46,13 @@ struct ladder {
 	struct engine_normalize normalize;
 	int n_outputs; /* classes, or length of the embedding */
 	int n_variants, n_rungs, n_lanes;
-	int best;     /* the most accurate rung of all */
-	bool settled; /* measured and ready to serve */
-	size_t bytes, arena_bytes;
+	int best;		    /* the most accurate rung of all */
+	bool settled;		    /* measured and ready to serve */
+	size_t bytes, arena_bytes;  /* of the networks, loaded or not, and of the largest rung's tensors */
+	bool resident;		    /* the networks are in memory */
+	int pins;		    /* frames and warm-ups that run: the networks have to stay */
+	int64_t used_us, loaded_us; /* when a frame last needed it, and when it was loaded */
+	int64_t failed_us;	    /* when loading it again failed last; 0 never */
 	struct policy_rung rungs[POLICY_RUNGS_MAX];
 	struct policy_memory memory;
 	struct ladder_variant variants[CONFIG_VARIANTS_MAX];
@@ -58,6 +62,16 @@ struct ladder {
 /* 0; negative errno with a sentence in *ret_error. */
 int ladder_create(const struct config_model *config, const struct topology_lane *lanes, int n_lanes,
 		  struct config_error *ret_error, struct ladder **ret_ladder);
+/*
+ * The same ladder from its files as they are now, off the loop; and moving its networks into the one that lacks them,
+ * on the loop (-EINVAL: the files have other rungs now).  The fresh ladder remains the caller's.
+ */
+int ladder_create_again(const struct ladder *ladder, struct config_error *ret_error, struct ladder **ret_fresh);
+int ladder_adopt(struct ladder *ladder, struct ladder *fresh);
+
+/* Takes the networks out, for network_put().  Nothing runs on them. */
+void ladder_unload(struct ladder *ladder, struct network *ret_networks[CONFIG_VARIANTS_MAX]);
+
 struct ladder *ladder_ref(struct ladder *ladder); /* any thread */
 void ladder_unref(struct ladder *ladder);	  /* accepts NULL */
 

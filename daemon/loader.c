@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -35,7 +36,7 @@ const char *loader_needs_restart(const struct config *running, const struct conf
 
 /* ---- off the loop --------------------------------------------------------------------------------- */
 
-static int load(struct loader *loader)
+static int load_config(struct loader *loader)
 {
 	const char *key;
 	int rc;
@@ -46,27 +47,38 @@ static int load(struct loader *loader)
 			return rc;
 	}
 	key = loader->running ? loader_needs_restart(loader->running, loader->config) : NULL;
-	if (key) {
-		snprintf(loader->error.text, sizeof(loader->error.text),
-			 "%s: `%s` differs from what runs, which needs a restart; nothing was changed", loader->path,
-			 key);
-		return -EBUSY;
-	}
-	return models_create(loader->config, loader->before, loader->lanes, loader->n_lanes, &loader->error,
-			     &loader->models);
+	if (!key)
+		return 0;
+	snprintf(loader->error.text, sizeof(loader->error.text),
+		 "%s: `%s` differs from what runs, which needs a restart; nothing was changed", loader->path, key);
+	return -EBUSY;
 }
 
-static void on_work(uv_work_t *work)
+static void on_config_work(uv_work_t *work)
 {
 	struct loader *loader = work->data;
 
-	loader->rc = load(loader);
+	loader->rc = load_config(loader);
+}
+
+static void on_model_work(uv_work_t *work)
+{
+	struct loader *loader = work->data;
+
+	loader->rc = models_add(loader->models, loader->config, loader->before, loader->lanes, loader->n_lanes,
+				&loader->error);
 }
 
 /* ---- on the loop ---------------------------------------------------------------------------------- */
 
+static struct ladder *last_ladder(const struct loader *loader)
+{
+	return loader->models->model[loader->models->n - 1]->ladder;
+}
+
 static void finish(struct loader *loader, int rc)
 {
+	loader->residency->loading = NULL;
 	if (rc < 0) {
 		models_destroy(loader->models);
 		config_destroy(loader->config);
@@ -77,43 +89,58 @@ static void finish(struct loader *loader, int rc)
 	loader->done(loader, rc);
 }
 
+static void queue_work(struct loader *loader, uv_work_cb work, uv_after_work_cb after)
+{
+	if (uv_queue_work(loader->loop, &loader->work, work, after) == 0)
+		return;
+	snprintf(loader->error.text, sizeof(loader->error.text), "no thread to load with");
+	finish(loader, -EAGAIN);
+}
+
+static void on_model_worked(uv_work_t *work, int status);
+
+static void load_next(struct loader *loader)
+{
+	/* Unloading decides among the models there are; the one that is being made is not among them yet. */
+	loader->residency->loading = NULL;
+	if (loader->cancelled)
+		finish(loader, -ECANCELED);
+	else if (loader->models->n < loader->config->n_models)
+		queue_work(loader, on_model_work, on_model_worked);
+	else
+		finish(loader, 0);
+}
+
 /*
- * Moves to the next rung to warm up: of each new ladder first the networks' own sizes, from which the others can
- * be estimated when time runs out.  False when all are done.
+ * Moves to the next rung to warm up: first the networks' own sizes, from which the others can be estimated when time
+ * runs out.  False when all are done.
  */
 static bool next_rung(struct loader *loader)
 {
-	for (; loader->model < loader->models->n; loader->model++, loader->step = 0) {
-		struct ladder *ladder = loader->models->model[loader->model]->ladder;
+	struct ladder *ladder = last_ladder(loader);
 
-		if (ladder->settled)
-			continue;
-		if (!loader->step)
-			loader->warm_until_us = clock_us() + LOADER_WARM_US;
-		while (loader->step < 2 * ladder->n_rungs && clock_us() <= loader->warm_until_us) {
-			bool own_sizes = loader->step < ladder->n_rungs;
+	while (loader->step < 2 * ladder->n_rungs && clock_us() <= loader->warm_until_us) {
+		bool own_sizes = loader->step < ladder->n_rungs;
 
-			loader->rung = loader->step++ % ladder->n_rungs;
-			if (ladder->details[loader->rung].own_size == own_sizes)
-				return true;
-		}
-		ladder_settle(ladder);
+		loader->rung = loader->step++ % ladder->n_rungs;
+		if (ladder->details[loader->rung].own_size == own_sizes)
+			return true;
 	}
 	return false;
 }
 
 static void warm_up_next(struct loader *loader)
 {
-	if (loader->cancelled) {
-		finish(loader, -ECANCELED);
-	} else if (next_rung(loader)) {
-		struct ladder *ladder = loader->models->model[loader->model]->ladder;
+	struct ladder *ladder = last_ladder(loader);
 
+	if (!loader->cancelled && next_rung(loader)) {
 		loader->chore.lane = ladder->rungs[loader->rung].lane;
 		dispatch_add_chore(loader->dispatch, &loader->chore);
-	} else {
-		finish(loader, 0);
+		return;
 	}
+	ladder->pins--;
+	ladder_settle(ladder);
+	load_next(loader);
 }
 
 static struct loader *loader_of(struct dispatch_chore *chore)
@@ -125,44 +152,73 @@ static bool run_chore(struct worker_task *task, struct worker *worker)
 {
 	struct loader *loader = loader_of((struct dispatch_chore *)task);
 
-	loader->rc = ladder_warm_up(loader->models->model[loader->model]->ladder, loader->rung, worker);
+	loader->rc = ladder_warm_up(last_ladder(loader), loader->rung, worker);
 	return true; /* the next one waits for this */
 }
 
 static void on_chore_done(struct dispatch_chore *chore)
 {
 	struct loader *loader = loader_of(chore);
-	const struct model *model = loader->models->model[loader->model];
+	const struct model *model = loader->models->model[loader->models->n - 1];
 
 	if (loader->rc == 0) {
 		warm_up_next(loader);
 		return;
 	}
+	model->ladder->pins--;
 	snprintf(loader->error.text, sizeof(loader->error.text), "models[%s]: %s cannot be run: %s", model->name,
 		 model->ladder->details[loader->rung].name, strerror(-loader->rc));
 	finish(loader, loader->rc);
 }
 
-static void on_worked(uv_work_t *work, int status)
+static void on_model_worked(uv_work_t *work, int status)
 {
 	struct loader *loader = work->data;
+	struct ladder *ladder;
 
 	if (status < 0 || loader->rc < 0) {
 		finish(loader, status < 0 ? status : loader->rc);
 		return;
 	}
-	loader->n_loaded = 0;
-	for (int i = 0; i < loader->models->n; i++)
-		loader->n_loaded += !loader->models->model[i]->ladder->settled;
-	if (loader->dry_run) {
-		finish(loader, 0);
+	ladder = last_ladder(loader);
+	if (ladder->settled) { /* shared with the generation that runs */
+		load_next(loader);
 		return;
 	}
-	loader->model = 0;
+	loader->n_loaded++;
+	loader->residency->loading = loader->models;
+	residency_admit(loader->residency, ladder);
+	if (loader->dry_run) {
+		load_next(loader);
+		return;
+	}
+	ladder->pins++;
 	loader->step = 0;
+	loader->warm_until_us = clock_us() + LOADER_WARM_US;
 	loader->chore.task.run = run_chore;
 	loader->chore.done = on_chore_done;
 	warm_up_next(loader);
+}
+
+static void on_config_worked(uv_work_t *work, int status)
+{
+	struct loader *loader = work->data;
+	int rc = status < 0 ? status : loader->rc;
+
+	if (rc == 0) {
+		/* Until a budget holds, that of the first generation does. */
+		if (!loader->running)
+			loader->residency->budget = (size_t)loader->config->memory_budget_mb << 20;
+		loader->models = calloc(1, sizeof(*loader->models));
+		if (!loader->models) {
+			snprintf(loader->error.text, sizeof(loader->error.text), "out of memory");
+			rc = -ENOMEM;
+		}
+	}
+	if (rc < 0)
+		finish(loader, rc);
+	else
+		load_next(loader);
 }
 
 void loader_start(struct loader *loader, const char *path, struct config *config, const struct config *running,
@@ -177,8 +233,6 @@ void loader_start(struct loader *loader, const char *path, struct config *config
 	loader->before = before;
 	loader->error.text[0] = '\0';
 	loader->work.data = loader;
-	if (uv_queue_work(loader->loop, &loader->work, on_work, on_worked) < 0) {
-		snprintf(loader->error.text, sizeof(loader->error.text), "no thread to load with");
-		finish(loader, -EAGAIN);
-	}
+	loader->n_loaded = 0;
+	queue_work(loader, on_config_work, on_config_worked);
 }

@@ -1,5 +1,6 @@
 /*
- * loader.h - a new generation: configuration and models, loaded off the loop and warmed up on the lanes.
+ * loader.h - a new generation: configuration and models, loaded off the loop and warmed up on the lanes, one model
+ * after the other, so that no more of them are in memory than the budget allows.
  *
  * One load at a time.  It changes nothing that serves: the result is handed to the owner, who swaps it in or not.
  */
@@ -10,6 +11,7 @@
 
 #include "dispatch.h"
 #include "models.h"
+#include "residency.h"
 
 /* Warm-ups of one model take about this long at most; rungs left over are estimated. */
 #define LOADER_WARM_US 2000000
@@ -18,6 +20,7 @@ struct loader {
 	/* Set by the owner; all borrowed. */
 	uv_loop_t *loop;
 	struct dispatch *dispatch;
+	struct residency *residency;
 	const struct topology_lane *lanes;
 	int n_lanes;
 	void (*done)(struct loader *loader, int rc); /* on the loop; the result below is the owner's then */
@@ -36,8 +39,8 @@ struct loader {
 	uv_work_t work;
 	int rc;
 	struct dispatch_chore chore;
-	int model, rung; /* of the warm-up under way */
-	int step;	 /* through the model's rungs, which are walked twice */
+	int rung; /* of the warm-up under way, of the last model */
+	int step; /* through its rungs, which are walked twice */
 	int64_t warm_until_us;
 };
 

@@ -118,7 +118,19 @@ static struct ladder *ladder_to_share(const struct models *before, const struct 
 	return old && ladder_serves(old->ladder, config) ? ladder_ref(old->ladder) : NULL;
 }
 
-static int model_create(const struct config_model *config, const struct models *before,
+/* The networks may come and go (residency.h), but each model's must fit by themselves. */
+static int check_fits(const struct ladder *ladder, const struct config *config, int n_lanes, struct config_error *error)
+{
+	size_t bytes = ladder->bytes + ladder->arena_bytes * (size_t)n_lanes;
+
+	if (bytes <= (size_t)config->memory_budget_mb << 20)
+		return 0;
+	snprintf(error->text, sizeof(error->text), "needs %zu MB, and memory_budget_mb is %d", (bytes >> 20) + 1,
+		 config->memory_budget_mb);
+	return -ENOMEM;
+}
+
+static int model_create(const struct config *whole, const struct config_model *config, const struct models *before,
 			const struct topology_lane *lanes, int n_lanes, struct config_error *error,
 			struct model **ret_model)
 {
@@ -151,6 +163,8 @@ static int model_create(const struct config_model *config, const struct models *
 	model->ladder = ladder_to_share(before, config);
 	if (!model->ladder)
 		rc = ladder_create(config, lanes, n_lanes, error, &model->ladder);
+	if (rc == 0)
+		rc = check_fits(model->ladder, whole, n_lanes, error);
 	if (rc < 0)
 		goto fail;
 	*ret_model = model;
@@ -160,48 +174,31 @@ fail:
 	return rc;
 }
 
-/* Weights of every model, and on each lane the arena of the model that needs the largest. */
-static int check_budget(const struct models *models, const struct config *config, int n_lanes,
-			struct config_error *error)
+int models_add(struct models *models, const struct config *config, const struct models *before,
+	       const struct topology_lane *lanes, int n_lanes, struct config_error *ret_error)
 {
-	size_t bytes = 0, arena = 0;
+	const struct config_model *model = &config->models[models->n];
+	struct config_error why = {""};
+	int rc = model_create(config, model, before, lanes, n_lanes, &why, &models->model[models->n]);
 
-	for (int i = 0; i < models->n; i++) {
-		const struct ladder *ladder = models->model[i]->ladder;
-
-		bytes += ladder->bytes;
-		if (ladder->arena_bytes > arena)
-			arena = ladder->arena_bytes;
-	}
-	bytes += arena * (size_t)n_lanes;
-	if (bytes <= (size_t)config->memory_budget_mb << 20)
-		return 0;
-	snprintf(error->text, sizeof(error->text), "the models need %zu MB, and memory_budget_mb is %d",
-		 (bytes >> 20) + 1, config->memory_budget_mb);
-	return -ENOMEM;
+	if (rc == 0)
+		models->n++;
+	else if (ret_error)
+		snprintf(ret_error->text, sizeof(ret_error->text), "models[%s]: %.400s", model->name, why.text);
+	return rc;
 }
 
-int models_create(const struct config *config, const struct models *before, const struct topology_lane *lanes,
-		  int n_lanes, struct config_error *ret_error, struct models **ret_models)
+int models_create(const struct config *config, const struct topology_lane *lanes, int n_lanes,
+		  struct config_error *ret_error, struct models **ret_models)
 {
 	struct models *models = calloc(1, sizeof(*models));
-	struct config_error why = {"out of memory"}, whole;
 	int rc = models ? 0 : -ENOMEM;
 
-	for (int i = 0; rc == 0 && i < config->n_models; i++) {
-		rc = model_create(&config->models[i], before, lanes, n_lanes, &why, &models->model[i]);
-		if (rc == 0) {
-			models->n = i + 1;
-			continue;
-		}
-		snprintf(whole.text, sizeof(whole.text), "models[%s]: %.400s", config->models[i].name, why.text);
-		why = whole;
-	}
-	if (rc == 0)
-		rc = check_budget(models, config, n_lanes, &why);
+	if (!models && ret_error)
+		snprintf(ret_error->text, sizeof(ret_error->text), "out of memory");
+	while (rc == 0 && models->n < config->n_models)
+		rc = models_add(models, config, NULL, lanes, n_lanes, ret_error);
 	if (rc < 0) {
-		if (ret_error)
-			*ret_error = why;
 		models_destroy(models);
 		return rc;
 	}

@@ -32,11 +32,15 @@ struct models {
 };
 
 /*
- * Builds the models of a configuration; a ladder of `before` (may be NULL) that serves is shared.  May run on any
- * thread while nobody swaps `before` away.  0, or negative errno with a sentence that names the model.
+ * Builds the next model of a configuration, the one at models->n; a ladder of `before` (may be NULL) that serves is
+ * shared.  May run on any thread while nobody swaps `before` away and nobody looks at models.  0, or negative errno
+ * with a sentence that names the model.
  */
-int models_create(const struct config *config, const struct models *before, const struct topology_lane *lanes,
-		  int n_lanes, struct config_error *ret_error, struct models **ret_models);
+int models_add(struct models *models, const struct config *config, const struct models *before,
+	       const struct topology_lane *lanes, int n_lanes, struct config_error *ret_error);
+/* All of them. */
+int models_create(const struct config *config, const struct topology_lane *lanes, int n_lanes,
+		  struct config_error *ret_error, struct models **ret_models);
 void models_destroy(struct models *models); /* drops its references; accepts NULL */
 
 /* Takes over the counts of models of the same name. */

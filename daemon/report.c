@@ -91,13 +91,43 @@ static void put_sensors(const struct daemon *daemon, struct ipc_writer *writer)
 		ipc_put_float(writer, rounded((double)sample.freq_cap[i]));
 }
 
+static double megabytes(size_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
+/* Of this process, as the kernel counts it; 0 where it does not say. */
+static double resident_mb(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	if (file && fscanf(file, "%*d %ld", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return megabytes((size_t)pages * (size_t)sysconf(_SC_PAGESIZE));
+}
+
+static void put_memory(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	const struct residency *residency = &daemon->residency;
+
+	ipc_put_text(writer, "memory");
+	ipc_put_map(writer, 8);
+	put_float(writer, "budget_mb", megabytes(residency->budget));
+	put_float(writer, "used_mb", megabytes(residency_used(residency)));
+	put_float(writer, "networks_mb", megabytes(networks_bytes()));
+	put_float(writer, "tensors_mb", megabytes(residency->arena_bytes * (size_t)daemon->n_lanes));
+	put_float(writer, "pools_mb", megabytes(*residency->pool_bytes));
+	put_float(writer, "process_mb", resident_mb());
+	put_uint(writer, "loads_on_demand", residency->n_loads);
+	put_uint(writer, "unloads", residency->n_unloads);
+}
+
 void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
-	size_t bytes = 0;
-
 	(void)asker;
-	for (int i = 0; i < daemon->models->n; i++)
-		bytes += daemon->models->model[i]->ladder->bytes;
 	ipc_put_map(writer, 14);
 	put_text(writer, "version", INFERD_VERSION);
 	put_uint(writer, "pid", (uint64_t)getpid());
@@ -108,7 +138,7 @@ void report_status(const struct daemon *daemon, const struct session *asker, str
 	put_lanes(daemon, writer);
 	put_sensors(daemon, writer);
 	put_uint(writer, "models", (uint64_t)daemon->models->n);
-	put_float(writer, "weights_mb", (double)bytes / (1 << 20));
+	put_memory(daemon, writer);
 	put_uint(writer, "clients", (uint64_t)daemon->host.n_sessions);
 	put_uint(writer, "streams", (uint64_t)daemon->host.n_streams);
 	put_uint(writer, "waiting", (uint64_t)daemon->dispatch.sched.waiting);
@@ -152,7 +182,7 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		ipc_put_map(writer, 9);
 		put_text(writer, "name", model->name);
 		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
-		put_text(writer, "state", "ready");
+		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);
 		put_uint(writer, "deadline_ms", (uint64_t)model->deadline_ms);
 		put_uint(writer, "labels", (uint64_t)model->n_labels);

@@ -83,6 +83,11 @@ static int check_quota(struct session *session, uint32_t serial, const struct ip
 			      limits->pool_mb_per_client);
 		return EDQUOT;
 	}
+	if (session->host->make_room && !session->host->make_room(session->host, wanted)) {
+		session_error(session, serial, ENOMEM,
+			      "the pools of all clients have what memory_budget_mb leaves them");
+		return ENOMEM;
+	}
 	return 0;
 }
 
@@ -122,6 +127,7 @@ static int handle_stream_open(struct session *session, const struct ipc_message 
 	session->streams = stream;
 	session->n_streams++;
 	session->pool_bytes += stream->pool.bytes;
+	host->pool_bytes += stream->pool.bytes;
 	session_share_out(host, session->peer.uid);
 	if (++host->n_streams == 1)
 		host->on_streams(host);

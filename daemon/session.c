@@ -371,6 +371,7 @@ static void end_stream(struct session *session, struct stream *stream)
 
 	session->n_streams--;
 	session->pool_bytes -= stream->pool.bytes;
+	host->pool_bytes -= stream->pool.bytes;
 	if (!session->closed)
 		session_send_done(session, stream->close_serial);
 	stream_destroy(stream);

@@ -33,10 +33,13 @@ struct session_host {
 
 	void (*on_query)(struct session_host *host, struct session *session, uint32_t serial, const char *what);
 	void (*on_streams)(struct session_host *host); /* n_streams became 0 or 1 */
+	/* Whether the device has memory for a pool of this size; NULL: always. */
+	bool (*make_room)(struct session_host *host, size_t bytes);
 
 	struct session *sessions; /* open ones */
 	int n_sessions, n_streams;
-	uint64_t n_ever; /* sessions */
+	uint64_t n_ever;   /* sessions */
+	size_t pool_bytes; /* of all streams */
 	/* private to session.c */
 	struct session *untidy;
 	int64_t log_since_us;

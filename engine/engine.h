@@ -179,8 +179,14 @@ void engine_team_destroy(struct engine_team *team); /* accepts NULL */
 int engine_context_create(struct engine_team *team, struct engine_context **ret_context);
 void engine_context_destroy(struct engine_context *context); /* accepts NULL */
 
-/* Grows the arena for the plan and touches its pages; afterwards engine_run does not allocate. */
+/*
+ * Grows the arena for the plan and touches its pages; afterwards engine_run does not allocate.  Costs next to nothing
+ * where it is large enough already.
+ */
 int engine_context_reserve(struct engine_context *context, const struct engine_plan *plan);
+
+/* Gives the arena back; every plan has to be reserved again. */
+void engine_context_release(struct engine_context *context);
 
 /*
  * Where to write the inputs and read the outputs of a plan that has been reserved.  Valid until the next

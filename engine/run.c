@@ -59,6 +59,13 @@ int engine_context_reserve(struct engine_context *context, const struct engine_p
 	return 0;
 }
 
+void engine_context_release(struct engine_context *context)
+{
+	free(context->arena);
+	context->arena = NULL;
+	context->arena_bytes = 0;
+}
+
 static void *io_pointer(struct engine_context *context, const struct engine_plan *plan, int tensor)
 {
 	struct exec exec = {.plan = plan, .arena = context->arena};

@@ -87,7 +87,8 @@ static void print_latency(const struct json *models)
 
 void prometheus_print(const struct json *status, const struct json *stats)
 {
-	const struct json *models = json_find(stats, "models"), *sensors = json_find(status, "sensors");
+	const struct json *models = json_find(stats, "models"), *sensors = json_find(status, "sensors"),
+			  *memory = json_find(status, "memory");
 
 	print_frames(models);
 	print_latency(models);
@@ -101,7 +102,11 @@ void prometheus_print(const struct json *status, const struct json *stats)
 	print_gauge(status, "streams", "inferd_streams", "Open streams.", 1);
 	print_gauge(status, "waiting", "inferd_waiting_frames", "Frames that wait for a lane.", 1);
 	print_gauge(status, "models", "inferd_models", "Models served.", 1);
-	print_gauge(status, "weights_mb", "inferd_weights_bytes", "Packed weights of all models.", 1 << 20);
+	print_gauge(memory, "networks_mb", "inferd_networks_bytes", "Networks in memory.", 1 << 20);
+	print_gauge(memory, "tensors_mb", "inferd_tensors_bytes", "What lanes compute in.", 1 << 20);
+	print_gauge(memory, "pools_mb", "inferd_pools_bytes", "Frames of all clients.", 1 << 20);
+	print_gauge(memory, "budget_mb", "inferd_memory_budget_bytes", "For networks, tensors and pools.", 1 << 20);
+	print_gauge(memory, "process_mb", "inferd_resident_bytes", "Resident memory of the process.", 1 << 20);
 	print_gauge(status, "uptime_s", "inferd_uptime_seconds", "Since the daemon started.", 1);
 	print_gauge(sensors, "temp_c", "inferd_temperature_celsius", "The hottest zone that counts.", 1);
 	print_gauge(sensors, "cpu_pressure", "inferd_cpu_pressure_ratio",

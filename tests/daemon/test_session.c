@@ -68,7 +68,7 @@ static void rig_init_for(struct rig *rig, const char *limits, const char *access
 		 limits, access);
 	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
 		     error.text);
-	cr_assert_eq(models_create(rig->config, NULL, &lane, 1, &error, &rig->models), 0, "%s", error.text);
+	cr_assert_eq(models_create(rig->config, &lane, 1, &error, &rig->models), 0, "%s", error.text);
 	ladder_settle(rig->models->model[0]->ladder);
 	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
 	rig->governor.sensors = rig->sensors;

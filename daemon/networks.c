@@ -1,0 +1,128 @@
+/* networks.c - see networks.h. */
+#include "networks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+
+struct network {
+	struct network *next;
+	struct network_ids ids;
+	struct engine_model *model;
+	int references;
+};
+
+/* Guards the list and the counts; held while a file is loaded, so that none is loaded twice. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct network *networks;
+
+static struct network_id identify(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return (struct network_id){0};
+	return (struct network_id){
+		.device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .changed = status.st_mtim};
+}
+
+struct network_ids network_identify(const char *path)
+{
+	const char *suffix = strrchr(path, '.');
+	char weights[CONFIG_PATH_BYTES + 8];
+
+	snprintf(weights, sizeof(weights), "%.*s.bin", (int)(suffix ? suffix - path : (long)strlen(path)), path);
+	return (struct network_ids){identify(path), identify(weights)};
+}
+
+static bool same(const struct network_id *a, const struct network_id *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+bool network_same(const struct network_ids *a, const struct network_ids *b)
+{
+	return same(&a->file, &b->file) && same(&a->weights, &b->weights);
+}
+
+static int load(const char *path, struct engine_error *error, struct network **ret_network)
+{
+	struct network *network = calloc(1, sizeof(*network));
+	int rc;
+
+	if (!network)
+		return -ENOMEM;
+	/* Looked at before it is read: what changes meanwhile is at worst loaded once more. */
+	network->ids = network_identify(path);
+	network->references = 1;
+	rc = engine_model_load(path, error, &network->model);
+	if (rc < 0) {
+		free(network);
+		return rc;
+	}
+	network->next = networks;
+	networks = network;
+	*ret_network = network;
+	return 0;
+}
+
+int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network)
+{
+	struct network_ids ids = network_identify(path);
+	struct network *network;
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	network = networks;
+	while (network && !(ids.file.inode && network_same(&network->ids, &ids)))
+		network = network->next;
+	if (network)
+		network->references++;
+	else
+		rc = load(path, ret_error, &network);
+	pthread_mutex_unlock(&lock);
+	if (rc == 0)
+		*ret_network = network;
+	return rc;
+}
+
+void network_put(struct network *network)
+{
+	struct network **link = &networks;
+	bool last;
+
+	if (!network)
+		return;
+	pthread_mutex_lock(&lock);
+	last = --network->references == 0;
+	while (last && *link != network)
+		link = &(*link)->next;
+	if (last)
+		*link = network->next;
+	pthread_mutex_unlock(&lock);
+	if (!last)
+		return;
+	engine_model_destroy(network->model);
+	free(network);
+}
+
+struct engine_model *network_model(const struct network *network)
+{
+	return network->model;
+}
+
+size_t networks_bytes(void)
+{
+	size_t bytes = 0;
+
+	pthread_mutex_lock(&lock);
+	for (const struct network *network = networks; network; network = network->next)
+		bytes += engine_model_bytes(network->model);
+	pthread_mutex_unlock(&lock);
+	return bytes;
+}

@@ -1,0 +1,41 @@
+/*
+ * networks.h - network files in memory, each of them once, whatever the number of models that name it.
+ *
+ * Loading and freeing may take long and are done off the loop; any thread may call.
+ */
+#ifndef INFERD_NETWORKS_H
+#define INFERD_NETWORKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "engine/engine.h"
+
+/* A file's identity: enough to notice that it was replaced. */
+struct network_id {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+};
+
+/* The network's own file and, for formats of two, its weights'. */
+struct network_ids {
+	struct network_id file, weights;
+};
+
+struct network_ids network_identify(const char *path);
+bool network_same(const struct network_ids *a, const struct network_ids *b);
+
+struct network;
+
+/* Loads the file, or finds it loaded already.  As engine_model_load(). */
+int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network);
+void network_put(struct network *network); /* the last one frees it; accepts NULL */
+struct engine_model *network_model(const struct network *network);
+
+/* Bytes of all networks in memory. */
+size_t networks_bytes(void);
+
+#endif
