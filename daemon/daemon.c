@@ -52,8 +52,9 @@ static void on_poll_timer(uv_timer_t *timer)
 
 	poll_sensors(daemon);
 	dispatch_collect(&daemon->dispatch);
-	/* What could not go while it ran may be able to now. */
+	/* What could not be unloaded before may be now, for those that wait for its place. */
 	residency_make_room(&daemon->residency, 0, NULL);
+	dispatch_wake(&daemon->dispatch);
 }
 
 /* The first frame of the first stream must already know how hot it is. */

@@ -139,6 +139,8 @@ static void warm_up_next(struct loader *loader)
 		return;
 	}
 	ladder->pins--;
+	/* Nobody waits for it: it may go when there is no room. */
+	ladder->used_us = clock_us();
 	ladder_settle(ladder);
 	load_next(loader);
 }

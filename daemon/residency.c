@@ -39,7 +39,7 @@ size_t residency_used(const struct residency *residency)
 
 static bool may_go(const struct ladder *ladder, int64_t now_us)
 {
-	bool has_had_its_turn = ladder->used_us > ladder->loaded_us || now_us - ladder->loaded_us > TURN_US;
+	bool has_had_its_turn = ladder->used_us >= ladder->loaded_us || now_us - ladder->loaded_us > TURN_US;
 
 	return ladder->resident && !ladder->pins && has_had_its_turn;
 }

@@ -1,0 +1,168 @@
+/* The memory budget of a real daemon: networks that do not all fit come and go, and no frame is lost for it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/daemon_fixture.h"
+#include "support/tiny_network.h"
+
+TEST_SUITE(memory);
+
+enum { N_MODELS = 4 };
+
+/* Networks of about 1 MB each, in a budget for two of them. */
+static void start(struct fixture *fixture)
+{
+	char models[1024] = "", stem[128];
+
+	fixture_init(fixture);
+	for (int i = 0; i < N_MODELS; i++) {
+		snprintf(stem, sizeof(stem), "%s/wide%d", fixture->dir, i);
+		tiny_network_write(stem, 32, 32000);
+		snprintf(
+			models + strlen(models), sizeof(models) - strlen(models),
+			"  - {name: wide%d, task: classify, deadline_ms: 60000, variants: [{name: w, file: wide%d.param}]}\n",
+			i, i);
+	}
+	fixture_write(
+		fixture, "inferd.yaml",
+		"socket: %s\nmemory_budget_mb: 4\nlimits: {messages_per_second: 1000000}\nlanes: [{name: main, cpus: 0, threads: 1}]\nmodels:\n%s",
+		fixture->socket, models);
+	fixture_start(fixture);
+}
+
+static double number_after(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	cr_assert_not_null(at, "no %s in %s", key, text);
+	return strtod(at + strlen(key), NULL);
+}
+
+static void open_model(struct client *client, struct fixture *fixture, int i)
+{
+	struct ipc_stream_open open = {.n_slots = 1, .slot_bytes = 4096};
+
+	snprintf(open.model, sizeof(open.model), "wide%d", i);
+	client_connect(client, fixture);
+	client_open_stream(client, open);
+	client_fill(client, 0, 255);
+}
+
+Test(memory, what_does_not_fit_is_loaded_on_demand)
+{
+	struct fixture fixture;
+	struct client clients[N_MODELS];
+	char *text;
+
+	start(&fixture);
+	for (int i = 0; i < N_MODELS; i++)
+		open_model(&clients[i], &fixture, i);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		for (int i = 0; i < N_MODELS; i++) {
+			struct ipc_frame frame = client_frame(&clients[i], seq, 0);
+
+			client_submit(&clients[i], &frame);
+			client_expect_result(&clients[i], seq, IPC_OK);
+			cr_assert_gt((int)clients[i].result.items[0].index, 31000);
+		}
+	text = client_query(&clients[0], "status");
+	cr_assert_geq(number_after(text, "\"unloads\":"), 10, "%s", text);
+	cr_assert_geq(number_after(text, "\"loads_on_demand\":"), 10, "%s", text);
+	cr_assert_leq(number_after(text, "\"used_mb\":"), 4, "%s", text);
+	free(text);
+	text = client_query(&clients[0], "models");
+	cr_assert(strstr(text, "\"state\":\"unloaded\"") && strstr(text, "\"state\":\"ready\""), "%s", text);
+	free(text);
+	for (int i = 0; i < N_MODELS; i++)
+		client_close(&clients[i]);
+	fixture_stop(&fixture);
+}
+
+Test(memory, all_at_once_are_answered_too)
+{
+	struct fixture fixture;
+	struct client clients[N_MODELS];
+
+	start(&fixture);
+	for (int i = 0; i < N_MODELS; i++)
+		open_model(&clients[i], &fixture, i);
+	for (uint64_t seq = 1; seq <= 5; seq++) {
+		for (int i = 0; i < N_MODELS; i++) {
+			struct ipc_frame frame = client_frame(&clients[i], seq, 0);
+
+			client_submit(&clients[i], &frame);
+		}
+		for (int i = 0; i < N_MODELS; i++)
+			client_expect_result(&clients[i], seq, IPC_OK);
+	}
+	for (int i = 0; i < N_MODELS; i++)
+		client_close(&clients[i]);
+	fixture_stop(&fixture);
+}
+
+/* Makes a model the one that was used longest ago, and the networks of it unloaded. */
+static void push_out(struct client *clients, int model, uint64_t seq)
+{
+	for (int i = 0; i < N_MODELS; i++) {
+		struct ipc_frame frame = client_frame(&clients[i], seq, 0);
+
+		if (i == model)
+			continue;
+		client_submit(&clients[i], &frame);
+		client_expect_result(&clients[i], seq, IPC_OK);
+	}
+}
+
+Test(memory, a_file_that_cannot_be_loaded_again_fails_its_own_frames)
+{
+	struct fixture fixture;
+	struct client clients[N_MODELS];
+	struct ipc_frame frame;
+	char stem[128];
+
+	start(&fixture);
+	for (int i = 0; i < N_MODELS; i++)
+		open_model(&clients[i], &fixture, i);
+	push_out(clients, 0, 1);
+	fixture_write(&fixture, "wide0.param", "7767517\n1 1\nNonsense x 0 1 x\n");
+	frame = client_frame(&clients[0], 1, 0);
+	client_submit(&clients[0], &frame);
+	client_expect_result(&clients[0], 1, IPC_FAILED);
+	cr_assert(strstr(clients[0].result.text, "cannot be loaded again"), "%s", clients[0].result.text);
+	fixture_wait_log(&fixture, "cannot be loaded again");
+	push_out(clients, 0, 2);
+	/* Once the file is right again, so is the model. */
+	snprintf(stem, sizeof(stem), "%s/wide0", fixture.dir);
+	tiny_network_write(stem, 32, 32000);
+	for (uint64_t seq = 2; clients[0].result.status != IPC_OK; seq++) {
+		frame = client_frame(&clients[0], seq, 0);
+		client_submit(&clients[0], &frame);
+		client_next_result(&clients[0]);
+	}
+	for (int i = 0; i < N_MODELS; i++)
+		client_close(&clients[i]);
+	fixture_stop(&fixture);
+}
+
+/* Two names for one file. */
+Test(memory, a_file_is_in_memory_once)
+{
+	struct fixture fixture;
+	struct client client;
+	char stem[128], *text;
+
+	fixture_init(&fixture);
+	snprintf(stem, sizeof(stem), "%s/wide", fixture.dir);
+	tiny_network_write(stem, 32, 32000);
+	fixture_configure(&fixture, "  - {name: a, task: classify, variants: [{name: w, file: wide.param}]}\n"
+				    "  - {name: b, task: classify, variants: [{name: w, file: wide.param}]}\n");
+	fixture_start(&fixture);
+	client_connect(&client, &fixture);
+	text = client_query(&client, "status");
+	cr_assert_lt(number_after(text, "\"networks_mb\":"), 1.9, "%s", text);
+	cr_assert_gt(number_after(text, "\"networks_mb\":"), 0.9, "%s", text);
+	free(text);
+	client_close(&client);
+	fixture_stop(&fixture);
+}
