@@ -6,6 +6,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -538,7 +539,8 @@ int inferd_dispatch(struct inferd *client, int timeout_ms)
 	return r == 0 || r == -ETIMEDOUT ? client->n_results : r;
 }
 
-int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json)
+/* Before a request for a report. */
+static int prepare_report(struct inferd *client, int timeout_ms)
 {
 	int r;
 
@@ -546,16 +548,47 @@ int inferd_query(struct inferd *client, const char *what, int timeout_ms, char *
 		return client_fail(client, -EBUSY, "a callback must not wait for a report");
 	client->error[0] = 0;
 	r = client_wait_up(client, client_deadline_ns(timeout_ms));
-	if (r < 0)
-		return r;
 	ipc_writer_reset(&client->writer);
-	ipc_put_query(&client->writer, what);
-	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);
-	if (r < 0)
-		return r;
-	r = ipc_report_json(client->reply.body, client->reply.length, ret_json);
+	return r;
+}
+
+static int take_report(struct inferd *client, char **ret_json)
+{
+	int r = ipc_report_json(client->reply.body, client->reply.length, ret_json);
+
 	client_reply_finish(client);
 	return r < 0 ? client_fail(client, r, "the report could not be read") : 0;
+}
+
+int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json)
+{
+	int r = prepare_report(client, timeout_ms);
+
+	if (r < 0)
+		return r;
+	ipc_put_query(&client->writer, what);
+	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);
+	return r < 0 ? r : take_report(client, ret_json);
+}
+
+int inferd_change_models(struct inferd *client, const char *how, const char *what, int timeout_ms, char **ret_json)
+{
+	bool by_name = strcmp(how, "remove") == 0;
+	int r = prepare_report(client, timeout_ms), fd = -1;
+	struct ipc_change change = {.what = ""};
+
+	if (r < 0)
+		return r;
+	snprintf(change.what, sizeof(change.what), "%s", how);
+	if (by_name)
+		snprintf(change.model, sizeof(change.model), "%s", what);
+	else if ((fd = open(what, O_RDONLY | O_CLOEXEC)) < 0)
+		return client_fail(client, -errno, "%s: %s", what, strerror(errno));
+	ipc_put_change(&client->writer, &change);
+	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? r : take_report(client, ret_json);
 }
 
 void inferd_text_free(char *text)

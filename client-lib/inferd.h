@@ -85,6 +85,15 @@ INFERD_API int inferd_dispatch(struct inferd *client, int timeout_ms);
  * it with inferd_text_free().  Results that arrive meanwhile go to their callbacks.
  */
 INFERD_API int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json);
+
+/*
+ * For the superuser and the user that the daemon runs as: changes the models that are served, until the next reload.
+ * how: "add" or "replace", what: the path of a file as of conf.d with `models` alone; how: "remove", what: a model's
+ * name.  What serves goes on until the new is loaded and warm.  -EPERM; -EBUSY: a load is under way, try again;
+ * -EEXIST, -ENOENT; otherwise why it was not loaded, with the reason in inferd_error().  *ret_json as above.
+ */
+INFERD_API int inferd_change_models(struct inferd *client, const char *how, const char *what, int timeout_ms,
+				    char **ret_json);
 INFERD_API void inferd_text_free(char *text); /* accepts NULL */
 
 /* ---- frames -------------------------------------------------------------------------------------- */

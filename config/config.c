@@ -29,6 +29,7 @@ struct load {
 	struct places places;
 	char *names[FILES_MAX + 1];
 	int n_names;
+	bool only_models; /* other keys are errors */
 };
 
 static int fail_errno(struct config_error *error, const char *path, int line, const char *where, int rc)
@@ -85,27 +86,33 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_size)
 }
 
 /* *ret_text is the caller's to free.  One byte more than allowed is asked for, so that a growing file is noticed. */
+static int read_text(int fd, char **ret_text, size_t *ret_size)
+{
+	char *text = malloc(FILE_BYTES_MAX + 1);
+	int rc = text ? read_all(fd, text, FILE_BYTES_MAX + 1, ret_size) : -ENOMEM;
+
+	if (!rc && *ret_size > FILE_BYTES_MAX)
+		rc = -EFBIG;
+	if (rc < 0) {
+		free(text);
+		return rc;
+	}
+	*ret_text = text;
+	return 0;
+}
+
 static int read_file(const char *path, struct config_error *error, char **ret_text, size_t *ret_size)
 {
 	off_t size;
-	char *text;
 	int fd = open_regular(path, &size), rc;
 
 	if (fd < 0) {
 		tree_fail(error, path, 0, "", "%s", open_cause(fd));
 		return fd == -EISDIR ? -EINVAL : fd;
 	}
-	text = malloc(FILE_BYTES_MAX + 1);
-	rc = text ? read_all(fd, text, FILE_BYTES_MAX + 1, ret_size) : -ENOMEM;
+	rc = read_text(fd, ret_text, ret_size);
 	close(fd);
-	if (!rc && *ret_size > FILE_BYTES_MAX)
-		rc = -EFBIG;
-	if (rc < 0) {
-		free(text);
-		return fail_errno(error, path, 0, "", rc);
-	}
-	*ret_text = text;
-	return 0;
+	return rc < 0 ? fail_errno(error, path, 0, "", rc) : 0;
 }
 
 /* The folder of a file, absolute.  The buffer has CONFIG_PATH_BYTES. */
@@ -126,6 +133,21 @@ static int folder_of(const char *path, char *ret_dir)
 
 /* ---- one file after the other ------------------------------------------------------------------------ */
 
+static int check_only_models(const struct tree *tree, struct config_error *error)
+{
+	const yaml_node_t *root = tree_root(tree);
+	const yaml_node_pair_t *pair = root && root->type == YAML_MAPPING_NODE ? root->data.mapping.pairs.start : NULL;
+
+	for (; pair && pair < root->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *key = tree_node(tree, pair->key);
+
+		if (key->type != YAML_SCALAR_NODE || strcmp((const char *)key->data.scalar.value, "models") != 0)
+			return tree_fail(error, tree->file, tree_line(key), "",
+					 "only `models` can be changed while running");
+	}
+	return 0;
+}
+
 static int apply_text(struct load *load, const char *name, const char *dir, const char *text, size_t size)
 {
 	struct tree tree;
@@ -139,7 +161,9 @@ static int apply_text(struct load *load, const char *name, const char *dir, cons
 	rc = tree_init(&tree, name, text, size, load->error);
 	if (rc < 0)
 		return rc;
-	rc = schema_apply(&tree, dir, load->config, &load->places, load->error);
+	rc = load->only_models ? check_only_models(&tree, load->error) : 0;
+	if (!rc)
+		rc = schema_apply(&tree, dir, load->config, &load->places, load->error);
 	tree_finish(&tree);
 	return rc;
 }
@@ -301,6 +325,156 @@ int config_load_text(const char *name, const char *dir, const char *text, size_t
 	if (!rc)
 		rc = complete(load);
 	return load_destroy(load, rc, ret_config);
+}
+
+/* ---- changes of what runs ---------------------------------------------------------------------------- */
+
+static int copy_model(const struct config_model *from, struct config_model *to)
+{
+	size_t bytes = (size_t)from->n_variants * sizeof(*from->variants);
+	struct config_variant *variants = malloc(bytes ? bytes : 1);
+
+	if (!variants)
+		return -ENOMEM;
+	memcpy(variants, from->variants, bytes);
+	memcpy(to, from, sizeof(*to));
+	to->variants = variants;
+	return 0;
+}
+
+/* A copy with room for as many models and lanes as there can be. */
+static int copy(const struct config *base, struct config **ret_config)
+{
+	struct config *config = malloc(sizeof(*config));
+	int rc = 0;
+
+	if (!config)
+		return -ENOMEM;
+	*config = *base;
+	config->n_models = config->n_lanes = 0;
+	config->models = calloc(CONFIG_MODELS_MAX, sizeof(*config->models));
+	config->lanes = calloc(CONFIG_LANES_MAX, sizeof(*config->lanes));
+	if (!config->models || !config->lanes)
+		rc = -ENOMEM;
+	for (int i = 0; i < base->n_lanes && !rc; i++)
+		config->lanes[config->n_lanes++] = base->lanes[i];
+	for (int i = 0; i < base->n_models && !rc; i++) {
+		rc = copy_model(&base->models[i], &config->models[i]);
+		config->n_models += !rc;
+	}
+	if (rc < 0)
+		config_destroy(config);
+	else
+		*ret_config = config;
+	return rc;
+}
+
+static int find_model(const struct config *config, const char *name)
+{
+	for (int i = 0; i < config->n_models; i++)
+		if (!strcmp(config->models[i].name, name))
+			return i;
+	return -1;
+}
+
+/* What the text gave is at `added`, whole and checked; it goes over or behind what is there. */
+static int merge(struct config *config, const struct config *added, bool only_new, struct config_error *error)
+{
+	for (int i = 0; i < added->n_models; i++) {
+		struct config_model model;
+		int at = find_model(config, added->models[i].name);
+
+		if ((at < 0) != only_new) {
+			tree_fail(error, added->models[i].name, 0, "", "%s",
+				  only_new ? "a model of this name is served" : "no model of this name is served");
+			return only_new ? -EEXIST : -ENOENT;
+		}
+		if (at < 0 && config->n_models == CONFIG_MODELS_MAX)
+			return tree_fail(error, added->models[i].name, 0, "", "there are %d models already",
+					 CONFIG_MODELS_MAX);
+		if (copy_model(&added->models[i], &model) < 0)
+			return fail_errno(error, added->models[i].name, 0, "", -ENOMEM);
+		at = at < 0 ? config->n_models++ : at;
+		free(config->models[at].variants);
+		memcpy(&config->models[at], &model, sizeof(model));
+	}
+	return 0;
+}
+
+/* Reads the file behind a descriptor, which may have been opened by somebody with other rights. */
+static int apply_fd(struct load *load, int fd)
+{
+	char link[64], path[CONFIG_PATH_BYTES] = "the file", dir[CONFIG_PATH_BYTES] = "/";
+	char *text = NULL;
+	struct stat st;
+	size_t size = 0;
+	ssize_t n;
+	int rc;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n > 0)
+		path[n] = '\0';
+	if (path[0] == '/')
+		snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path) + 1, path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return tree_fail(load->error, path, 0, "", "is not a regular file");
+	rc = read_text(fd, &text, &size);
+	rc = rc < 0 ? fail_errno(load->error, path, 0, "", rc) : apply_text(load, path, dir, text, size);
+	free(text);
+	return rc;
+}
+
+int config_with_models_fd(const struct config *base, int fd, bool only_new, struct config_error *ret_error,
+			  struct config **ret_config)
+{
+	struct load *load = load_create(ret_error);
+	struct config *added = NULL, *config = NULL;
+	int rc;
+
+	if (!load)
+		return fail_errno(ret_error, "models", 0, "", -ENOMEM);
+	load->only_models = true;
+	load->config->policy = base->policy;
+	rc = apply_fd(load, fd);
+	if (!rc)
+		rc = complete(load);
+	rc = load_destroy(load, rc, &added);
+	if (rc < 0)
+		return rc;
+	if (!added->n_models)
+		rc = tree_fail(ret_error, "models", 0, "", "the file has none");
+	if (!rc && copy(base, &config) < 0)
+		rc = fail_errno(ret_error, "models", 0, "", -ENOMEM);
+	if (!rc)
+		rc = merge(config, added, only_new, ret_error);
+	config_destroy(added);
+	if (rc < 0)
+		config_destroy(config);
+	else
+		*ret_config = config;
+	return rc;
+}
+
+int config_without_model(const struct config *base, const char *model, struct config_error *ret_error,
+			 struct config **ret_config)
+{
+	struct config *config;
+	int at = find_model(base, model);
+
+	if (at < 0) {
+		tree_fail(ret_error, model, 0, "", "no model of this name is served");
+		return -ENOENT;
+	}
+	if (copy(base, &config) < 0)
+		return fail_errno(ret_error, model, 0, "", -ENOMEM);
+	free(config->models[at].variants);
+	config->n_models--;
+	memmove(&config->models[at], &config->models[at + 1],
+		(size_t)(config->n_models - at) * sizeof(*config->models));
+	memset(&config->models[config->n_models], 0, sizeof(*config->models));
+	*ret_config = config;
+	return 0;
 }
 
 void config_destroy(struct config *config)

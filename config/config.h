@@ -117,6 +117,17 @@ int config_load(const char *path, struct config_error *ret_error, struct config 
 int config_load_text(const char *name, const char *dir, const char *text, size_t size, struct config_error *ret_error,
 		     struct config **ret_config);
 
+/*
+ * A configuration with the models of a file over those of base, and one without a model of base.  The file comes as a
+ * descriptor (borrowed; a regular file) and may hold nothing but `models`; relative paths are resolved against where it
+ * lies.  only_new: each of them must be new; otherwise each must replace one.  -EEXIST, -ENOENT; otherwise as
+ * config_load().
+ */
+int config_with_models_fd(const struct config *base, int fd, bool only_new, struct config_error *ret_error,
+			  struct config **ret_config);
+int config_without_model(const struct config *base, const char *model, struct config_error *ret_error,
+			 struct config **ret_config);
+
 void config_destroy(struct config *config); /* accepts NULL */
 
 #endif

@@ -166,12 +166,13 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- generations ---------------------------------------------------------------------------------- */
 
-static void start_load(struct daemon *daemon, bool dry_run)
+/* Of the file, or, when config is not NULL, of this configuration, which it consumes. */
+static void start_load(struct daemon *daemon, struct config *config, bool dry_run)
 {
 	daemon->load_started_us = clock_us();
 	if (!dry_run)
 		notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)daemon->load_started_us);
-	loader_start(&daemon->loader, daemon->options.config_path, NULL, daemon->config, daemon->models, dry_run);
+	loader_start(&daemon->loader, daemon->options.config_path, config, daemon->config, daemon->models, dry_run);
 }
 
 static void put_outcome(struct ipc_writer *writer, const struct loader *loader, int n_models, int64_t took_us)
@@ -313,7 +314,7 @@ static void on_loaded(struct loader *loader, int rc)
 		daemon->reload_again = false;
 		daemon->waiters = daemon->next_waiters;
 		daemon->next_waiters = NULL;
-		start_load(daemon, false);
+		start_load(daemon, NULL, false);
 	}
 }
 
@@ -329,32 +330,92 @@ static void request_reload(struct daemon *daemon, struct daemon_waiter *waiter, 
 	if (daemon->loader.busy)
 		daemon->reload_again = true;
 	else
-		start_load(daemon, dry_run);
+		start_load(daemon, NULL, dry_run);
 }
 
 /* ---- queries and signals -------------------------------------------------------------------------- */
+
+static bool may_change(struct session *session, uint32_t serial)
+{
+	if (peer_is_owner(session_describe(session).peer))
+		return true;
+	session_error(session, serial, EPERM,
+		      "only the superuser and the user that the daemon runs as may change what runs");
+	return false;
+}
+
+/* NULL after the client was told. */
+static struct daemon_waiter *waiter_create(struct session *session, uint32_t serial)
+{
+	struct daemon_waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter) {
+		session_error(session, serial, ENOMEM, "out of memory");
+		return NULL;
+	}
+	waiter->session = session_ref(session);
+	waiter->serial = serial;
+	return waiter;
+}
 
 static void query_reload(struct daemon *daemon, struct session *session, uint32_t serial, bool dry_run)
 {
 	struct daemon_waiter *waiter;
 
-	if (!peer_is_owner(session_describe(session).peer)) {
-		session_error(session, serial, EPERM,
-			      "only the superuser and the user that the daemon runs as may change what runs");
+	if (!may_change(session, serial))
 		return;
-	}
 	if (dry_run && daemon->loader.busy) {
-		session_error(session, serial, EBUSY, "a reload is under way");
+		session_error(session, serial, EBUSY, "a load is under way");
 		return;
 	}
-	waiter = calloc(1, sizeof(*waiter));
-	if (!waiter) {
-		session_error(session, serial, ENOMEM, "out of memory");
+	waiter = waiter_create(session, serial);
+	if (waiter)
+		request_reload(daemon, waiter, dry_run);
+}
+
+/* The configuration that a change asks for; negative errno with a sentence. */
+static int make_changed(const struct daemon *daemon, const struct ipc_change *change, int fd,
+			struct config_error *error, struct config **ret_config)
+{
+	bool add = !strcmp(change->what, "add");
+
+	if (!strcmp(change->what, "remove"))
+		return config_without_model(daemon->config, change->model, error, ret_config);
+	if (!add && strcmp(change->what, "replace") != 0) {
+		snprintf(error->text, sizeof(error->text), "there is no change '%s'", change->what);
+		return -EINVAL;
+	}
+	if (fd < 0) {
+		snprintf(error->text, sizeof(error->text), "no file came with the change");
+		return -EINVAL;
+	}
+	return config_with_models_fd(daemon->config, fd, add, error, ret_config);
+}
+
+static void on_change(struct session_host *host, struct session *session, uint32_t serial,
+		      const struct ipc_change *change, int fd)
+{
+	struct daemon *daemon = daemon_of(host);
+	struct config_error error = {""};
+	struct config *config;
+	int rc;
+
+	if (!may_change(session, serial))
+		return;
+	if (daemon->loader.busy) {
+		session_error(session, serial, EBUSY, "a load is under way");
 		return;
 	}
-	waiter->session = session_ref(session);
-	waiter->serial = serial;
-	request_reload(daemon, waiter, dry_run);
+	rc = make_changed(daemon, change, fd, &error, &config);
+	if (rc < 0) {
+		session_error(session, serial, -rc, "%.250s", error.text);
+		return;
+	}
+	daemon->waiters = waiter_create(session, serial);
+	if (daemon->waiters)
+		start_load(daemon, config, false);
+	else
+		config_destroy(config);
 }
 
 static void on_query(struct session_host *host, struct session *session, uint32_t serial, const char *what)
@@ -480,6 +541,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	session_host_init(&daemon->host, &daemon->loop, &daemon->dispatch);
 	daemon->host.config = config;
 	daemon->host.on_query = on_query;
+	daemon->host.on_change = on_change;
 	daemon->host.on_streams = on_streams;
 	daemon->loader.loop = &daemon->loop;
 	daemon->loader.dispatch = &daemon->dispatch;

@@ -209,9 +209,26 @@ static int handle_query(struct session *session, const struct ipc_message *messa
 	return rc;
 }
 
+static int handle_change(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct ipc_change change;
+	int rc = ipc_get_change(message->body, message->header.length, &change, ret_reason);
+
+	if (rc == 0)
+		session->host->on_change(session->host, session, message->header.serial, &change,
+					 message->header.n_fds ? message->fds[0] : -1);
+	return rc;
+}
+
+/* How many descriptors a message may bring. */
+static int fds_allowed(uint16_t type)
+{
+	return type == IPC_STREAM_OPEN || type == IPC_CHANGE;
+}
+
 int request_handle(struct session *session, const struct ipc_message *message, const char **ret_reason)
 {
-	if (message->header.n_fds > (message->header.type == IPC_STREAM_OPEN)) {
+	if (message->header.n_fds > fds_allowed(message->header.type)) {
 		*ret_reason = "a message carries descriptors that are not asked for";
 		return -EPROTO;
 	}
@@ -232,6 +249,8 @@ int request_handle(struct session *session, const struct ipc_message *message, c
 		return handle_cancel(session, message, ret_reason);
 	case IPC_QUERY:
 		return handle_query(session, message, ret_reason);
+	case IPC_CHANGE:
+		return handle_change(session, message, ret_reason);
 	default:
 		*ret_reason = "a message of this type does not come from a client";
 		return -EPROTO;

@@ -32,6 +32,9 @@ struct session_host {
 	struct ipc_writer writer;
 
 	void (*on_query)(struct session_host *host, struct session *session, uint32_t serial, const char *what);
+	/* fd: of the message, borrowed; -1 none. */
+	void (*on_change)(struct session_host *host, struct session *session, uint32_t serial,
+			  const struct ipc_change *change, int fd);
 	void (*on_streams)(struct session_host *host); /* n_streams became 0 or 1 */
 	/* Whether the device has memory for a pool of this size; NULL: always. */
 	bool (*make_room)(struct session_host *host, size_t bytes);

@@ -58,7 +58,8 @@ enum ipc_type {
 	IPC_QUERY,  /* -> what: "status" | "models" | "stats" | "reload" | "reload-dry-run"   REPORT */
 	IPC_REPORT, /* a map with text keys, made to be shown */
 	IPC_DONE,
-	IPC_ERROR
+	IPC_ERROR,
+	IPC_CHANGE /* -> struct ipc_change [+ 1 fd]   REPORT, when it serves | ERROR; for owners */
 };
 
 struct ipc_header {
@@ -294,6 +295,15 @@ struct ipc_result {
 	uint32_t advice_width, advice_height, advice_channels; /* what the next frame would be run at */
 };
 
+/*
+ * Of the models that are served, until the next reload.  "add" and "replace" bring a file as of conf.d, whose `models`
+ * must all be new or all be there; "remove" names one.
+ */
+struct ipc_change {
+	char what[IPC_NAME_MAX + 1];
+	char model[IPC_NAME_MAX + 1];
+};
+
 struct ipc_error {
 	int32_t code;	  /* positive errno */
 	const char *text; /* borrowed */
@@ -308,6 +318,7 @@ void ipc_put_frame(struct ipc_writer *writer, const struct ipc_frame *frame);
 void ipc_put_result(struct ipc_writer *writer, const struct ipc_result *result);
 void ipc_put_cancel(struct ipc_writer *writer, uint32_t stream, uint64_t seq);
 void ipc_put_query(struct ipc_writer *writer, const char *what);
+void ipc_put_change(struct ipc_writer *writer, const struct ipc_change *change);
 void ipc_put_error(struct ipc_writer *writer, const struct ipc_error *error);
 void ipc_put_done(struct ipc_writer *writer);
 
@@ -322,6 +333,7 @@ int ipc_get_stream_opened(const void *body, size_t length, struct ipc_stream_ope
 int ipc_get_stream_close(const void *body, size_t length, uint32_t *ret_stream, const char **ret_reason);
 int ipc_get_frame(const void *body, size_t length, struct ipc_frame *ret, const char **ret_reason);
 int ipc_get_cancel(const void *body, size_t length, uint32_t *ret_stream, uint64_t *ret_seq, const char **ret_reason);
+int ipc_get_change(const void *body, size_t length, struct ipc_change *ret, const char **ret_reason);
 int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason);
 /*
  * Results and errors hold text and arrays: storage for them comes along, released by the caller.  The second form

@@ -129,6 +129,12 @@ static const struct field query_fields[] = {
 };
 TABLE(query);
 
+static const struct field change_fields[] = {
+	FIELD(ipc_change, what, WHAT, NAME),
+	FIELD(ipc_change, model, MODEL, NAME),
+};
+TABLE(change);
+
 static const struct field rung_fields[] = {
 	FIELD(ipc_result, rung.name, NAME, TEXT),
 	FIELD(ipc_result, rung.variant, VARIANT, TEXT),
@@ -371,6 +377,11 @@ void ipc_put_query(struct ipc_writer *writer, const char *what)
 
 	strncpy(query.what, what, IPC_NAME_MAX);
 	put_table(writer, &query_table, &query);
+}
+
+void ipc_put_change(struct ipc_writer *writer, const struct ipc_change *change)
+{
+	put_table(writer, &change_table, change);
 }
 
 void ipc_put_error(struct ipc_writer *writer, const struct ipc_error *error)
@@ -775,6 +786,16 @@ int ipc_get_cancel(const void *body, size_t length, uint32_t *ret_stream, uint64
 	*ret_stream = ref.stream;
 	*ret_seq = ref.seq;
 	return 0;
+}
+
+int ipc_get_change(const void *body, size_t length, struct ipc_change *ret, const char **ret_reason)
+{
+	struct ipc_change change = {.what = ""};
+	int r = decode(&change_table, body, length, NULL, &change, ret_reason);
+
+	if (r == 0)
+		*ret = change;
+	return r;
 }
 
 int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason)

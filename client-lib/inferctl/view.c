@@ -228,7 +228,7 @@ void view_print(const struct json *report)
 
 /* ---- the command ---------------------------------------------------------------------------------- */
 
-static int show(const struct cli *cli, const char *text)
+int view_text(const struct cli *cli, const char *text)
 {
 	struct json *report;
 
@@ -256,7 +256,7 @@ int view_report(const struct cli *cli, const char *what)
 	if (inferd_query(client, what, QUERY_TIMEOUT_MS, &text) < 0) {
 		cli_complain("%s", inferd_error(client));
 	} else {
-		status = show(cli, text);
+		status = view_text(cli, text);
 		inferd_text_free(text);
 	}
 	inferd_close(client);

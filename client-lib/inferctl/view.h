@@ -11,6 +11,9 @@
 
 void view_print(const struct json *report);
 
+/* Shows a report as it came.  Returns the exit status. */
+int view_text(const struct cli *cli, const char *text);
+
 /* Asks for a report and shows it.  Returns the exit status. */
 int view_report(const struct cli *cli, const char *what);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -293,6 +294,101 @@ Test(client, buffers_may_be_memory_of_ones_own)
 	rig_finish(&rig);
 }
 
+static const char other_model[] =
+	"models:\n  - name: %s\n    task: classify\n    labels: labels.txt\n    deadline_ms: 60000\n"
+	"    top_k: %d\n    variants: [{name: t, file: %s, accuracy: 0.7}]\n";
+
+static void write_models(struct rig *rig, const char *name, int top_k, const char *file)
+{
+	fixture_write(&rig->fixture, "change.yaml", other_model, name, top_k, file);
+}
+
+static int change(struct rig *rig, const char *how, const char *what)
+{
+	char path[256], *text = NULL;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", rig->fixture.dir, what);
+	rc = inferd_change_models(rig->client, how, strcmp(how, "remove") ? path : what, 60000, &text);
+	inferd_text_free(text);
+	return rc;
+}
+
+Test(client, models_change_while_frames_are_in_flight)
+{
+	struct rig rig;
+	struct inferd_stream *stream;
+	const struct inferd_result *result;
+	struct inferd_stream_options options = {.model = "other", .buffer_bytes = sizeof(white)};
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	write_models(&rig, "other", 1, "tiny.param");
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(&rig, NULL), 0);
+	cr_assert_eq(change(&rig, "replace", "change.yaml"), -ENOENT);
+	cr_assert_eq(change(&rig, "add", "change.yaml"), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_stream_open(rig.client, &options, &stream), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_run(stream, &white_frame, 60000, &result), 0);
+	cr_assert_eq(result->n_items, 1);
+	cr_assert_eq(change(&rig, "add", "change.yaml"), -EEXIST);
+	/* One that does not load leaves the old one serving. */
+	write_models(&rig, "other", 2, "labels.txt");
+	cr_assert_lt(change(&rig, "replace", "change.yaml"), 0);
+	cr_assert(strstr(inferd_error(rig.client), "models[other]"), "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_run(stream, &white_frame, 60000, &result), 0);
+	cr_assert_eq(result->n_items, 1);
+	write_models(&rig, "other", 2, "slow.param");
+	cr_assert_eq(change(&rig, "replace", "change.yaml"), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq(inferd_run(stream, &white_frame, 60000, &result), 0);
+	cr_assert_eq(result->n_items, 2);
+	cr_assert_eq(change(&rig, "remove", "other"), 0);
+	cr_assert_eq(change(&rig, "remove", "other"), -ENOENT);
+	cr_assert_eq(inferd_run(stream, &white_frame, 60000, &result), 0);
+	cr_assert_eq((int)result->status, (int)INFERD_DROPPED_CLOSED);
+	cr_assert_eq(change(&rig, "dance", "change.yaml"), -EINVAL);
+	fixture_write(&rig.fixture, "change.yaml", "memory_budget_mb: 5\n");
+	cr_assert_eq(change(&rig, "add", "change.yaml"), -EINVAL);
+	wait_for_results(&rig, 4);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq((int)rig.status[i], (int)INFERD_OK);
+	rig_finish(&rig);
+}
+
+/* Another user may ask and see, but neither change anything nor see who else is there. */
+Test(client, others_may_not_change_what_runs)
+{
+	struct rig rig;
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		cr_skip_test("only the superuser can be somebody else");
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	write_models(&rig, "other", 1, "tiny.param");
+	cr_assert_eq(chmod(rig.fixture.dir, 0755), 0);
+	cr_assert_eq(chmod(rig.fixture.socket, 0666), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct inferd *client;
+		char *text;
+
+		if (setresuid(12345, 12345, 12345) < 0 || inferd_connect(rig.fixture.socket, "other", &client) < 0)
+			_exit(1);
+		if (inferd_query(client, "reload", 60000, &text) != -EPERM)
+			_exit(2);
+		rig.client = client;
+		if (change(&rig, "add", "change.yaml") != -EPERM || change(&rig, "remove", "tiny") != -EPERM)
+			_exit(3);
+		if (inferd_query(client, "stats", 60000, &text) < 0 || strstr(text, "\"name\":\"test\"") ||
+		    !strstr(text, "\"name\":\"other\""))
+			_exit(4);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(WEXITSTATUS(status), 0, "step %d", WEXITSTATUS(status));
+	rig_finish(&rig);
+}
+
 /* ---- inferctl ------------------------------------------------------------------------------------- */
 
 /* Runs it with this daemon and these arguments; its stdout and exit status. */
@@ -363,6 +459,10 @@ Test(client, inferctl_exit_statuses)
 		{"stats --prometheus", 0, "# TYPE inferd_latency_seconds gauge\n"},
 		{"--json status", 0, "{\"version\""},
 		{"reload --dry-run", 0, "2"},
+		{"models remove slow", 0, "networks_loaded_for"},
+		{"models remove slow", 1, "no model of this name"},
+		{"models add /nonexistent.yaml", 1, "/nonexistent.yaml"},
+		{"models swap x", 2, "usage:"},
 		{"", 2, "usage:"},
 		{"dance", 2, "no command 'dance'"},
 		{"run tiny", 2, ""},

@@ -83,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ipc_get_stream_close(data, size, &stream, NULL);
 	ipc_get_cancel(data, size, &stream, &seq, NULL);
 	ipc_get_query(data, size, what, NULL);
+	ipc_get_change(data, size, &change, NULL);
 	if (ipc_get_error(data, size, &error, &storage, NULL) == 0)
 		ipc_storage_free(storage);
 	try_frame(data, size);
