@@ -70,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ipc_stream_open open;
 	struct ipc_welcome welcome;
 	struct ipc_hello hello;
+	struct ipc_change change;
 	struct ipc_error error;
 	char what[IPC_NAME_MAX + 1];
 	void *storage = NULL;

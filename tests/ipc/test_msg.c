@@ -146,6 +146,7 @@ Test(msg, frame_round_trips)
 Test(msg, small_requests_round_trip)
 {
 	char what[IPC_NAME_MAX + 1];
+	struct ipc_change change;
 	struct ipc_writer writer;
 	uint32_t stream;
 	uint64_t seq;
@@ -163,6 +164,10 @@ Test(msg, small_requests_round_trip)
 	ipc_put_query(&writer, "reload-dry-run");
 	cr_assert_eq(ipc_get_query(writer.data, writer.size, what, NULL), 0);
 	cr_assert_str_eq(what, "reload-dry-run");
+	ipc_writer_reset(&writer);
+	ipc_put_change(&writer, &(struct ipc_change){.what = "remove", .model = "x"});
+	cr_assert_eq(ipc_get_change(writer.data, writer.size, &change, NULL), 0);
+	cr_assert(!strcmp(change.what, "remove") && !strcmp(change.model, "x"));
 	ipc_writer_reset(&writer);
 	ipc_put_done(&writer);
 	cr_assert_eq(ipc_body_check(writer.data, writer.size, NULL), 0);

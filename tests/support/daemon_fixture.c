@@ -163,7 +163,8 @@ static void remove_folder(const char *path)
 	rmdir(path);
 }
 
-void fixture_wait_end(struct fixture *fixture, int status)
+/* Reads the rest of the log and waits for the end; how it was, as of waitpid(). */
+static int wait_end(struct fixture *fixture)
 {
 	int how = 0;
 
@@ -171,10 +172,45 @@ void fixture_wait_end(struct fixture *fixture, int status)
 		;
 	close(fixture->log_fd);
 	cr_assert_eq(waitpid(fixture->pid, &how, 0), fixture->pid);
+	return how;
+}
+
+/* Expects an end by itself, with this status. */
+static void collect(struct fixture *fixture, int status)
+{
+	int how = wait_end(fixture);
+
 	cr_assert(WIFEXITED(how), "the daemon was ended by signal %d:\n%s", WTERMSIG(how), fixture->log);
 	cr_assert_eq(WEXITSTATUS(how), status, "exit status %d:\n%s", WEXITSTATUS(how), fixture->log);
 	cr_assert(!strstr(fixture->log, "Sanitizer") && !strstr(fixture->log, "runtime error"), "%s", fixture->log);
 	fixture->socket_left = access(fixture->socket, F_OK) == 0;
+}
+
+bool fixture_try_start(struct fixture *fixture)
+{
+	int how;
+
+	fixture_spawn(fixture);
+	while (!strstr(fixture->log, "ready: ")) {
+		if (read_log(fixture))
+			continue;
+		how = wait_end(fixture);
+		cr_assert((WIFEXITED(how) && WEXITSTATUS(how) == 1) || (WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT),
+			  "wait status %d:\n%s", how, fixture->log);
+		return false;
+	}
+	return true;
+}
+
+void fixture_end_daemon(struct fixture *fixture)
+{
+	fixture_signal(fixture, SIGTERM);
+	collect(fixture, 0);
+}
+
+void fixture_wait_end(struct fixture *fixture, int status)
+{
+	collect(fixture, status);
 	remove_folder(fixture->dir);
 }
 

@@ -36,9 +36,16 @@ void fixture_spawn(struct fixture *fixture); /* without waiting */
 /* Reads the log until it contains text. */
 void fixture_wait_log(struct fixture *fixture, const char *text);
 void fixture_signal(struct fixture *fixture, int number);
+/*
+ * The same, or false when it ended with status 1 instead, or by abort(3), which is how libuv gives up when it has no
+ * memory for its signal handling or its threads.
+ */
+bool fixture_try_start(struct fixture *fixture);
+/* SIGTERM and exit status 0, after which it may be started again. */
+void fixture_end_daemon(struct fixture *fixture);
 /* Waits for the end and expects this exit status. */
 void fixture_wait_end(struct fixture *fixture, int status);
-/* SIGTERM and exit status 0. */
+/* SIGTERM and exit status 0; the folder is removed. */
 void fixture_stop(struct fixture *fixture);
 int fixture_count_fds(const struct fixture *fixture); /* of the daemon */
 
