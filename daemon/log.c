@@ -1,7 +1,9 @@
 /* log.c - see log.h. */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,12 +18,42 @@ static const char *level_name(int level)
 	return level == LEVEL_ERROR ? "error: " : level == LEVEL_WARNING ? "warning: " : "";
 }
 
+/*
+ * Who reads the log may stop to, and a disk may be full: neither holds up the daemon.  A pipe that polls as writable
+ * takes a line whole.
+ */
+static void put_line(const char *line, size_t size)
+{
+	static atomic_ulong lost;
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	unsigned long n_lost;
+	char note[80];
+	ssize_t written;
+
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT)) {
+		atomic_fetch_add(&lost, 1);
+		return;
+	}
+	n_lost = atomic_exchange(&lost, 0);
+	if (n_lost) {
+		int n = snprintf(note, sizeof(note), "<%d>warning: %lu lines could not be written\n", LEVEL_WARNING,
+				 n_lost);
+
+		written = write(STDERR_FILENO, note, (size_t)n);
+		if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT)) {
+			atomic_fetch_add(&lost, 1);
+			return;
+		}
+	}
+	written = write(STDERR_FILENO, line, size);
+	(void)written; /* a log that cannot be written has nowhere to say so */
+}
+
 static void log_write(int level, const char *format, va_list arguments)
 {
 	char line[LOG_LINE_BYTES];
 	int start, n;
 	size_t size;
-	ssize_t written;
 
 	if (isatty(STDERR_FILENO))
 		start = snprintf(line, sizeof(line), "inferd: %s", level_name(level));
@@ -35,8 +67,7 @@ static void log_write(int level, const char *format, va_list arguments)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[size++] = '\n';
-	written = write(STDERR_FILENO, line, size);
-	(void)written; /* a log that cannot be written has nowhere to say so */
+	put_line(line, size);
 }
 
 void log_error(const char *format, ...)

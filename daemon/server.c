@@ -19,9 +19,13 @@
 #define SESSIONS_MAX 512
 /* Connections taken at one go, so that a storm of them does not starve those who are in. */
 #define ACCEPTS_AT_ONCE 16
+/* How long connections wait where there is no descriptor even to refuse them. */
+#define REST_MS 100
 
 struct server {
 	uv_poll_t poll;
+	uv_timer_t rest; /* runs while connections have to wait for descriptors */
+	int handles;	 /* that are not closed yet */
 	struct session_host *host;
 	int fd;
 	int spare_fd; /* given up to refuse a connection when descriptors have run out */
@@ -152,17 +156,31 @@ static void admit(struct server *server, int fd)
 		close(fd);
 }
 
+static void on_connections(uv_poll_t *handle, int status, int events);
+
+static void on_rested(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+
+	uv_poll_start(&server->poll, UV_READABLE, on_connections);
+}
+
 /* Without a free descriptor the connection would stay in the backlog and wake the loop for ever. */
 static void turn_away(struct server *server)
 {
 	int fd;
 
-	close(server->spare_fd);
+	if (server->spare_fd >= 0)
+		close(server->spare_fd);
 	fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
 	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	log_warning("a client was turned away: no file descriptors are left");
+	log_warning("a client %s: no file descriptors are left", fd >= 0 ? "was turned away" : "has to wait");
+	if (fd >= 0)
+		return;
+	uv_poll_stop(&server->poll);
+	uv_timer_start(&server->rest, on_rested, REST_MS, 0);
 }
 
 static void on_connections(uv_poll_t *handle, int status, int events)
@@ -187,7 +205,10 @@ static void on_connections(uv_poll_t *handle, int status, int events)
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct server *server = handle->data;
+
+	if (--server->handles == 0)
+		free(server);
 }
 
 static void destroy(struct server *server)
@@ -224,7 +245,9 @@ static int begin(struct server *server, struct config_error *error, struct serve
 		destroy(server);
 		return rc;
 	}
-	server->poll.data = server;
+	uv_timer_init(server->host->loop, &server->rest);
+	server->handles = 2;
+	server->poll.data = server->rest.data = server;
 	uv_poll_start(&server->poll, UV_READABLE, on_connections);
 	*ret_server = server;
 	return 0;
@@ -274,6 +297,7 @@ void server_close(struct server *server)
 	if (!server)
 		return;
 	uv_close((uv_handle_t *)&server->poll, on_closed);
+	uv_close((uv_handle_t *)&server->rest, on_closed);
 	remove_path(server);
 	close(server->fd);
 	if (server->spare_fd >= 0)

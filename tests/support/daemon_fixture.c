@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -99,7 +101,7 @@ void fixture_spawn(struct fixture *fixture)
 	cr_assert_geq(fixture->pid, 0);
 	if (!fixture->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(ends[1], STDERR_FILENO);
+		dup2(fixture->stderr_fd ? fixture->stderr_fd : ends[1], STDERR_FILENO);
 		if (fixture->listen_fd)
 			hand_over(fixture->listen_fd);
 		execl(INFERD_BINARY, "inferd", "--config", config, "--sysroot", root, (char *)NULL);
@@ -131,6 +133,32 @@ void fixture_wait_log(struct fixture *fixture, const char *text)
 {
 	while (!strstr(fixture->log, text))
 		cr_assert(read_log(fixture), "the daemon ended without saying '%s':\n%s", text, fixture->log);
+}
+
+void fixture_discard_log(struct fixture *fixture)
+{
+	char buffer[4096];
+	int size = 0;
+
+	while (ioctl(fixture->log_fd, FIONREAD, &size) == 0 && size > 0 &&
+	       read(fixture->log_fd, buffer, sizeof(buffer)) > 0)
+		;
+}
+
+void fixture_wait_socket(struct fixture *fixture)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int rc;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->socket);
+	do {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+		close(fd);
+		sched_yield();
+	} while (rc < 0 && waitpid(fixture->pid, NULL, WNOHANG) == 0);
+	cr_assert_eq(rc, 0, "the daemon has ended");
 }
 
 void fixture_start(struct fixture *fixture)
@@ -321,7 +349,8 @@ void client_expect(struct client *client, enum ipc_type type)
 	struct ipc_message message;
 
 	read_past_results(client, &message);
-	cr_assert_eq((int)message.header.type, (int)type, "type %d and not %d", message.header.type, (int)type);
+	cr_assert_eq((int)message.header.type, (int)type, "type %d and not %d: %.*s", message.header.type, (int)type,
+		     (int)message.header.length, message.body);
 }
 
 void client_expect_error(struct client *client, const char *part_of_text)

@@ -16,6 +16,7 @@ struct fixture {
 	char dir[64];
 	char socket[108]; /* what an address holds */
 	pid_t pid;
+	int stderr_fd; /* of the daemon, instead of a pipe to here; 0: the pipe */
 	int listen_fd; /* handed to the daemon as a service manager would; 0: none */
 	int log_fd;
 	bool socket_left; /* the socket's file was still there when the daemon had ended */
@@ -33,6 +34,10 @@ void fixture_configure(struct fixture *fixture, const char *models);
 
 void fixture_start(struct fixture *fixture); /* until it listens */
 void fixture_spawn(struct fixture *fixture); /* without waiting */
+/* Until something listens at the socket. */
+void fixture_wait_socket(struct fixture *fixture);
+/* Reads what has piled up in the log, more than is kept, and forgets it. */
+void fixture_discard_log(struct fixture *fixture);
 /* Reads the log until it contains text. */
 void fixture_wait_log(struct fixture *fixture, const char *text);
 void fixture_signal(struct fixture *fixture, int number);
