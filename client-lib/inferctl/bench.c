@@ -1,296 +1,73 @@
 /*
- * bench.c - inferctl bench: how many frames, how fast, and what the daemon adds to the inference itself.
+ * bench.c - inferctl bench: how many frames, how fast, how fairly, and what the daemon adds to the inference itself.
  *
- * Every client is a thread with a connection and a stream of its own.  Frames are synthetic (synth.c), made once in
- * the stream's shared buffers, so that what is measured is serving and not the making of pictures.
+ * One thread for each client (load.c); this sums up.
  */
-#include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "load.h"
 #include "pingpong.h"
 #include "synth.h"
 
 #define CLIENTS_MAX 256
-#define BUFFERS	    3
+#define LIST_MAX    16
 #define PINGPONGS   2000 /* before, and again after */
 /* The time that cores rest while a frame is run by others. */
 #define PAUSE_US	5000
 #define PACED_PINGPONGS 100
-#define DRAIN_LIMIT_MS	30000
 
 static const char help[] =
-	"usage: inferctl bench MODEL [OPTION...]\n"
+	"usage: inferctl bench MODEL... [OPTION...]\n"
 	"\n"
-	"Submits synthetic frames (a moving gradient with noise) and measures what comes back.\n"
+	"Submits synthetic frames (a moving gradient with noise) and measures what comes back.  Several models are dealt to\n"
+	"the clients in turn, and so are the entries of lists.\n"
 	"\n"
-	"  --clients N    connections, each with a thread and a stream (default 1)\n"
-	"  --seconds S    how long to submit (default 5)\n"
-	"  --fps F        frames a second and client; default: closed loop, the next frame when one is answered\n"
-	"  --size WxH     of the frames (default 640x480)\n"
-	"  --format NAME  nv12 nv21 i420 yuyv rgb bgr rgba bgra gray8 (default nv12)\n"
-	"  --deadline MS  of every frame (default: the model's)\n"
-	"  --full         always the most accurate way the model can be run\n"
-	"  --rung NAME    always this way\n"
-	"  --json         one object\n"
+	"  --clients N          connections, each with a thread (default 1)\n"
+	"  --streams N          of each client (default 1)\n"
+	"  --in-flight N        frames of a stream at a time in a closed loop (default 1)\n"
+	"  --seconds S          how long to submit (default 5)\n"
+	"  --fps F              open loop: frames a second and stream, due whatever was answered; default: closed loop,\n"
+	"                       the next frame when one is answered\n"
+	"  --poisson            with --fps: gaps drawn from an exponential distribution\n"
+	"  --seed N             of what is drawn (default 1)\n"
+	"  --latest             newer frames replace those that wait, here and in the daemon\n"
+	"  --weights A,B,...    shares asked for\n"
+	"  --priorities P,...   low, normal, high\n"
+	"  --size WxH           of the frames (default 640x480)\n"
+	"  --format NAME        nv12 nv21 i420 yuyv rgb bgr rgba bgra gray8 (default nv12)\n"
+	"  --deadline MS        of every frame (default: the model's)\n"
+	"  --full               always the most accurate way the model can be run\n"
+	"  --rung NAME          always this way\n"
+	"  --json               one object\n"
 	"\n"
-	"ms: submission to result of the frames answered. late: answered after their deadline. dropped: not answered;\n"
-	"with --fps also frames that were due while all of the client's buffers were in use.\n"
-	"overhead_us: submission to result, less waiting while other frames were run, preprocessing and inference.\n"
+	"ms: of the frames answered, from submission, or in an open loop from when they were due, to the result. late:\n"
+	"answered after their deadline. dropped: not answered, by cause; busy: with --latest, due while all of the stream's\n"
+	"buffers were in use; away: due while the daemon was away.\n"
+	"service_ms: from submission. overhead_us: the same, less waiting while other frames were run, preprocessing and\n"
+	"inference. fairness: Jain's index of the clients' rates over their weights, 1 is even (Jain, Chiu, Hawe, 1984).\n"
 	"pingpong_us: median of 64 bytes there and back over a Unix socket between two processes on different cores,\n"
 	"measured right before and after.\n";
 
 struct options {
-	const char *model, *rung;
-	uint32_t n_clients, width, height, deadline_us;
-	enum inferd_format format;
-	bool full;
-	double fps, seconds;
+	struct load_options load;
+	const char *models[LIST_MAX];
+	double weights[LIST_MAX];
+	enum inferd_priority priorities[LIST_MAX];
+	uint32_t n_clients, n_models, n_weights, n_priorities;
 };
-
-/* Growing list of measurements. */
-struct samples {
-	float *values;
-	size_t count, capacity;
-};
-
-struct worker {
-	const struct options *options;
-	const struct cli *cli;
-	pthread_t thread;
-	pthread_barrier_t *start;
-	struct inferd *client;
-	struct inferd_stream *stream;
-	uint32_t deadline_us;
-	unsigned in_flight;
-	uint64_t sent, answered, late, dropped;
-	struct samples rtt_us, overhead_us;
-	double elapsed_s;
-	char error[512];
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void add_sample(struct samples *samples, float value)
-{
-	if (samples->count == samples->capacity) {
-		size_t capacity = samples->capacity ? 2 * samples->capacity : 4096;
-		float *values = realloc(samples->values, capacity * sizeof(*values));
-
-		if (!values)
-			return;
-		samples->values = values;
-		samples->capacity = capacity;
-	}
-	samples->values[samples->count++] = value;
-}
-
-static int compare(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Of sorted samples, nearest rank; 0 when there are none. */
-static double quantile(const struct samples *samples, double share)
-{
-	size_t rank = (size_t)(share * (double)samples->count);
-
-	if (!samples->count)
-		return 0;
-	return samples->values[rank < samples->count ? rank : samples->count - 1];
-}
-
-/* ---- one client ----------------------------------------------------------------------------------- */
-
-static void on_result(struct inferd_stream *stream, const struct inferd_result *result, void *user)
-{
-	struct worker *worker = user;
-	int64_t overhead;
-
-	(void)stream;
-	worker->in_flight--;
-	if (result->status == INFERD_FAILED && !worker->error[0])
-		snprintf(worker->error, sizeof(worker->error), "%s", result->text);
-	if (result->status != INFERD_OK) {
-		worker->dropped++;
-		return;
-	}
-	worker->answered++;
-	if (worker->deadline_us && result->round_trip_us > worker->deadline_us)
-		worker->late++;
-	overhead = (int64_t)result->round_trip_us - result->wait_us - result->preprocess_us - result->inference_us;
-	add_sample(&worker->rtt_us, (float)result->round_trip_us);
-	add_sample(&worker->overhead_us, overhead > 0 ? (float)overhead : 0);
-}
-
-static void keep_error(struct worker *worker)
-{
-	if (!worker->error[0])
-		snprintf(worker->error, sizeof(worker->error), "%s", inferd_error(worker->client));
-}
-
-static int open_stream(struct worker *worker)
-{
-	const struct options *options = worker->options;
-	struct inferd_stream_options stream_options = {
-		.model = options->model,
-		.n_buffers = BUFFERS,
-		.buffer_bytes = inferd_frame_bytes(options->format, options->width, options->height),
-		.deadline_us = options->deadline_us,
-		.full = options->full,
-		.rung = options->rung,
-		.on_result = on_result,
-		.user = worker,
-	};
-	struct inferd_buffer buffers[BUFFERS];
-	unsigned n = 0;
-
-	if (inferd_stream_open(worker->client, &stream_options, &worker->stream) < 0) {
-		keep_error(worker);
-		return -EIO;
-	}
-	worker->deadline_us = options->deadline_us ? options->deadline_us : inferd_stream_deadline_us(worker->stream);
-	while (n < BUFFERS && inferd_acquire(worker->stream, &buffers[n]) == 0) {
-		synth_draw(options->format, options->width, options->height, buffers[n].index, buffers[n].data);
-		n++;
-	}
-	while (n > 0)
-		inferd_release(worker->stream, &buffers[--n]);
-	return 0;
-}
-
-/* 0, 1 all buffers are in use, or a negative errno. */
-static int submit(struct worker *worker)
-{
-	struct inferd_frame frame = {
-		.format = worker->options->format,
-		.width = worker->options->width,
-		.height = worker->options->height,
-	};
-	struct inferd_buffer buffer;
-	int r = inferd_acquire(worker->stream, &buffer);
-
-	if (r == -EAGAIN)
-		return 1;
-	if (r == 0)
-		r = inferd_submit(worker->stream, &buffer, &frame, NULL);
-	if (r < 0) {
-		keep_error(worker);
-		return r;
-	}
-	worker->sent++;
-	worker->in_flight++;
-	return 0;
-}
-
-static int dispatch(struct worker *worker, int timeout_ms)
-{
-	int n = inferd_dispatch(worker->client, timeout_ms);
-
-	if (n < 0)
-		keep_error(worker);
-	return n;
-}
-
-static void closed_loop(struct worker *worker, uint64_t end_ns)
-{
-	while (now_ns() < end_ns) {
-		if (submit(worker) < 0)
-			return;
-		while (worker->in_flight) {
-			int n = dispatch(worker, DRAIN_LIMIT_MS);
-
-			if (n > 0)
-				continue;
-			if (n == 0)
-				snprintf(worker->error, sizeof(worker->error), "no answer within %d s",
-					 DRAIN_LIMIT_MS / 1000);
-			return;
-		}
-	}
-}
-
-static int wait_until(struct worker *worker, uint64_t due_ns)
-{
-	for (uint64_t now = now_ns(); now < due_ns; now = now_ns()) {
-		uint64_t left_ns = due_ns - now;
-		struct timespec rest = {0, (long)left_ns};
-
-		if (left_ns < 1000000)
-			nanosleep(&rest, NULL);
-		else if (dispatch(worker, (int)(left_ns / 1000000)) < 0)
-			return -EIO;
-	}
-	/* What came during the last millisecond frees its buffer. */
-	return dispatch(worker, 0) < 0 ? -EIO : 0;
-}
-
-static void paced(struct worker *worker, uint64_t end_ns)
-{
-	double period_ns = 1e9 / worker->options->fps;
-	uint64_t start_ns = now_ns();
-
-	for (uint64_t n = 0;; n++) {
-		uint64_t due_ns = start_ns + (uint64_t)((double)n * period_ns);
-		int r;
-
-		if (due_ns >= end_ns)
-			return;
-		if (wait_until(worker, due_ns) < 0)
-			return;
-		r = submit(worker);
-		if (r < 0)
-			return;
-		if (r == 1) {
-			worker->sent++;
-			worker->dropped++;
-		}
-	}
-}
-
-static void *work(void *argument)
-{
-	struct worker *worker = argument;
-	uint64_t start_ns, end_ns;
-
-	pthread_barrier_wait(worker->start);
-	if (worker->error[0])
-		return NULL;
-	start_ns = now_ns();
-	end_ns = start_ns + (uint64_t)(worker->options->seconds * 1e9);
-	if (worker->options->fps > 0)
-		paced(worker, end_ns);
-	else
-		closed_loop(worker, end_ns);
-	worker->elapsed_s = (double)(now_ns() - start_ns) / 1e9;
-	end_ns = now_ns() + DRAIN_LIMIT_MS * 1000000ull;
-	while (worker->in_flight && !worker->error[0] && now_ns() < end_ns)
-		dispatch(worker, 1000);
-	return NULL;
-}
 
 /* ---- all of them ---------------------------------------------------------------------------------- */
 
 static void show_progress(const struct options *options)
 {
-	double seconds = options->seconds;
+	double seconds = options->load.seconds;
 
-	if (!isatty(STDERR_FILENO)) {
+	if (!isatty(STDERR_FILENO))
 		return;
-	}
 	for (double passed = 0; passed < seconds; passed += 0.5) {
 		struct timespec step = {0, 500000000};
 
@@ -301,35 +78,48 @@ static void show_progress(const struct options *options)
 	fputs("\r\033[K", stderr);
 }
 
-static void connect_worker(struct worker *worker)
+static void init_client(struct load_client *client, uint32_t i, const struct cli *cli, const struct options *options,
+			pthread_barrier_t *start)
 {
-	worker->client = cli_connect(worker->cli);
-	if (!worker->client)
-		snprintf(worker->error, sizeof(worker->error), "no connection");
-	else
-		open_stream(worker);
+	*client = (struct load_client){.options = &options->load,
+				       .cli = cli,
+				       .model = options->models[i % options->n_models],
+				       .seed = options->load.seed + i,
+				       .start = start};
+	if (options->n_weights)
+		client->weight = (float)options->weights[i % options->n_weights];
+	if (options->n_priorities)
+		client->priority = options->priorities[i % options->n_priorities];
+}
+
+static int complain(const struct load_client *clients, uint32_t n)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!clients[i].error[0])
+			continue;
+		cli_complain("client %u: %s", i + 1, clients[i].error);
+		r = -1;
+	}
+	return r;
 }
 
 /* Connections are made one after the other before the start, so that clients run at the same time. */
-static int run_workers(struct worker *workers, const struct cli *cli, const struct options *options)
+static int run_clients(struct load_client *clients, const struct cli *cli, const struct options *options)
 {
 	pthread_barrier_t start;
 	uint32_t n_started = 0;
-	int r = 0;
 
-	for (uint32_t i = 0; i < options->n_clients && r == 0; i++) {
-		workers[i] = (struct worker){.options = options, .cli = cli, .start = &start};
-		connect_worker(&workers[i]);
-		if (workers[i].error[0]) {
-			cli_complain("client %u: %s", i + 1, workers[i].error);
-			r = -EIO;
-		}
+	for (uint32_t i = 0; i < options->n_clients; i++) {
+		init_client(&clients[i], i, cli, options, &start);
+		load_open(&clients[i]);
+		if (complain(&clients[i], 1) < 0)
+			return -1;
 	}
-	if (r < 0)
-		return r;
 	pthread_barrier_init(&start, NULL, options->n_clients + 1);
 	for (; n_started < options->n_clients; n_started++)
-		if (pthread_create(&workers[n_started].thread, NULL, work, &workers[n_started]) != 0)
+		if (pthread_create(&clients[n_started].thread, NULL, load_run, &clients[n_started]) != 0)
 			break;
 	if (n_started < options->n_clients) {
 		/* The ones that wait at the barrier could only be let go by as many more. */
@@ -339,131 +129,233 @@ static int run_workers(struct worker *workers, const struct cli *cli, const stru
 	pthread_barrier_wait(&start);
 	show_progress(options);
 	for (uint32_t i = 0; i < n_started; i++)
-		pthread_join(workers[i].thread, NULL);
+		pthread_join(clients[i].thread, NULL);
 	pthread_barrier_destroy(&start);
-	for (uint32_t i = 0; i < n_started; i++) {
-		if (!workers[i].error[0])
-			continue;
-		cli_complain("client %u: %s", i + 1, workers[i].error);
-		r = -EIO;
-	}
-	return r;
+	return complain(clients, n_started);
 }
 
 struct totals {
-	uint64_t sent, answered, late, dropped;
-	double elapsed_s, fps;
-	struct samples rtt_us, overhead_us;
+	uint64_t sent, answered, late, n_dropped;
+	uint64_t dropped[LOAD_CAUSES];
+	double elapsed_s, fps, fairness;
+	struct load_samples latency_us, service_us, overhead_us;
 	double pingpong_us, paced_pingpong_us;
 };
 
-static void merge(struct samples *into, const struct samples *from)
+static double client_fps(const struct load_client *client)
+{
+	return client->elapsed_s > 0 ? (double)client->answered / client->elapsed_s : 0;
+}
+
+static void merge(struct load_samples *into, const struct load_samples *from, uint64_t *random)
 {
 	for (size_t i = 0; i < from->count; i++)
-		add_sample(into, from->values[i]);
+		load_add_sample(into, from->values[i], random);
 }
 
-static void sum_up(const struct worker *workers, uint32_t n_workers, struct totals *totals)
+static double fairness(const struct load_client *clients, uint32_t n)
 {
-	for (uint32_t i = 0; i < n_workers; i++) {
-		const struct worker *worker = &workers[i];
+	double sum = 0, squares = 0;
 
-		totals->sent += worker->sent;
-		totals->answered += worker->answered;
-		totals->late += worker->late;
-		totals->dropped += worker->dropped;
-		totals->fps += worker->elapsed_s > 0 ? (double)worker->answered / worker->elapsed_s : 0;
-		if (worker->elapsed_s > totals->elapsed_s)
-			totals->elapsed_s = worker->elapsed_s;
-		merge(&totals->rtt_us, &worker->rtt_us);
-		merge(&totals->overhead_us, &worker->overhead_us);
+	for (uint32_t i = 0; i < n; i++) {
+		double rate = client_fps(&clients[i]) / (clients[i].weight > 0 ? (double)clients[i].weight : 1);
+
+		sum += rate;
+		squares += rate * rate;
 	}
-	qsort(totals->rtt_us.values, totals->rtt_us.count, sizeof(float), compare);
-	qsort(totals->overhead_us.values, totals->overhead_us.count, sizeof(float), compare);
+	return squares > 0 ? sum * sum / (n * squares) : 1;
 }
 
-static double client_fps(const struct worker *worker)
+static void sum_up(struct load_client *clients, uint32_t n, struct totals *totals)
 {
-	return worker->elapsed_s > 0 ? (double)worker->answered / worker->elapsed_s : 0;
+	uint64_t random = 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct load_client *client = &clients[i];
+
+		totals->sent += client->sent;
+		totals->answered += client->answered;
+		totals->late += client->late;
+		totals->n_dropped += load_dropped(client);
+		for (int cause = 0; cause < LOAD_CAUSES; cause++)
+			totals->dropped[cause] += client->dropped[cause];
+		totals->fps += client_fps(client);
+		if (client->elapsed_s > totals->elapsed_s)
+			totals->elapsed_s = client->elapsed_s;
+		merge(&totals->latency_us, &client->latency_us, &random);
+		merge(&totals->service_us, &client->service_us, &random);
+		merge(&totals->overhead_us, &client->overhead_us, &random);
+		load_sort(&client->latency_us);
+	}
+	totals->fairness = fairness(clients, n);
+	load_sort(&totals->latency_us);
+	load_sort(&totals->service_us);
+	load_sort(&totals->overhead_us);
 }
 
-static void print_json(const struct options *options, const struct worker *workers, const struct totals *totals)
+/* ---- showing -------------------------------------------------------------------------------------- */
+
+static void print_ms(const char *key, const struct load_samples *us)
 {
-	printf("{\"clients\":%u,\"seconds\":%.3f,\"sent\":%llu,\"answered\":%llu,\"late\":%llu,\"dropped\":%llu,\"fps\":%.2f,"
-	       "\"client_fps\":[",
+	printf("\"%s\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},", key, load_quantile(us, 0.5) / 1e3,
+	       load_quantile(us, 0.9) / 1e3, load_quantile(us, 0.99) / 1e3, load_quantile(us, 1) / 1e3);
+}
+
+static const char *priority_name(enum inferd_priority priority)
+{
+	static const char *const names[] = {"default", "low", "normal", "high"};
+
+	return names[priority];
+}
+
+static void print_json(const struct options *options, const struct load_client *clients, const struct totals *totals)
+{
+	printf("{\"clients\":%u,\"seconds\":%.3f,\"sent\":%llu,\"answered\":%llu,\"late\":%llu,\"dropped\":%llu,"
+	       "\"drops\":{",
 	       options->n_clients, totals->elapsed_s, (unsigned long long)totals->sent,
 	       (unsigned long long)totals->answered, (unsigned long long)totals->late,
-	       (unsigned long long)totals->dropped, totals->fps);
+	       (unsigned long long)totals->n_dropped);
+	for (int cause = INFERD_OK + 1; cause < LOAD_CAUSES; cause++)
+		printf("%s\"%s\":%llu", cause > INFERD_OK + 1 ? "," : "", load_cause(cause),
+		       (unsigned long long)totals->dropped[cause]);
+	printf("},\"fps\":%.2f,\"client_fps\":[", totals->fps);
 	for (uint32_t i = 0; i < options->n_clients; i++)
-		printf("%s%.2f", i ? "," : "", client_fps(&workers[i]));
-	printf("],\"ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},\"overhead_us\":{\"p50\":%.1f,\"p99\":%.1f},"
-	       "\"pingpong_us\":%.2f}\n",
-	       quantile(&totals->rtt_us, 0.5) / 1e3, quantile(&totals->rtt_us, 0.9) / 1e3,
-	       quantile(&totals->rtt_us, 0.99) / 1e3, quantile(&totals->rtt_us, 1) / 1e3,
-	       quantile(&totals->overhead_us, 0.5), quantile(&totals->overhead_us, 0.99), totals->pingpong_us);
+		printf("%s%.2f", i ? "," : "", client_fps(&clients[i]));
+	printf("],\"fairness\":%.4f,", totals->fairness);
+	print_ms("ms", &totals->latency_us);
+	print_ms("service_ms", &totals->service_us);
+	printf("\"by_client\":[");
+	for (uint32_t i = 0; i < options->n_clients; i++) {
+		const struct load_client *client = &clients[i];
+
+		printf("%s{\"model\":", i ? "," : "");
+		cli_json_text(client->model);
+		printf(",\"weight\":%g,\"priority\":\"%s\",\"fps\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+		       "\"late\":%llu,\"dropped\":%llu}",
+		       (double)client->weight, priority_name(client->priority), client_fps(client),
+		       load_quantile(&client->latency_us, 0.5) / 1e3, load_quantile(&client->latency_us, 0.99) / 1e3,
+		       (unsigned long long)client->late, (unsigned long long)load_dropped(client));
+	}
+	printf("],\"overhead_us\":{\"p50\":%.1f,\"p99\":%.1f},\"pingpong_us\":%.2f}\n",
+	       load_quantile(&totals->overhead_us, 0.5), load_quantile(&totals->overhead_us, 0.99),
+	       totals->pingpong_us);
 }
 
-static void print_human(const struct options *options, const struct worker *workers, const struct totals *totals)
+static void print_line(const char *name, const struct load_samples *us)
+{
+	printf("%-9s p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  max %.3f ms\n", name, load_quantile(us, 0.5) / 1e3,
+	       load_quantile(us, 0.9) / 1e3, load_quantile(us, 0.99) / 1e3, load_quantile(us, 1) / 1e3);
+}
+
+static void print_drops(const struct totals *totals)
+{
+	const char *before = "dropped  ";
+
+	for (int cause = INFERD_OK + 1; cause < LOAD_CAUSES; cause++) {
+		if (!totals->dropped[cause])
+			continue;
+		printf("%s %s %llu", before, load_cause(cause), (unsigned long long)totals->dropped[cause]);
+		before = " ";
+	}
+	if (totals->n_dropped)
+		putchar('\n');
+}
+
+static void print_clients(const struct options *options, const struct load_client *clients)
+{
+	puts("\nclient  model             weight  priority  frames/s   p50 ms    p99 ms      late   dropped");
+	for (uint32_t i = 0; i < options->n_clients; i++) {
+		const struct load_client *client = &clients[i];
+
+		printf("%6u  %-16s  %6g  %-8s  %8.2f %8.2f  %8.2f  %8llu  %8llu\n", i + 1, client->model,
+		       client->weight > 0 ? (double)client->weight : 1, priority_name(client->priority),
+		       client_fps(client), load_quantile(&client->latency_us, 0.5) / 1e3,
+		       load_quantile(&client->latency_us, 0.99) / 1e3, (unsigned long long)client->late,
+		       (unsigned long long)load_dropped(client));
+	}
+}
+
+static void print_human(const struct options *options, const struct load_client *clients, const struct totals *totals)
 {
 	printf("%u client%s for %.1f s: %llu sent, %llu answered (%llu late), %llu dropped, %.1f frames/s\n",
 	       options->n_clients, options->n_clients == 1 ? "" : "s", totals->elapsed_s,
 	       (unsigned long long)totals->sent, (unsigned long long)totals->answered, (unsigned long long)totals->late,
-	       (unsigned long long)totals->dropped, totals->fps);
-	printf("latency   p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  max %.3f ms\n", quantile(&totals->rtt_us, 0.5) / 1e3,
-	       quantile(&totals->rtt_us, 0.9) / 1e3, quantile(&totals->rtt_us, 0.99) / 1e3,
-	       quantile(&totals->rtt_us, 1) / 1e3);
+	       (unsigned long long)totals->n_dropped, totals->fps);
+	print_drops(totals);
+	print_line("latency", &totals->latency_us);
+	if (options->load.fps > 0)
+		print_line("service", &totals->service_us);
 	printf("overhead  p50 %.1f us  p99 %.1f us  (a bare ping-pong takes %.1f us, and %.1f us after %d ms of rest)\n",
-	       quantile(&totals->overhead_us, 0.5), quantile(&totals->overhead_us, 0.99), totals->pingpong_us,
+	       load_quantile(&totals->overhead_us, 0.5), load_quantile(&totals->overhead_us, 0.99), totals->pingpong_us,
 	       totals->paced_pingpong_us, PAUSE_US / 1000);
+	if (options->load.poisson)
+		printf("seed      %llu\n", (unsigned long long)options->load.seed);
 	if (options->n_clients == 1)
 		return;
-	fputs("clients  ", stdout);
-	for (uint32_t i = 0; i < options->n_clients; i++)
-		printf(" %.1f", client_fps(&workers[i]));
-	puts(" frames/s");
+	printf("fairness  %.4f\n", totals->fairness);
+	print_clients(options, clients);
+}
+
+/* The median; nothing runs meanwhile. */
+static int measure_pingpong(float *round_trips, int n, int pause_us, double *ret_us)
+{
+	struct load_samples samples = {.values = round_trips, .count = (size_t)n};
+	int r = pingpong_measure(round_trips, n, pause_us);
+
+	if (r < 0)
+		return r;
+	load_sort(&samples);
+	*ret_us = load_quantile(&samples, 0.5);
+	return 0;
+}
+
+static int measure(const struct cli *cli, const struct options *options, struct load_client *clients,
+		   float *round_trips, struct totals *totals)
+{
+	double before_us = 0, after_us = 0;
+	int r = measure_pingpong(round_trips, PINGPONGS, 0, &before_us);
+
+	if (r == 0)
+		r = run_clients(clients, cli, options);
+	if (r == 0)
+		r = measure_pingpong(round_trips, PINGPONGS, 0, &after_us);
+	totals->pingpong_us = (before_us + after_us) / 2;
+	if (r == 0 && !cli->json)
+		r = measure_pingpong(round_trips, PACED_PINGPONGS, PAUSE_US, &totals->paced_pingpong_us);
+	return r;
 }
 
 static int bench(const struct cli *cli, const struct options *options)
 {
-	struct worker *workers = calloc(options->n_clients, sizeof(*workers));
-	float *round_trips = malloc(2 * PINGPONGS * sizeof(*round_trips));
+	struct load_client *clients = calloc(options->n_clients, sizeof(*clients));
+	float *round_trips = malloc(PINGPONGS * sizeof(*round_trips));
 	struct totals totals = {0};
-	int r = workers && round_trips ? pingpong_measure(round_trips, PINGPONGS, 0) : -ENOMEM;
+	int r = -1;
 
-	if (r < 0)
-		cli_complain("the ping-pong cannot be measured: %s", strerror(-r));
+	if (!clients || !round_trips)
+		cli_complain("out of memory");
 	else
-		r = run_workers(workers, cli, options);
+		r = measure(cli, options, clients, round_trips, &totals);
 	if (r == 0) {
-		r = pingpong_measure(round_trips + PINGPONGS, PINGPONGS, 0);
-		qsort(round_trips, 2 * PINGPONGS, sizeof(*round_trips), compare);
-		totals.pingpong_us = round_trips[PINGPONGS];
-	}
-	if (r == 0 && !cli->json) {
-		r = pingpong_measure(round_trips, PACED_PINGPONGS, PAUSE_US);
-		qsort(round_trips, PACED_PINGPONGS, sizeof(*round_trips), compare);
-		totals.paced_pingpong_us = round_trips[PACED_PINGPONGS / 2];
-	}
-	if (r == 0) {
-		sum_up(workers, options->n_clients, &totals);
+		sum_up(clients, options->n_clients, &totals);
 		if (cli->json)
-			print_json(options, workers, &totals);
+			print_json(options, clients, &totals);
 		else
-			print_human(options, workers, &totals);
+			print_human(options, clients, &totals);
 	}
-	for (uint32_t i = 0; workers && i < options->n_clients; i++) {
-		inferd_close(workers[i].client);
-		free(workers[i].rtt_us.values);
-		free(workers[i].overhead_us.values);
-	}
-	free(totals.rtt_us.values);
+	for (uint32_t i = 0; clients && i < options->n_clients; i++)
+		load_finish(&clients[i]);
+	free(totals.latency_us.values);
+	free(totals.service_us.values);
 	free(totals.overhead_us.values);
 	free(round_trips);
-	free(workers);
+	free(clients);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-static bool parse_size(const char *text, struct options *options)
+/* ---- the command line ----------------------------------------------------------------------------- */
+
+static bool parse_size(const char *text, struct load_options *options)
 {
 	int end = 0;
 
@@ -474,56 +366,134 @@ static bool parse_size(const char *text, struct options *options)
 	return false;
 }
 
-static bool bench_option(struct options *options, int option)
+static bool parse_weights(const char *text, struct options *options)
+{
+	char copy[256], *rest = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		if (options->n_weights == LIST_MAX ||
+		    !cli_number("--weights", word, 1e-3, 1e3, &options->weights[options->n_weights]))
+			return false;
+		options->n_weights++;
+	}
+	return options->n_weights > 0;
+}
+
+static bool parse_priorities(const char *text, struct options *options)
+{
+	char copy[256], *rest = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		enum inferd_priority priority = INFERD_LOW;
+
+		while (priority <= INFERD_HIGH && strcmp(word, priority_name(priority)))
+			priority++;
+		if (priority > INFERD_HIGH || options->n_priorities == LIST_MAX) {
+			cli_complain("--priorities takes low, normal and high, not '%s'", word);
+			return false;
+		}
+		options->priorities[options->n_priorities++] = priority;
+	}
+	return options->n_priorities > 0;
+}
+
+static bool parse_deadline(const char *text, struct load_options *options)
 {
 	double ms;
+
+	if (!cli_number("--deadline", text, 0.001, 600000, &ms))
+		return false;
+	options->deadline_us = (uint32_t)(ms * 1000 + 0.5);
+	return true;
+}
+
+static bool parse_format(const char *text, struct load_options *options)
+{
+	if (synth_format(text, &options->format))
+		return true;
+	cli_complain("--format does not know '%s'", text);
+	return false;
+}
+
+static bool parse_seed(const char *text, struct load_options *options)
+{
+	uint32_t seed;
+
+	if (!cli_whole("--seed", text, 1, UINT32_MAX, &seed))
+		return false;
+	options->seed = seed;
+	return true;
+}
+
+static bool bench_option(struct options *options, int option)
+{
+	struct load_options *load = &options->load;
 
 	switch (option) {
 	case 'c':
 		return cli_whole("--clients", optarg, 1, CLIENTS_MAX, &options->n_clients);
+	case 'n':
+		return cli_whole("--streams", optarg, 1, LOAD_STREAMS_MAX, &load->n_streams);
+	case 'k':
+		return cli_whole("--in-flight", optarg, 1, LOAD_BUFFERS_MAX, &load->n_in_flight);
 	case 's':
-		return cli_number("--seconds", optarg, 0.01, 86400, &options->seconds);
+		return cli_number("--seconds", optarg, 0.01, 86400, &load->seconds);
 	case 'p':
-		return cli_number("--fps", optarg, 0.01, 100000, &options->fps);
+		return cli_number("--fps", optarg, 0.01, 100000, &load->fps);
+	case 'e':
+		return parse_seed(optarg, load);
+	case 'w':
+		return parse_weights(optarg, options);
+	case 'i':
+		return parse_priorities(optarg, options);
 	case 'z':
-		return parse_size(optarg, options);
+		return parse_size(optarg, load);
 	case 'o':
-		if (synth_format(optarg, &options->format))
-			return true;
-		cli_complain("--format does not know '%s'", optarg);
-		return false;
+		return parse_format(optarg, load);
 	case 'd':
-		if (!cli_number("--deadline", optarg, 0.001, 600000, &ms))
-			return false;
-		options->deadline_us = (uint32_t)(ms * 1000 + 0.5);
-		return true;
+		return parse_deadline(optarg, load);
 	case 'f':
-		options->full = true;
+		load->full = true;
+		return true;
+	case 'l':
+		load->latest = true;
+		return true;
+	case 'x':
+		load->poisson = true;
 		return true;
 	default:
-		options->rung = optarg;
+		load->rung = optarg;
 		return true;
 	}
 }
 
 int cmd_bench(struct cli *cli, int argc, char **argv)
 {
-	static const struct option long_options[] = {{"clients", required_argument, NULL, 'c'},
-						     {"seconds", required_argument, NULL, 's'},
-						     {"fps", required_argument, NULL, 'p'},
-						     {"size", required_argument, NULL, 'z'},
-						     {"format", required_argument, NULL, 'o'},
-						     {"deadline", required_argument, NULL, 'd'},
-						     {"full", no_argument, NULL, 'f'},
-						     {"rung", required_argument, NULL, 'r'},
-						     CLI_OPTIONS};
-	struct options options = {.n_clients = 1, .seconds = 5, .width = 640, .height = 480, .format = INFERD_NV12};
+	static const struct option long_options[] = {
+		{"clients", required_argument, NULL, 'c'},   {"streams", required_argument, NULL, 'n'},
+		{"in-flight", required_argument, NULL, 'k'}, {"seconds", required_argument, NULL, 's'},
+		{"fps", required_argument, NULL, 'p'},	     {"poisson", no_argument, NULL, 'x'},
+		{"seed", required_argument, NULL, 'e'},	     {"latest", no_argument, NULL, 'l'},
+		{"weights", required_argument, NULL, 'w'},   {"priorities", required_argument, NULL, 'i'},
+		{"size", required_argument, NULL, 'z'},	     {"format", required_argument, NULL, 'o'},
+		{"deadline", required_argument, NULL, 'd'},  {"full", no_argument, NULL, 'f'},
+		{"rung", required_argument, NULL, 'r'},	     CLI_OPTIONS};
+	struct options options = {.n_clients = 1,
+				  .load = {.n_streams = 1,
+					   .n_in_flight = 1,
+					   .seconds = 5,
+					   .width = 640,
+					   .height = 480,
+					   .format = INFERD_NV12,
+					   .seed = 1}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		int status = -1;
 
-		if (strchr("cspzodfr", option)) {
+		if (strchr("cnkspxelwizodfr", option)) {
 			if (!bench_option(&options, option))
 				return EXIT_USAGE;
 		} else {
@@ -532,8 +502,9 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
-	if (argc - optind != 1)
+	if (optind == argc || argc - optind > LIST_MAX)
 		return cli_misuse(help);
-	options.model = argv[optind];
+	while (optind < argc)
+		options.models[options.n_models++] = argv[optind++];
 	return bench(cli, &options);
 }
