@@ -158,10 +158,17 @@ static void admit(struct server *server, int fd)
 
 static void on_connections(uv_poll_t *handle, int status, int events);
 
+static void reserve(struct server *server)
+{
+	if (server->spare_fd < 0)
+		server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void on_rested(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
+	reserve(server);
 	uv_poll_start(&server->poll, UV_READABLE, on_connections);
 }
 
@@ -172,10 +179,11 @@ static void turn_away(struct server *server)
 
 	if (server->spare_fd >= 0)
 		close(server->spare_fd);
+	server->spare_fd = -1;
 	fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	reserve(server);
 	log_warning("a client %s: no file descriptors are left", fd >= 0 ? "was turned away" : "has to wait");
 	if (fd >= 0)
 		return;
