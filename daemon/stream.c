@@ -173,6 +173,8 @@ uint32_t stream_top_k(const struct stream *stream)
 /* Outside these a client could take everything, or starve itself by a slip of the pen. */
 #define WEIGHT_LOWEST  0.01f
 #define WEIGHT_HIGHEST 10.0f
+/* A rate below this is none. */
+#define MIN_FPS_LOWEST 0.001f
 
 static float weight_of(const struct stream *stream)
 {
@@ -199,7 +201,7 @@ void stream_share(struct stream *stream, int n_sharing)
 		stream->queue.class = (int)stream->asked.priority - 1;
 	if (!(min_fps > 0) || min_fps > model->min_fps)
 		min_fps = model->min_fps;
-	stream->queue.period_us = min_fps > 0 ? (int64_t)(1e6f / min_fps) : 0;
+	stream->queue.period_us = min_fps >= MIN_FPS_LOWEST ? (int64_t)(1e6f / min_fps) : 0;
 }
 
 float stream_min_fps(const struct stream *stream)
