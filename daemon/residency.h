@@ -43,7 +43,7 @@ size_t residency_used(const struct residency *residency);
  */
 bool residency_make_room(struct residency *residency, size_t bytes, const struct ladder *keep);
 
-/* A ladder was loaded by somebody else and is to stay for now: counts it and makes room. */
+/* A ladder was loaded by somebody else and is to stay: counts it and makes room. */
 void residency_admit(struct residency *residency, struct ladder *ladder);
 
 /*

@@ -427,7 +427,7 @@ void session_drain(struct session_host *host)
 bool session_all_sent(const struct session_host *host)
 {
 	for (const struct session *session = host->sessions; session; session = session->next)
-		if (wire_pending(session->wire))
+		if (!wire_all_sent(session->wire))
 			return false;
 	return true;
 }

@@ -115,6 +115,16 @@ size_t wire_pending(const struct wire *wire)
 	return atomic_load(&wire->pending);
 }
 
+bool wire_all_sent(struct wire *wire)
+{
+	bool sent;
+
+	pthread_mutex_lock(&wire->lock);
+	sent = ipc_conn_pending(wire->conn) == 0;
+	pthread_mutex_unlock(&wire->lock);
+	return sent;
+}
+
 int wire_failure(const struct wire *wire)
 {
 	return atomic_load(&wire->failure);

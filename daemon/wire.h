@@ -11,6 +11,7 @@
 #ifndef INFERD_WIRE_H
 #define INFERD_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +38,12 @@ void wire_send_after(struct wire *wire, uint16_t type, uint32_t serial, const st
 		     void (*before)(void *argument), void *argument);
 int wire_flush(struct wire *wire);	      /* as ipc_conn_flush() */
 size_t wire_pending(const struct wire *wire); /* bytes the client has not taken yet */
-int wire_failure(const struct wire *wire);    /* 0, or what the first failed send said */
-void wire_shut(struct wire *wire);	      /* the peer sees the end; later sends are dropped */
+/*
+ * Whether the client has all bytes of sends that were begun, after the one that is under way.  A lane counts as idle
+ * when its send has begun, so that before this says so nothing may be closed that an answer is owed to.
+ */
+bool wire_all_sent(struct wire *wire);
+int wire_failure(const struct wire *wire); /* 0, or what the first failed send said */
+void wire_shut(struct wire *wire);	   /* the peer sees the end; later sends are dropped */
 
 #endif
