@@ -94,9 +94,16 @@ static bool make_room(struct session_host *host, size_t bytes)
 static void on_watchdog(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
+	int stuck = dispatch_stuck(&daemon->dispatch, clock_us(), daemon->notify.watchdog_us / 2);
 
-	if (!dispatch_stuck(&daemon->dispatch, clock_us(), daemon->notify.watchdog_us / 2))
+	if (stuck < 0)
 		notify_send(&daemon->notify, "WATCHDOG=1");
+	else if (daemon->stuck < 0)
+		log_error("lane '%s' does not get on with its task: the watchdog is not fed",
+			  daemon->lanes[stuck].name);
+	else
+		return;
+	daemon->stuck = stuck;
 }
 
 static void notify_ready(const struct daemon *daemon)
@@ -510,6 +517,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	size_t decode_bytes;
 	int rc;
 
+	daemon->stuck = -1;
 	daemon->options = *options;
 	daemon->config = config;
 	notify_init(&daemon->notify);

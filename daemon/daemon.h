@@ -39,6 +39,7 @@ struct daemon {
 	uv_signal_t signals[3];
 	uv_timer_t poll_timer, drain_timer, watchdog_timer;
 	struct notify notify;
+	int stuck; /* the lane because of which the watchdog is not fed, or -1 */
 	uv_prepare_t prepare;
 
 	struct topology_lane lanes[POLICY_LANES_MAX];

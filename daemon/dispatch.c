@@ -321,16 +321,16 @@ static void on_call(uv_poll_t *handle, int status, int events)
 	dispatch_collect(dispatch);
 }
 
-bool dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us)
+int dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us)
 {
 	for (int i = 0; i < dispatch->n_lanes; i++) {
 		const struct dispatch_lane *lane = &dispatch->lanes[i];
 
 		if ((lane->job || lane->chore) && !worker_finished(lane->worker) &&
 		    now_us - lane->since_us > longest_us)
-			return true;
+			return i;
 	}
-	return false;
+	return -1;
 }
 
 bool dispatch_idle(const struct dispatch *dispatch)

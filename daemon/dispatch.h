@@ -84,8 +84,8 @@ void dispatch_wake(struct dispatch *dispatch);
 void dispatch_collect(struct dispatch *dispatch);
 /* From now until all lanes are idle, what finishes is taken home at once and not when the loop next has work. */
 void dispatch_hurry(struct dispatch *dispatch);
-/* A lane has been at the same task for longer than this. */
-bool dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us);
+/* A lane that has been at the same task for longer than this, or -1. */
+int dispatch_stuck(const struct dispatch *dispatch, int64_t now_us, int64_t longest_us);
 bool dispatch_idle(const struct dispatch *dispatch); /* nothing waits and nothing runs */
 
 #endif

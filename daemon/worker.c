@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,7 +70,10 @@ static void call_home(const struct worker_home *home)
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
+	char name[16]; /* what the kernel keeps of it */
 
+	snprintf(name, sizeof(name), "lane %.10s", worker->lane.name);
+	pthread_setname_np(pthread_self(), name);
 	while (wait_for_orders(worker) == WORKER_READY) {
 		bool urgent;
 

@@ -762,7 +762,7 @@ void chaos_finish(struct chaos *chaos)
 
 	release_all(chaos);
 	error = crowd_stop(&chaos->crowd);
-	cr_assert_str_empty(error, "%s", error);
+	cr_assert(!error[0], "%s", error);
 	check_log(chaos);
 	close(chaos->fixture.stderr_fd);
 	fixture_stop(&chaos->fixture);

@@ -424,3 +424,23 @@ Test(faults, clients_are_killed_and_stopped_anywhere)
 	expect_fds(&fixture, fds);
 	fixture_stop(&fixture);
 }
+
+/* The wall clock is set by a day and back with every look at it; nothing here may depend on it. */
+Test(faults, a_clock_that_jumps_moves_nothing)
+{
+	struct fixture fixture;
+	struct client client;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(INFERD_SANITIZED)
+	cr_skip_test("a sanitizer has to be the first library");
+#endif
+	setenv("LD_PRELOAD", JUMPING_CLOCK_LIBRARY, 1);
+	fixture_serve(&fixture, &client);
+	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny", .deadline_us = 10000000});
+	for (uint64_t i = 1; i <= 200; i++)
+		run(&client, i);
+	fixture_signal(&fixture, SIGHUP);
+	fixture_wait_log(&fixture, "reloaded: ");
+	run(&client, 201);
+	fixture_end(&fixture, &client);
+}

@@ -1,12 +1,16 @@
 /* What a service manager hears from a real daemon. */
+#include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/daemon_fixture.h"
@@ -140,4 +144,66 @@ Test(notify, descriptor_that_is_no_socket_is_refused)
 	fixture_spawn(&fixture);
 	fixture_wait_log(&fixture, "is not one Unix stream socket that listens");
 	fixture_wait_end(&fixture, 1);
+}
+
+/* The lane's thread of the daemon, by its name. */
+static pid_t find_lane(const struct fixture *fixture)
+{
+	char path[128], name[32] = "";
+	struct dirent *entry;
+	pid_t found = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)fixture->pid);
+	tasks = opendir(path);
+	cr_assert_not_null(tasks);
+	while (!found && (entry = readdir(tasks))) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/comm", (int)fixture->pid, entry->d_name);
+		file = fopen(path, "re");
+		if (file && fgets(name, sizeof(name), file) && !strcmp(name, "lane main\n"))
+			found = atoi(entry->d_name);
+		if (file)
+			fclose(file);
+	}
+	closedir(tasks);
+	cr_assert_gt(found, 0);
+	return found;
+}
+
+/* A kernel that hangs: the one thread of the lane stands still with a frame, while the loop goes on. */
+Test(notify, watchdog_is_not_fed_while_a_lane_is_wedged)
+{
+	struct fixture fixture;
+	struct client client;
+	struct ipc_frame frame;
+	struct pollfd poller;
+	char name[64], message[600];
+	int n_late = 0;
+	pid_t lane;
+
+	snprintf(name, sizeof(name), "@inferd-test-%d", (int)getpid());
+	poller = (struct pollfd){.fd = listen_at(name), .events = POLLIN};
+	setenv("WATCHDOG_USEC", "100000", 1);
+	fixture_serve(&fixture, &client);
+	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
+	lane = find_lane(&fixture);
+	cr_assert_eq(ptrace(PTRACE_SEIZE, lane, NULL, NULL), 0, "ptrace: %s", strerror(errno));
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, lane, NULL, NULL), 0);
+	cr_assert_eq(waitpid(lane, NULL, __WALL), lane);
+	frame = client_frame(&client, 1, 0);
+	client_submit(&client, &frame);
+	free(client_query(&client, "status"));
+	/* Silence is as long as several times when it was due. */
+	while (poll(&poller, 1, 500) == 1 && n_late++ < 20)
+		cr_assert_gt(recv(poller.fd, message, sizeof(message), 0), 0);
+	cr_assert_lt(n_late, 20, "the watchdog is fed");
+	fixture_wait_log(&fixture, "lane 'main' does not get on with its task: the watchdog is not fed");
+	free(client_query(&client, "status"));
+	cr_assert_eq(ptrace(PTRACE_DETACH, lane, NULL, NULL), 0);
+	client_expect_result(&client, 1, IPC_OK);
+	expect_message(poller.fd, "WATCHDOG=1");
+	close(poller.fd);
+	fixture_end(&fixture, &client);
 }

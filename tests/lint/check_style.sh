@@ -49,6 +49,13 @@ check_headers() {
 		complain "client-lib/inferd.h does not compile as C++"
 }
 
+# The wall clock may be set at any time.
+check_clock() {
+	! git grep -nE "CLOCK_REALTIME|gettimeofday|[^_a-z](time|localtime|gmtime)\(" -- \
+		'daemon/*.[ch]' 'policy/*.[ch]' 'ipc/*.[ch]' 'engine/*.[ch]' 'client-lib/*.[ch]' 'config/*.[ch]' ||
+		complain "only CLOCK_MONOTONIC is read"
+}
+
 # Scripts parse, and those that are run rather than sourced may be run.
 check_scripts() {
 	local file
@@ -62,5 +69,6 @@ check_format
 check_suites
 check_words
 check_headers
+check_clock
 check_scripts
 exit "$wrong"
