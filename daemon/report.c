@@ -197,9 +197,9 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 
 /* ---- stats ---------------------------------------------------------------------------------------- */
 
-#define COUNT_FIELDS (STATS_STATUSES + 5)
+#define COUNT_FIELDS (STATS_STATUSES + 6)
 /* So that a report of everything fits a message; what is left out is counted. */
-#define STREAMS_MAX 400
+#define STREAMS_MAX 250
 
 static void put_counts(const struct stats *stats, int64_t now_us, struct ipc_writer *writer)
 {
@@ -209,6 +209,7 @@ static void put_counts(const struct stats *stats, int64_t now_us, struct ipc_wri
 	put_uint(writer, "p50_us", stats_quantile(stats, 0.5));
 	put_uint(writer, "p90_us", stats_quantile(stats, 0.9));
 	put_uint(writer, "p99_us", stats_quantile(stats, 0.99));
+	put_uint(writer, "latency_ms", stats->latency_us / 1000);
 	put_uint(writer, "busy_ms", stats->busy_us / 1000);
 }
 

@@ -37,6 +37,7 @@ void stats_count(struct stats *stats, enum ipc_status status, uint32_t total_us,
 	if (status != IPC_OK)
 		return;
 	stats->latency[bucket_of(total_us)]++;
+	stats->latency_us += total_us;
 	if (second - stats->second >= STATS_SECONDS)
 		stats->second = second - STATS_SECONDS;
 	while (stats->second < second)

@@ -18,6 +18,7 @@
 struct stats {
 	uint64_t by_status[STATS_STATUSES]; /* of enum ipc_status */
 	uint64_t latency[STATS_BUCKETS];    /* of answered frames: arrival to reply */
+	uint64_t latency_us;		    /* their sum */
 	uint64_t busy_us;		    /* preprocessing and inference */
 	/* private to stats.c */
 	int64_t second;			/* of the count that was last touched */

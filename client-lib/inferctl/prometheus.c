@@ -79,10 +79,12 @@ static void print_frames(const struct json *models)
 
 static void print_latency(const struct json *models)
 {
-	heading("inferd_latency_seconds", "gauge", "From arrival to answer, quantiles since the start.");
+	heading("inferd_latency_seconds", "summary", "From arrival to answer, since the start.");
 	print_rows(models, "inferd_latency_seconds", "model", "quantile=\"0.5\"", "p50_us", 1e-6);
 	print_rows(models, "inferd_latency_seconds", "model", "quantile=\"0.9\"", "p90_us", 1e-6);
 	print_rows(models, "inferd_latency_seconds", "model", "quantile=\"0.99\"", "p99_us", 1e-6);
+	print_rows(models, "inferd_latency_seconds_sum", "model", "", "latency_ms", 1e-3);
+	print_rows(models, "inferd_latency_seconds_count", "model", "", "answered", 1);
 }
 
 void prometheus_print(const struct json *status, const struct json *stats)

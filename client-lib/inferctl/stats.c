@@ -13,7 +13,7 @@ static const char help[] =
 	"\n"
 	"What was answered and dropped since the daemon started, by model, lane and client, and how long it took.\n"
 	"\n"
-	"  --prometheus  counters and gauges in Prometheus' text format\n";
+	"  --prometheus  counters, gauges and summaries in Prometheus' text format\n";
 
 /* A report as a tree; complains and gives NULL when it cannot be had. */
 static struct json *query(struct inferd *client, const char *what)

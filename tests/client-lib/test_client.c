@@ -495,7 +495,7 @@ Test(client, inferctl_exit_statuses)
 		{"models", 0, "t@32x32"},
 		{"stats", 0, "tiny"},
 		{"stats --prometheus", 0, "inferd_frames_total{model=\"tiny\",outcome=\"answered\"} 0\n"},
-		{"stats --prometheus", 0, "# TYPE inferd_latency_seconds gauge\n"},
+		{"stats --prometheus", 0, "# TYPE inferd_latency_seconds summary\n"},
 		{"--json status", 0, "{\"version\""},
 		{"reload --dry-run", 0, "2"},
 		{"models remove slow", 0, "networks_loaded_for"},

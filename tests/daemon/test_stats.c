@@ -14,6 +14,7 @@ Test(stats, quantiles_are_close_and_never_low)
 	cr_assert(stats_quantile(&stats, 0.5) >= 5000 && stats_quantile(&stats, 0.5) < 5000 * 1.13);
 	cr_assert(stats_quantile(&stats, 0.99) >= 9900 && stats_quantile(&stats, 0.99) < 9900 * 1.13);
 	cr_assert_eq(stats.busy_us, 1000);
+	cr_assert_eq(stats.latency_us, 5005000);
 }
 
 Test(stats, every_latency_has_a_bucket)
@@ -35,6 +36,7 @@ Test(stats, drops_have_no_latency)
 
 	stats_count(&stats, IPC_DROPPED_DEADLINE, 5, 0, 0);
 	cr_assert_eq(stats.by_status[IPC_DROPPED_DEADLINE], 1);
+	cr_assert_eq(stats.latency_us, 0);
 	cr_assert_eq(stats_quantile(&stats, 0.5), 0);
 }
 
