@@ -309,9 +309,8 @@ def measure_unload(args):
         daemon.query("status")
         rests.append(daemon.rss_kb())
     progress("")
-    print(f"resident: {before} kB, {peaks[0]} with a second model, {rests[0]} when it was removed; "
-          f"after 50 such cycles {rests[-1]} ({percent(rests[-1], before):+.1f} % of before, "
-          f"{percent(rests[-1], rests[0]):+.1f} % since the first)")
+    print(f"resident: {before} kB, {peaks[0]} with a second model, {rests[0]} when it was removed; after 25 such cycles "
+          f"{rests[24]}, after 50 {rests[49]} ({percent(rests[49], rests[24]):+.1f} %)")
     daemon.stop()
 
 
