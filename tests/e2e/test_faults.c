@@ -272,8 +272,13 @@ Test(faults, without_free_descriptors_requests_fail_and_others_go_on)
 	struct fixture fixture;
 	struct client client, waiting;
 	struct rlimit before;
+	int fds;
 
-	fixture_serve(&fixture, &client);
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	fixture_start(&fixture);
+	fds = idle_fds(&fixture);
+	client_connect(&client, &fixture);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
 	run(&client, 1);
 	before = take_descriptors(&fixture);
@@ -290,7 +295,10 @@ Test(faults, without_free_descriptors_requests_fail_and_others_go_on)
 	client_expect(&waiting, IPC_WELCOME);
 	client_close(&waiting);
 	expect_service(&fixture);
-	fixture_end(&fixture, &client);
+	client_close(&client);
+	/* The one kept for this among them. */
+	expect_fds(&fixture, fds);
+	fixture_stop(&fixture);
 }
 
 /* With no room for it the kernel drops a descriptor on the way, and says so by MSG_CTRUNC. */
