@@ -84,8 +84,7 @@ static bool make_room(struct session_host *host, size_t bytes)
 {
 	struct daemon *daemon = daemon_of(host);
 
-	return host->pool_bytes + bytes <= daemon->residency.budget / 2 &&
-	       residency_make_room(&daemon->residency, bytes, NULL);
+	return residency_make_room(&daemon->residency, bytes, NULL);
 }
 
 /* ---- the service manager -------------------------------------------------------------------------- */

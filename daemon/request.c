@@ -67,6 +67,29 @@ static void send_opened(struct session *session, uint32_t serial, struct stream 
 		session_mark_untidy(session);
 }
 
+static size_t user_pool_bytes(const struct session_host *host, uid_t uid)
+{
+	size_t sum = 0;
+
+	for (const struct session *session = host->sessions; session; session = session->next)
+		if (session->peer.uid == uid)
+			sum += session->pool_bytes;
+	return sum;
+}
+
+/*
+ * All pools may have half of the budget; a user half of what the others leave of that, so that there is something left
+ * for whoever comes next, as dbus-broker shares what it accounts.  Owners may have all of it.
+ */
+static bool is_fair(const struct session *session, size_t wanted)
+{
+	const struct session_host *host = session->host;
+	size_t all = (size_t)host->config->memory_budget_mb << 19, own = user_pool_bytes(host, session->peer.uid);
+	size_t others = host->pool_bytes - own, left = all > others ? all - others : 0;
+
+	return wanted + own <= (peer_is_owner(&session->peer) ? left : left / 2);
+}
+
 /* The quotas of a client: 0, or a positive errno after the client was told. */
 static int check_quota(struct session *session, uint32_t serial, const struct ipc_stream_open *open)
 {
@@ -81,6 +104,11 @@ static int check_quota(struct session *session, uint32_t serial, const struct ip
 	if (wanted > allowed || session->pool_bytes > allowed - wanted) {
 		session_error(session, serial, EDQUOT, "the pools of a client may have %d MB together",
 			      limits->pool_mb_per_client);
+		return EDQUOT;
+	}
+	if (!is_fair(session, wanted)) {
+		session_error(session, serial, EDQUOT,
+			      "the pools of a user may have half of what others leave of memory_budget_mb / 2");
 		return EDQUOT;
 	}
 	if (session->host->make_room && !session->host->make_room(session->host, wanted)) {

@@ -353,6 +353,41 @@ Test(session, a_model_is_for_its_users_and_groups)
 	}
 }
 
+/* The next client, of another user; the one before goes to ret_before. */
+static void join(struct rig *rig, uid_t uid, struct ipc_conn **ret_before)
+{
+	int ends[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	cr_assert_eq(session_create(&rig->host, ends[0], &(struct peer){.pid = getpid(), .uid = uid}), 0);
+	*ret_before = rig->client;
+	cr_assert_eq(ipc_conn_create(ends[1], IPC_BODY_MAX, &rig->client), 0);
+	greet(rig);
+}
+
+/* Of two megabytes pools may have one, a user half of what the others leave of it, and an owner all of that. */
+Test(session, no_user_takes_the_memory_that_is_for_all)
+{
+	static const char budget[] = "}\nmemory_budget_mb: 2\npolicy: {min_fps: 2";
+	struct ipc_conn *before[2];
+	struct rig rig;
+
+	rig_init_for(&rig, budget, "", 4000);
+	greet(&rig);
+	open_stream(&rig, 600 << 10, IPC_ERROR);
+	open_stream(&rig, 512 << 10, IPC_STREAM_OPENED);
+	open_stream(&rig, 4096, IPC_ERROR);
+	join(&rig, 4001, &before[0]);
+	open_stream(&rig, 260 << 10, IPC_ERROR);
+	open_stream(&rig, 256 << 10, IPC_STREAM_OPENED);
+	join(&rig, 0, &before[1]);
+	open_stream(&rig, 260 << 10, IPC_ERROR);
+	open_stream(&rig, 256 << 10, IPC_STREAM_OPENED);
+	ipc_conn_destroy(before[0]);
+	ipc_conn_destroy(before[1]);
+	rig_finish(&rig);
+}
+
 Test(session, messages_over_the_rate_get_errors_and_wait)
 {
 	struct rig rig;
