@@ -73,11 +73,12 @@ struct config_model {
 };
 
 struct config_limits {
-	int streams_per_client;	 /* default 8 */
-	int pool_mb_per_client;	 /* default 64 */
-	int clients_per_user;	 /* default 16 */
-	int messages_per_second; /* of a client; default 4000 */
-	int unread_seconds;	 /* how long a client may leave its answers unread; default 10 */
+	int streams_per_client;	    /* default 8 */
+	int pool_mb_per_client;	    /* default 64 */
+	int clients_per_user;	    /* default 16 */
+	int connections_per_second; /* new ones of a user; default 50 */
+	int messages_per_second;    /* of a client; default 4000 */
+	int unread_seconds;	    /* how long a client may leave its answers unread; default 10 */
 };
 
 struct config_policy {

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "wire.h"
 
@@ -21,6 +22,16 @@
 #define ACCEPTS_AT_ONCE 16
 /* How long connections wait where there is no descriptor even to refuse them. */
 #define REST_MS 100
+/* How long they wait when some had to be refused for their number: that is work, too. */
+#define STORM_MS 10
+/* Users whose connections are counted at a time. */
+#define VISITORS_MAX 32
+
+/* A user that has connected of late. */
+struct visitor {
+	uid_t uid;
+	int64_t due_us; /* when its next connection would be on time, at the rate that is allowed */
+};
 
 struct server {
 	uv_poll_t poll;
@@ -28,6 +39,7 @@ struct server {
 	int handles;	 /* that are not closed yet */
 	struct session_host *host;
 	int fd;
+	struct visitor visitors[VISITORS_MAX];
 	int spare_fd; /* given up to refuse a connection when descriptors have run out */
 	char path[CONFIG_PATH_BYTES];
 	dev_t device;
@@ -141,21 +153,6 @@ static void refuse(int fd, const char *text)
 	wire_unref(wire);
 }
 
-static void admit(struct server *server, int fd)
-{
-	struct session_host *host = server->host;
-	struct peer peer;
-
-	if (peer_read(fd, &peer) < 0)
-		close(fd);
-	else if (session_count(host, peer.uid) >= host->config->limits.clients_per_user)
-		refuse(fd, "this user has as many clients as limits.clients_per_user allows");
-	else if (host->n_sessions >= SESSIONS_MAX)
-		refuse(fd, "there are too many clients");
-	else if (session_create(host, fd, &peer) < 0)
-		close(fd);
-}
-
 static void on_connections(uv_poll_t *handle, int status, int events);
 
 static void reserve(struct server *server)
@@ -170,6 +167,63 @@ static void on_rested(uv_timer_t *timer)
 
 	reserve(server);
 	uv_poll_start(&server->poll, UV_READABLE, on_connections);
+}
+
+/* Of users that are not known, the one who was here longest ago is forgotten. */
+static struct visitor *find_visitor(struct server *server, uid_t uid)
+{
+	struct visitor *oldest = server->visitors;
+
+	for (struct visitor *visitor = server->visitors; visitor < server->visitors + VISITORS_MAX; visitor++) {
+		if (visitor->uid == uid)
+			return visitor;
+		if (visitor->due_us < oldest->due_us)
+			oldest = visitor;
+	}
+	*oldest = (struct visitor){.uid = uid};
+	return oldest;
+}
+
+/* The generic cell rate algorithm (ITU-T I.371) with a second's worth at once.  Owners may do as they like. */
+static bool connects_too_often(struct server *server, const struct peer *peer)
+{
+	struct visitor *visitor = find_visitor(server, peer->uid);
+	int64_t now_us = clock_us();
+
+	if (visitor->due_us < now_us)
+		visitor->due_us = now_us;
+	if (peer_is_owner(peer))
+		return false;
+	if (visitor->due_us - now_us > 1000000)
+		return true;
+	visitor->due_us += 1000000 / server->host->config->limits.connections_per_second;
+	return false;
+}
+
+/* Everybody's connections wait a little: refusing takes time that is meant for frames. */
+static void sit_out_storm(struct server *server)
+{
+	uv_poll_stop(&server->poll);
+	uv_timer_start(&server->rest, on_rested, STORM_MS, 0);
+}
+
+static void admit(struct server *server, int fd)
+{
+	struct session_host *host = server->host;
+	struct peer peer;
+
+	if (peer_read(fd, &peer) < 0) {
+		close(fd);
+	} else if (connects_too_often(server, &peer)) {
+		refuse(fd, "this user connects more often than limits.connections_per_second allows");
+		sit_out_storm(server);
+	} else if (session_count(host, peer.uid) >= host->config->limits.clients_per_user) {
+		refuse(fd, "this user has as many clients as limits.clients_per_user allows");
+	} else if (host->n_sessions >= SESSIONS_MAX) {
+		refuse(fd, "there are too many clients");
+	} else if (session_create(host, fd, &peer) < 0) {
+		close(fd);
+	}
 }
 
 /* Without a free descriptor the connection would stay in the backlog and wake the loop for ever. */

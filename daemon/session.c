@@ -15,6 +15,9 @@
 #define PAUSE_BYTES (64u << 10)
 /* How long a client that sends too many messages is not read from. */
 #define THROTTLE_US 50000
+/* What of a second's worth of messages a client may send right after it has come, so that coming anew gains little. */
+#define FIRST_SHARE 10
+#define FIRST_LEAST 16
 /* Lines about misbehaving clients, so that none can fill the log. */
 #define LOG_WINDOW_US  10000000
 #define LOG_WINDOW_MAX 10
@@ -158,6 +161,14 @@ static bool is_too_many(struct session *session, int64_t now_us)
 		return true;
 	session->due_us += 1000000 / session->host->config->limits.messages_per_second;
 	return false;
+}
+
+static int64_t first_due_us(const struct session_host *host)
+{
+	int rate = host->config->limits.messages_per_second;
+	int first = rate / FIRST_SHARE > FIRST_LEAST ? rate / FIRST_SHARE : FIRST_LEAST;
+
+	return clock_us() + 1000000 - (int64_t)first * 1000000 / rate;
 }
 
 static void throttle(struct session *session, uint32_t serial, int64_t now_us)
@@ -312,6 +323,7 @@ int session_create(struct session_host *host, int fd, const struct peer *peer)
 	}
 	uv_timer_init(host->loop, &session->timer);
 	session->host = host;
+	session->due_us = first_due_us(host);
 	session->poll.data = session->timer.data = session;
 	session->references = 2; /* of the handles, until they are closed */
 	session->peer = *peer;

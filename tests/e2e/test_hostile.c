@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/daemon_fixture.h"
@@ -266,6 +267,37 @@ Test(hostile, quotas_hold)
 	client_expect_error(&clients[16], "limits.clients_per_user");
 	client_expect_closed(&clients[16]);
 	for (int i = 0; i < 17; i++)
+		client_close(&clients[i]);
+	fixture_stop(&fixture);
+}
+
+/* Of a user who is not the owner. */
+Test(hostile, connections_that_come_too_fast_are_refused)
+{
+	struct fixture fixture;
+	struct client clients[3];
+
+	if (geteuid() != 0)
+		cr_skip_test("only the superuser can be somebody else");
+	fixture_init(&fixture);
+	fixture_write(&fixture, "inferd.yaml",
+		      "socket: %s\naccess: {mode: 0666}\nlanes: [{name: main, cpus: 0, threads: 1}]\n"
+		      "limits: {connections_per_second: 1}\nmodels:\n%s",
+		      fixture.socket, fixture_models);
+	cr_assert_eq(chmod(fixture.dir, 0755), 0);
+	fixture_start(&fixture);
+	cr_assert_eq(seteuid(65534), 0);
+	client_connect(&clients[0], &fixture);
+	client_connect(&clients[1], &fixture);
+	client_connect_raw(&clients[2], &fixture);
+	client_expect_error(&clients[2], "limits.connections_per_second");
+	client_expect_closed(&clients[2]);
+	client_close(&clients[2]);
+	cr_assert_eq(seteuid(0), 0);
+	/* Others are let in, if later. */
+	client_connect(&clients[2], &fixture);
+	client_open_stream(&clients[0], (struct ipc_stream_open){.model = "tiny"});
+	for (int i = 0; i < 3; i++)
 		client_close(&clients[i]);
 	fixture_stop(&fixture);
 }

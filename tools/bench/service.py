@@ -122,6 +122,8 @@ def flood(path, how):
 def start_flood(path, how):
     pid = os.fork()
     if pid == 0:
+        if os.getuid() == 0:
+            os.setuid(65534)  # owners are free to flood themselves
         # What is measured is what the daemon makes of it, not two processes on one core.
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         flood(path, how)
@@ -133,7 +135,8 @@ def polite(daemon, seconds):
 
 
 def measure_flood(args):
-    daemon = Daemon(args.build, args.network, settings=ONE_LANE)
+    daemon = Daemon(args.build, args.network, settings=ONE_LANE + "access: {mode: 0666}\n")
+    os.chmod(daemon.dir, 0o755)
     inference = daemon.bench("m", "--seconds", 3, *SIZE)["service_ms"]["p50"]
     print(f"one frame takes {inference:.2f} ms, the lane has core 0, the flood another")
     alone = polite(daemon, args.seconds)
@@ -168,6 +171,9 @@ def measure_reloads(args):
     chosen = random.Random(args.seed)
     print(f"seed {args.seed}")
     load = daemon.start_bench("m", "n", "--clients", 4, "--fps", 20, "--seconds", 86000, *SIZE)
+
+    while daemon.query("status")["streams"] < 4:
+        time.sleep(0.1)
 
     def settle():
         daemon.configure(models(5, networks[0]))
