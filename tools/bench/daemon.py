@@ -88,6 +88,11 @@ class Daemon:
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
 
+    def own_kb(self):
+        """Resident without the clients' pools, which grow as their pages are first written to."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return self.rss_kb() - int(re.search(r"RssShmem:\s+(\d+)", text)[1])
+
     def fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

@@ -26,6 +26,7 @@ import time
 from daemon import Daemon
 
 SIZE = ("--size", "320x240")
+WARM_RELOADS = 200
 ONE_LANE = "lanes: [{name: main, cpus: 0, threads: 1}]\n"
 # All of these clients belong to one user.
 MANY = "limits: {clients_per_user: 256, messages_per_second: 100000}\nmemory_budget_mb: 1024\n"
@@ -175,42 +176,50 @@ def measure_reloads(args):
     while daemon.query("status")["streams"] < 4:
         time.sleep(0.1)
 
-    def settle():
-        daemon.configure(models(5, networks[0]))
-        if daemon.inferctl("reload").returncode != 0:
-            sys.exit("a good reload failed")
-        daemon.query("status")
+    def settled():
+        """Memory and descriptors with the configuration of the start; under load, so the median of several looks."""
+        looks = []
+        for _ in range(15):
+            daemon.configure(models(5, networks[0]))
+            if daemon.inferctl("reload").returncode != 0:
+                sys.exit("a good reload failed")
+            daemon.query("status")
+            looks.append((daemon.own_kb(), daemon.fds()))
+        return sorted(looks)[len(looks) // 2]
 
-    top_k, network = 5, networks[0]
-    for i in range(30):  # both networks, and whatever grows once
-        network = networks[i % 2]
-        daemon.configure(models(top_k, network))
-        daemon.inferctl("reload")
-    settle()
-    before = daemon.rss_kb(), daemon.fds()
     counts = {"good": 0, "bad": 0, "replacing": 0}
-    start = time.monotonic()
-    for i in range(args.count):
+    top_k, network = 5, networks[0]
+
+    def reload():
+        nonlocal top_k, network
         kind = chosen.choice(list(counts))
         counts[kind] += 1
-        progress(f"reload {i} of {args.count}: {kind}")
         if kind == "good":
             top_k = 1 + top_k % 9
         if kind == "replacing":
             network = networks[network == networks[0]]
         daemon.configure("  - {name: m, task: classify, top_kk: 1}\n" if kind == "bad" else models(top_k, network))
         if (daemon.inferctl("reload").returncode == 0) != (kind != "bad"):
-            sys.exit(f"reload {i} ({kind}) did not end as it must")
+            sys.exit(f"a {kind} reload did not end as it must")
+
+    # What grows once is not what grows with each.
+    looks = [settled()]
+    start = time.monotonic()
+    for i in range(args.count + WARM_RELOADS):
+        progress(f"reload {i} of {args.count + WARM_RELOADS}")
+        reload()
+        if i + 1 == WARM_RELOADS:
+            looks.append(settled())
     took = time.monotonic() - start
     progress("")
-    settle()
-    after = daemon.rss_kb(), daemon.fds()
+    looks.append(settled())
     load.send_signal(signal.SIGTERM)
     load.wait()
     stats = daemon.query("stats")
     totals = {m["name"]: {k: v for k, v in m.items() if isinstance(v, int)} for m in stats["models"]}
-    print(f"{args.count} reloads ({counts}) in {took:.0f} s: resident {before[0]} -> {after[0]} kB "
-          f"({percent(after[0], before[0]):+.2f} %), descriptors {before[1]} -> {after[1]}")
+    print(f"{args.count + WARM_RELOADS} reloads ({counts}) in {took:.0f} s: resident without pools {looks[0][0]} kB before, "
+          f"{looks[1][0]} after {WARM_RELOADS}, {looks[2][0]} after all ({percent(looks[2][0], looks[1][0]):+.2f} %), "
+          f"descriptors {looks[0][1]}, {looks[1][1]}, {looks[2][1]}")
     print(f"frames by model and outcome: {json.dumps(totals)}")
     daemon.stop()
 
