@@ -163,12 +163,12 @@ static bool is_too_many(struct session *session, int64_t now_us)
 	return false;
 }
 
-static int64_t first_due_us(const struct session_host *host)
+static int64_t first_due_us(const struct session_host *host, const struct peer *peer)
 {
 	int rate = host->config->limits.messages_per_second;
 	int first = rate / FIRST_SHARE > FIRST_LEAST ? rate / FIRST_SHARE : FIRST_LEAST;
 
-	return clock_us() + 1000000 - (int64_t)first * 1000000 / rate;
+	return peer_is_owner(peer) ? 0 : clock_us() + 1000000 - (int64_t)first * 1000000 / rate;
 }
 
 static void throttle(struct session *session, uint32_t serial, int64_t now_us)
@@ -323,7 +323,7 @@ int session_create(struct session_host *host, int fd, const struct peer *peer)
 	}
 	uv_timer_init(host->loop, &session->timer);
 	session->host = host;
-	session->due_us = first_due_us(host);
+	session->due_us = first_due_us(host, peer);
 	session->poll.data = session->timer.data = session;
 	session->references = 2; /* of the handles, until they are closed */
 	session->peer = *peer;

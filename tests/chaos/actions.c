@@ -438,7 +438,7 @@ static void good_reload(struct chaos *chaos, uint64_t argument)
 			      "%s",
 			      fixture->socket, 1 + pick(&argument, 3), 100000 + pick(&argument, 5000),
 			      1 + pick(&argument, 4), pick(&argument, 2) ? "tiny" : "other", 5 + pick(&argument, 4),
-			      pick(&argument, 3),
+			      1 + pick(&argument, 3),
 			      pick(&argument, 2) ? "  - {name: extra, task: classify, variants: [{name: e, file: "
 						   "other.param, accuracy: 0.5}]}\n"
 						 : "");
@@ -733,6 +733,9 @@ void chaos_init(struct chaos *chaos)
 	fixture_init(&chaos->fixture);
 	snprintf(path, sizeof(path), "%s/other", chaos->fixture.dir);
 	tiny_network_write(path, 48, 4);
+	/* Slower than the other, but not so slow that a sanitizer makes it a minute's work to share a lane. */
+	snprintf(path, sizeof(path), "%s/slow", chaos->fixture.dir);
+	tiny_network_write(path, 128, 4);
 	snprintf(path, sizeof(path), "%s/log", chaos->fixture.dir);
 	chaos->fixture.stderr_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	cr_assert_geq(chaos->fixture.stderr_fd, 0);

@@ -2,7 +2,7 @@
  * test_chaos.c - actions of every kind in an order drawn from a seed, while apps are served as if nothing were.
  *
  *   INFERD_TEST_SEED      of the sequence (default 1)
- *   INFERD_CHAOS_STEPS    how long it is (default 150)
+ *   INFERD_CHAOS_STEPS    how long it is (default 100)
  *   INFERD_CHAOS_LOG      a file for the sequence
  *
  * After each step the apps have had more answers and a new client is told the daemon's state; at every quiet moment
@@ -157,7 +157,7 @@ Test(chaos, apps_are_served_whatever_others_do)
 
 	cr_assert_not_null(log);
 	fprintf(stderr, "seed: INFERD_TEST_SEED=%llu\n", (unsigned long long)seed);
-	run(seed, (unsigned)from_environment("INFERD_CHAOS_STEPS", 150), log);
+	run(seed, (unsigned)from_environment("INFERD_CHAOS_STEPS", 100), log);
 	fclose(log);
 }
 
@@ -169,7 +169,7 @@ Test(chaos, a_seed_gives_the_same_sequence)
 	for (int i = 0; i < 2; i++) {
 		FILE *log = open_memstream(&text[i], &size[i]);
 
-		run(7, 30, log);
+		run(7, 20, log);
 		fclose(log);
 	}
 	cr_assert_str_eq(text[0], text[1]);
