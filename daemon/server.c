@@ -165,7 +165,6 @@ static void on_rested(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
-	reserve(server);
 	uv_poll_start(&server->poll, UV_READABLE, on_connections);
 }
 
@@ -254,6 +253,7 @@ static void on_connections(uv_poll_t *handle, int status, int events)
 		int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			reserve(server);
 			admit(server, fd);
 		} else {
 			if (errno == EMFILE || errno == ENFILE)
