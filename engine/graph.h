@@ -234,6 +234,9 @@ int graph_check(const struct graph *graph, struct engine_error *ret_error);
  */
 int graph_infer(const struct graph *graph, struct graph_shape *shapes, struct engine_error *ret_error);
 
+/* The same for one node whose inputs' shapes are known: for importers whose files say less than they have to know. */
+int graph_infer_node(const struct graph *graph, int node, struct graph_shape *shapes, struct engine_error *ret_error);
+
 /* Formats into ret_error (may be NULL) and returns code, so that callers write `return graph_error(...)`. */
 int graph_error(struct engine_error *ret_error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -770,6 +770,27 @@ static int infer_sources(const struct graph *graph, struct graph_shape *shapes, 
 	return 0;
 }
 
+static int infer_node(const struct infer *in, struct graph_shape *shapes)
+{
+	struct graph_shape out = {0};
+	int r = rules[in->node->op].infer(in, &out);
+
+	if (r == 0)
+		r = check_size(in, &out, in->graph->values[in->node->outputs[0]].type);
+	if (r == 0 && in->node->residual >= 0 && memcmp(&shapes[in->node->residual], &out, sizeof(out)) != 0)
+		r = fail(in, -EINVAL, "adds a tensor of another shape");
+	shapes[in->node->outputs[0]] = out;
+	return r;
+}
+
+int graph_infer_node(const struct graph *graph, int node, struct graph_shape *shapes, struct engine_error *ret_error)
+{
+	struct infer in = {graph, &graph->nodes[node], node, shapes, ret_error};
+	int r = check_node(&in);
+
+	return r < 0 ? r : infer_node(&in, shapes);
+}
+
 int graph_infer(const struct graph *graph, struct graph_shape *shapes, struct engine_error *ret_error)
 {
 	int r = graph_check(graph, ret_error);
@@ -778,14 +799,8 @@ int graph_infer(const struct graph *graph, struct graph_shape *shapes, struct en
 		r = infer_sources(graph, shapes, ret_error);
 	for (int i = 0; i < graph->n_nodes && r == 0; i++) {
 		struct infer in = {graph, &graph->nodes[i], i, shapes, ret_error};
-		struct graph_shape out = {0};
 
-		r = rules[in.node->op].infer(&in, &out);
-		if (r == 0)
-			r = check_size(&in, &out, graph->values[in.node->outputs[0]].type);
-		if (r == 0 && in.node->residual >= 0 && memcmp(&shapes[in.node->residual], &out, sizeof(out)) != 0)
-			r = fail(&in, -EINVAL, "adds a tensor of another shape");
-		shapes[in.node->outputs[0]] = out;
+		r = infer_node(&in, shapes);
 	}
 	return r;
 }
