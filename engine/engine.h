@@ -80,7 +80,7 @@ struct engine_io {
 struct engine_model;
 
 /*
- * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4) or ncnn text
+ * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4), ONNX or ncnn text
  * .param ("7767517"), whose weights are read from the same path with the suffix .bin.  The files are
  * mapped read-only; they must not be truncated while the model lives, so replace them by rename.
  */

@@ -76,7 +76,9 @@ static int import(const struct import_source *source, struct graph *graph, struc
 		return import_tflite(source, graph, error);
 	if (import_is_ncnn(source->data, source->size))
 		return import_ncnn(source, graph, error);
-	return graph_error(error, -ENOTSUP, "neither a TFLite file nor an ncnn .param");
+	if (import_is_onnx(source->data, source->size))
+		return import_onnx(source, graph, error);
+	return graph_error(error, -ENOTSUP, "neither a TFLite, an ONNX nor an ncnn .param file");
 }
 
 /* Shapes at the file's own size: checks the file as a whole, and some passes depend on them. */

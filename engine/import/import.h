@@ -25,6 +25,9 @@ struct import_source {
 bool import_is_tflite(const uint8_t *data, size_t size);
 int import_tflite(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
 
+bool import_is_onnx(const uint8_t *data, size_t size);
+int import_onnx(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
+
 bool import_is_ncnn(const uint8_t *data, size_t size);
 int import_ncnn(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
 

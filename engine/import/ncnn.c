@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
 #include "ncnn_param.h"
 
 #define MAGIC	    7767517
@@ -38,8 +39,7 @@ struct ncnn {
 	struct engine_error *error;
 	struct blob *blobs;
 	int n_blobs, cap_blobs;
-	int *slots; /* hash table of blob indexes + 1, n_slots a power of two */
-	unsigned n_slots;
+	struct names names;    /* of blobs */
 	int *inputs, *outputs; /* blobs of the current layer */
 };
 
@@ -61,34 +61,12 @@ static int result(const struct ncnn *n, int r)
 
 /* ---- blobs ------------------------------------------------------------------------------------- */
 
-/* FNV-1a. */
-static unsigned hash(const char *name)
-{
-	uint32_t h = 2166136261u;
-
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return h;
-}
-
-static int *slot_of(const struct ncnn *n, const char *name)
-{
-	unsigned at = hash(name) & (n->n_slots - 1);
-
-	while (n->slots[at] && strcmp(n->blobs[n->slots[at] - 1].name, name) != 0)
-		at = (at + 1) & (n->n_slots - 1);
-	return &n->slots[at];
-}
-
 static int init_blobs(struct ncnn *n, int count)
 {
-	n->n_slots = 64;
-	while (n->n_slots < 2u * (unsigned)count)
-		n->n_slots *= 2;
 	n->cap_blobs = count;
 	n->blobs = calloc((size_t)count, sizeof(*n->blobs));
-	n->slots = calloc(n->n_slots, sizeof(*n->slots));
-	return n->blobs && n->slots ? 0 : graph_error(n->error, -ENOMEM, "out of memory");
+	return n->blobs && names_init(&n->names, (size_t)count) == 0 ? 0
+								     : graph_error(n->error, -ENOMEM, "out of memory");
 }
 
 /* The output blob i of the layer is this value. */
@@ -1082,25 +1060,25 @@ static int read_blob_names(struct ncnn *n)
 	char word[NCNN_WORD_BYTES];
 
 	for (int i = 0; i < n->layer.n_inputs; i++) {
-		int *slot;
+		const struct names_entry *entry;
 
 		if (!ncnn_word(&n->text, word))
 			return refuse(n, -EINVAL, "names fewer blobs than it says");
-		slot = slot_of(n, word);
-		if (!*slot || n->blobs[*slot - 1].value < 0)
+		entry = names_find(&n->names, word, strlen(word));
+		if (entry->number < 0 || n->blobs[entry->number].value < 0)
 			return graph_error(n->error, -EINVAL, "layer '%.60s' (%.40s): no layer before it makes '%.60s'",
 					   n->layer.name, n->layer.type, word);
-		n->inputs[i] = *slot - 1;
-		n->blobs[*slot - 1].used = true;
+		n->inputs[i] = entry->number;
+		n->blobs[entry->number].used = true;
 	}
 	for (int i = 0; i < n->layer.n_outputs; i++) {
 		struct blob *blob = &n->blobs[n->n_blobs];
-		int *slot;
+		struct names_entry *entry;
 
 		if (!ncnn_word(&n->text, word))
 			return refuse(n, -EINVAL, "names fewer blobs than it says");
-		slot = slot_of(n, word);
-		if (*slot)
+		entry = names_find(&n->names, word, strlen(word));
+		if (entry->number >= 0)
 			return graph_error(n->error, -EINVAL, "layer '%.60s' (%.40s): makes '%.60s' a second time",
 					   n->layer.name, n->layer.type, word);
 		if (n->n_blobs == n->cap_blobs)
@@ -1109,8 +1087,8 @@ static int read_blob_names(struct ncnn *n)
 		if (!blob->name)
 			return result(n, -ENOMEM);
 		blob->value = -1;
+		*entry = (struct names_entry){blob->name, strlen(blob->name), n->n_blobs};
 		n->outputs[i] = n->n_blobs++;
-		*slot = n->n_blobs;
 	}
 	return 0;
 }
@@ -1207,7 +1185,7 @@ int import_ncnn(const struct import_source *source, struct graph *graph, struct 
 	for (int i = 0; i < n->n_blobs; i++)
 		free(n->blobs[i].name);
 	free(n->blobs);
-	free(n->slots);
+	names_finish(&n->names);
 	free(n->inputs);
 	free(n->outputs);
 	free(n);

@@ -14,7 +14,7 @@ static const char usage[] =
 	"  run FILE      one inference from .npy files to .npy files\n"
 	"  bench FILE    how long an inference takes\n"
 	"\n"
-	"FILE is a .tflite network, or an ncnn .param with its .bin beside it.\n"
+	"FILE is a .tflite or .onnx network, or an ncnn .param with its .bin beside it.\n"
 	"inferd-model COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
 int main(int argc, char **argv)

@@ -1,0 +1,1686 @@
+/*
+ * onnx.c - an ONNX file to a graph, opsets 7 to 21.
+ *
+ * ONNX orders images N x C x H x W, the graph N x H x W x C.  A tensor of the file may exist in either order, or, made
+ * by transposition when somebody asks for it, in both: what works on pixels asks for images, elementwise operators take
+ * what there is, and what depends on the order of the file asks for that.
+ *
+ * Shapes are inferred node by node, because operators' axes count from an end or the other.  Integers that follow from
+ * shapes and constants alone (the chains of Shape, Gather, Concat that exporters leave behind) are computed here.
+ */
+#include "import.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "names.h"
+#include "onnx_file.h"
+
+#define NODES_MAX    (GRAPH_NODES_MAX / 4)
+#define TENSORS_MAX  (GRAPH_VALUES_MAX / 8)
+#define IO_MAX	     256 /* inputs or outputs of one node */
+#define INTEGERS_MAX 64	 /* of a tensor that is computed with here */
+#define OPSET_MIN    7
+#define OPSET_MAX    21
+
+/* Fields of the messages. */
+enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
+enum { GRAPH_FIELD_NODE = 1, GRAPH_FIELD_INIT = 5, GRAPH_FIELD_INPUT = 11, GRAPH_FIELD_OUTPUT = 12 };
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_DOMAIN = 7 };
+
+/* A tensor of the file. */
+struct tensor {
+	struct protobuf_bytes name;
+	int file, image; /* values, in the order of the file and as an image; -1 not made yet */
+	bool is_constant;
+	struct onnx_tensor constant;
+	int n_integers; /* known ones; -1 none are */
+	int integers_rank;
+	int64_t integers[INTEGERS_MAX];
+};
+
+struct onnx {
+	struct graph *graph;
+	struct engine_error *error;
+	int64_t opset;
+	struct tensor *tensors;
+	int n_tensors, cap_tensors;
+	struct names names;
+	struct graph_shape *shapes; /* of the graph's values */
+	int cap_shapes;
+	/* the current node */
+	struct protobuf_bytes node, op, name;
+	int inputs[IO_MAX], outputs[IO_MAX]; /* tensors; -1: left out */
+	int n_inputs, n_outputs;
+	bool malformed; /* an attribute of it is */
+};
+
+static int clip_length(struct protobuf_bytes bytes)
+{
+	return (int)(bytes.size < 60 ? bytes.size : 60);
+}
+
+static int refuse(const struct onnx *o, int code, const char *why)
+{
+	return graph_error(o->error, code, "node '%.*s' (%.*s): %s", clip_length(o->name), (const char *)o->name.data,
+			   clip_length(o->op), (const char *)o->op.data, why);
+}
+
+static int result(const struct onnx *o, int r)
+{
+	return r >= 0 ? r
+		      : refuse(o, r,
+			       r == -ENOMEM  ? "out of memory"
+			       : r == -EFBIG ? "the network is too large"
+					     : "makes no sense in its place");
+}
+
+/* ---- attributes -------------------------------------------------------------------------------- */
+
+static int64_t integer_of(struct onnx *o, const char *name, int64_t otherwise)
+{
+	struct onnx_attribute attribute;
+
+	return onnx_attribute(o->node, name, &attribute, &o->malformed) ? attribute.integer : otherwise;
+}
+
+static float number_of(struct onnx *o, const char *name, float otherwise)
+{
+	struct onnx_attribute attribute;
+
+	return onnx_attribute(o->node, name, &attribute, &o->malformed) ? attribute.number : otherwise;
+}
+
+/* How many there are; 0 also when the attribute is not there. */
+static int integers_of(struct onnx *o, const char *name, int max, int64_t *ret)
+{
+	struct onnx_attribute attribute;
+
+	if (!onnx_attribute(o->node, name, &attribute, &o->malformed))
+		return 0;
+	if (attribute.n_integers > max) {
+		o->malformed = true;
+		return 0;
+	}
+	memcpy(ret, attribute.integers, (size_t)attribute.n_integers * sizeof(*ret));
+	return attribute.n_integers;
+}
+
+static bool text_is(struct onnx *o, const char *name, const char *text, bool otherwise)
+{
+	struct onnx_attribute attribute;
+
+	return onnx_attribute(o->node, name, &attribute, &o->malformed) ? onnx_is(attribute.text, text) : otherwise;
+}
+
+/* ---- nodes of the graph ------------------------------------------------------------------------ */
+
+static int make_room(struct onnx *o)
+{
+	int wanted = o->graph->n_values;
+	struct graph_shape *shapes;
+
+	if (wanted <= o->cap_shapes)
+		return 0;
+	shapes = realloc(o->shapes, 2 * (size_t)wanted * sizeof(*shapes));
+	if (!shapes)
+		return -ENOMEM;
+	o->shapes = shapes;
+	o->cap_shapes = 2 * wanted;
+	return 0;
+}
+
+/* A value whose shape is known. */
+static int add_value(struct onnx *o, enum engine_type type, int rank, const int32_t *dims)
+{
+	int value = graph_add_value(o->graph, NULL, 0, type, rank, dims), r;
+
+	if (value < 0)
+		return value;
+	r = make_room(o);
+	if (r < 0)
+		return r;
+	o->shapes[value] = (struct graph_shape){.rank = rank};
+	memcpy(o->shapes[value].dims, dims, (size_t)rank * sizeof(*dims));
+	return value;
+}
+
+/* A node with one float output, whose attributes are the caller's to set before finish_node(). */
+static int begin_node(struct onnx *o, enum graph_op op, const int *inputs, int n_inputs, struct graph_node **ret_node)
+{
+	static const int32_t nothing[ENGINE_RANK_MAX];
+	int value, node;
+
+	for (int i = 0; i < n_inputs; i++)
+		if (inputs[i] < -1)
+			return inputs[i];
+	value = add_value(o, ENGINE_F32, 0, nothing);
+	if (value < 0)
+		return value;
+	node = graph_add_node(o->graph, op, (const char *)o->name.data, o->name.size, inputs, n_inputs, &value, 1);
+	if (node < 0)
+		return node;
+	*ret_node = &o->graph->nodes[node];
+	return value;
+}
+
+/* Infers its shape; the value, or an error that is told already. */
+static int finish_node(struct onnx *o, int value)
+{
+	static const int32_t unknown[ENGINE_RANK_MAX] = {-1, -1, -1, -1, -1, -1};
+	struct graph_value *made;
+	int r;
+
+	if (value < 0)
+		return result(o, value);
+	made = &o->graph->values[value];
+	r = graph_infer_node(o->graph, made->producer, o->shapes, o->error);
+	if (r < 0)
+		return r;
+	made->rank = o->shapes[value].rank;
+	memcpy(made->dims, unknown, sizeof(made->dims));
+	return value;
+}
+
+static int add_transpose(struct onnx *o, int x, const int32_t order[4])
+{
+	struct graph_node *node;
+	int value = begin_node(o, GRAPH_TRANSPOSE, &x, 1, &node);
+
+	if (value >= 0) {
+		node->shape.rank = 4;
+		memcpy(node->shape.dims, order, 4 * sizeof(*order));
+	}
+	return finish_node(o, value);
+}
+
+static int add_reshape(struct onnx *o, int x, int rank, const int32_t *dims)
+{
+	struct graph_node *node;
+	int value = begin_node(o, GRAPH_RESHAPE, &x, 1, &node);
+
+	if (value >= 0) {
+		node->shape.rank = rank;
+		memcpy(node->shape.dims, dims, (size_t)rank * sizeof(*dims));
+	}
+	return finish_node(o, value);
+}
+
+/* ---- tensors ----------------------------------------------------------------------------------- */
+
+static struct tensor *input(struct onnx *o, int i)
+{
+	return i < o->n_inputs && o->inputs[i] >= 0 ? &o->tensors[o->inputs[i]] : NULL;
+}
+
+static bool has_input(const struct onnx *o, int i)
+{
+	return i < o->n_inputs && o->inputs[i] >= 0;
+}
+
+/* Constant floats of this shape, zeroed, for the caller to fill. */
+static int add_floats(struct onnx *o, int rank, const int32_t *dims, float **ret_data)
+{
+	size_t count;
+	int value = graph_elements(rank, dims, &count) < 0 ? -EFBIG : add_value(o, ENGINE_F32, rank, dims);
+
+	if (value < 0)
+		return value;
+	*ret_data = graph_alloc_data(o->graph, value, count * sizeof(**ret_data));
+	return *ret_data ? value : -ENOMEM;
+}
+
+/* A constant of the file as floats, which the caller frees; NULL after it was told why not. */
+static float *read_floats(struct onnx *o, const struct tensor *t)
+{
+	float *data = malloc((t->constant.count ? t->constant.count : 1) * sizeof(*data));
+	int r = data ? onnx_copy_floats(&t->constant, data) : -ENOMEM;
+
+	if (r == 0)
+		return data;
+	free(data);
+	refuse(o, r, r == -ENOTSUP ? "has a constant of a type or place that is not read" : "has a malformed constant");
+	return NULL;
+}
+
+static void image_dims(const struct onnx_tensor *constant, int32_t file[4], int32_t image[4])
+{
+	for (int i = 0; i < 4; i++)
+		file[i] = i < 4 - constant->rank ? 1 : constant->dims[i - (4 - constant->rank)];
+	memcpy(image, (int32_t[]){file[0], file[2], file[3], file[1]}, 4 * sizeof(*image));
+}
+
+/* A constant as a value, in the order of the file or, where that has a meaning, of images. */
+static int add_constant(struct onnx *o, const struct tensor *t, bool as_image)
+{
+	int32_t file[4], image[4];
+	float *from, *to = NULL;
+	int value;
+
+	if (as_image && t->constant.rank > 4)
+		return refuse(o, -ENOTSUP, "mixes an image with a constant of more than four axes");
+	if (as_image)
+		image_dims(&t->constant, file, image);
+	from = read_floats(o, t);
+	if (!from)
+		return -EINVAL;
+	value = as_image	   ? add_floats(o, 4, image, &to)
+		: t->constant.rank ? add_floats(o, t->constant.rank, t->constant.dims, &to)
+				   : add_floats(o, 1, (int32_t[]){1}, &to);
+	if (value >= 0 && !as_image)
+		memcpy(to, from, t->constant.count * sizeof(*to));
+	for (int32_t n = 0; value >= 0 && as_image && n < file[0]; n++)
+		for (int32_t h = 0; h < file[2]; h++)
+			for (int32_t w = 0; w < file[3]; w++)
+				for (int32_t c = 0; c < file[1]; c++)
+					*to++ = from[(((int64_t)n * file[1] + c) * file[2] + h) * file[3] + w];
+	free(from);
+	return result(o, value);
+}
+
+/* The value of a tensor in the order of the file. */
+static int as_file(struct onnx *o, struct tensor *t)
+{
+	if (!t)
+		return refuse(o, -EINVAL, "lacks an input");
+	if (t->file < 0 && t->is_constant)
+		t->file = add_constant(o, t, false);
+	else if (t->file < 0 && t->image >= 0)
+		t->file = add_transpose(o, t->image, (int32_t[]){0, 3, 1, 2});
+	else if (t->file < 0)
+		return refuse(o, -ENOTSUP, "computes with integers that are not known");
+	return t->file;
+}
+
+static int as_image(struct onnx *o, struct tensor *t)
+{
+	if (!t)
+		return refuse(o, -EINVAL, "lacks an input");
+	if (t->image < 0 && t->is_constant)
+		t->image = add_constant(o, t, true);
+	else if (t->image < 0 && t->file < 0)
+		return refuse(o, -ENOTSUP, "computes with integers that are not known");
+	else if (t->image < 0 && o->shapes[t->file].rank != 4)
+		return refuse(o, -ENOTSUP, "reads no image of four axes");
+	else if (t->image < 0)
+		t->image = add_transpose(o, t->file, (int32_t[]){0, 2, 3, 1});
+	return t->image;
+}
+
+/* What there is. */
+static int as_any(struct onnx *o, struct tensor *t, bool *ret_image)
+{
+	*ret_image = t && t->image >= 0;
+	return *ret_image ? t->image : as_file(o, t);
+}
+
+static int set_output(struct onnx *o, int i, int value, bool is_image)
+{
+	struct tensor *t;
+
+	if (value < 0)
+		return value;
+	if (i >= o->n_outputs || o->outputs[i] < 0)
+		return i ? 0 : refuse(o, -EINVAL, "has no output");
+	t = &o->tensors[o->outputs[i]];
+	*(is_image ? &t->image : &t->file) = value;
+	if (o->graph->values[value].name)
+		return 0;
+	o->graph->values[value].name = strndup((const char *)t->name.data, t->name.size);
+	return o->graph->values[value].name ? 0 : result(o, -ENOMEM);
+}
+
+/* The shape of a tensor as the file sees it; false where it is not a float tensor. */
+static bool file_shape(const struct onnx *o, const struct tensor *t, struct graph_shape *ret)
+{
+	const struct graph_shape *image;
+
+	if (t->is_constant) {
+		ret->rank = t->constant.rank;
+		memcpy(ret->dims, t->constant.dims, sizeof(ret->dims));
+		return true;
+	}
+	if (t->file >= 0) {
+		*ret = o->shapes[t->file];
+		return true;
+	}
+	if (t->image < 0)
+		return false;
+	image = &o->shapes[t->image];
+	*ret = (struct graph_shape){4, {image->dims[0], image->dims[3], image->dims[1], image->dims[2]}};
+	return true;
+}
+
+/* An axis of the file, which may count from the end, as one of the value; -1: there is no such axis. */
+static int axis_of(int64_t axis, int rank, bool is_image)
+{
+	if (axis < 0)
+		axis += rank;
+	if (axis < 0 || axis >= rank)
+		return -1;
+	return is_image ? (int[]){0, 3, 1, 2}[axis] : (int)axis;
+}
+
+/* ---- known integers ---------------------------------------------------------------------------- */
+
+/* The integers of a tensor, if they are known; their count or -1. */
+static int known_integers(struct tensor *t)
+{
+	if (!t)
+		return -1;
+	if (t->n_integers < 0 && t->is_constant && t->constant.count <= INTEGERS_MAX && t->constant.rank <= 1 &&
+	    onnx_copy_integers(&t->constant, t->integers) == 0) {
+		t->n_integers = (int)t->constant.count;
+		t->integers_rank = t->constant.rank;
+	}
+	return t->n_integers;
+}
+
+/* Integers of an attribute or, in later opsets, of an input. */
+static int list_of(struct onnx *o, const char *attribute, int i, int max, int64_t *ret)
+{
+	struct tensor *t = input(o, i);
+	int n;
+
+	if (!t)
+		return integers_of(o, attribute, max, ret);
+	n = known_integers(t);
+	if (n > max)
+		return refuse(o, -ENOTSUP, "has a list that is too long");
+	if (n < 0)
+		return refuse(o, -ENOTSUP, "depends on integers that are not known before it runs");
+	memcpy(ret, t->integers, (size_t)n * sizeof(*ret));
+	return n;
+}
+
+static int set_integers(struct onnx *o, int n, int rank, const int64_t *integers)
+{
+	struct tensor *t;
+
+	if (o->n_outputs < 1 || o->outputs[0] < 0 || n > INTEGERS_MAX)
+		return refuse(o, -ENOTSUP, "makes too many integers");
+	t = &o->tensors[o->outputs[0]];
+	t->n_integers = n;
+	t->integers_rank = rank;
+	memcpy(t->integers, integers, (size_t)n * sizeof(*integers));
+	return 0;
+}
+
+/* All inputs are known integers and no float tensor. */
+static bool on_integers(struct onnx *o)
+{
+	for (int i = 0; i < o->n_inputs; i++)
+		if (!has_input(o, i) || known_integers(input(o, i)) < 0)
+			return false;
+	return o->n_inputs > 0;
+}
+
+static int on_shape(struct onnx *o)
+{
+	int64_t dims[ENGINE_RANK_MAX];
+	struct graph_shape shape;
+	int64_t from = integer_of(o, "start", 0), to;
+
+	if (!input(o, 0) || !file_shape(o, input(o, 0), &shape))
+		return refuse(o, -ENOTSUP, "asks for a shape that is not known");
+	to = integer_of(o, "end", shape.rank);
+	from = from < 0 ? from + shape.rank : from;
+	to = to < 0 ? to + shape.rank : to > shape.rank ? shape.rank : to;
+	if (from < 0 || from > to)
+		return refuse(o, -EINVAL, "has an impossible range");
+	for (int i = 0; i < shape.rank; i++)
+		dims[i] = shape.dims[i];
+	return set_integers(o, (int)(to - from), 1, dims + from);
+}
+
+static int on_gather(struct onnx *o)
+{
+	struct tensor *data = input(o, 0), *indices = input(o, 1);
+	int64_t out[INTEGERS_MAX];
+	int n = known_integers(data), count = known_integers(indices);
+
+	if (n < 0 || count < 0 || integer_of(o, "axis", 0) != 0)
+		return refuse(o, -ENOTSUP, "gathers from what is not known before it runs");
+	for (int i = 0; i < count; i++) {
+		int64_t at = indices->integers[i] < 0 ? indices->integers[i] + n : indices->integers[i];
+
+		if (at < 0 || at >= n)
+			return refuse(o, -EINVAL, "has an index outside of its input");
+		out[i] = data->integers[at];
+	}
+	return set_integers(o, count, indices->integers_rank, out);
+}
+
+static int join_integers(struct onnx *o)
+{
+	int64_t out[INTEGERS_MAX];
+	int n = 0;
+
+	for (int i = 0; i < o->n_inputs; i++) {
+		const struct tensor *t = input(o, i);
+
+		if (n + t->n_integers > INTEGERS_MAX)
+			return refuse(o, -ENOTSUP, "makes too many integers");
+		memcpy(out + n, t->integers, (size_t)t->n_integers * sizeof(*out));
+		n += t->n_integers;
+	}
+	return set_integers(o, n, 1, out);
+}
+
+static int slice_integers(struct onnx *o)
+{
+	const struct tensor *t = input(o, 0);
+	int64_t out[INTEGERS_MAX], step = has_input(o, 4) ? input(o, 4)->integers[0] : 1;
+	int64_t from = input(o, 1) ? input(o, 1)->integers[0] : 0, to = input(o, 2) ? input(o, 2)->integers[0] : 0;
+	int n = 0;
+
+	if (o->n_inputs < 3 || t->integers_rank != 1 || step != 1)
+		return refuse(o, -ENOTSUP, "slices integers in a way that is not known");
+	from = from < 0 ? from + t->n_integers : from;
+	to = to < 0 ? to + t->n_integers : to > t->n_integers ? t->n_integers : to;
+	for (int64_t i = from < 0 ? 0 : from; i < to; i++)
+		out[n++] = t->integers[i];
+	return set_integers(o, n, 1, out);
+}
+
+static int64_t compute(enum graph_op op, int64_t a, int64_t b)
+{
+	switch (op) {
+	case GRAPH_ADD:
+		return (int64_t)((uint64_t)a + (uint64_t)b);
+	case GRAPH_SUB:
+		return (int64_t)((uint64_t)a - (uint64_t)b);
+	case GRAPH_MUL:
+		return (int64_t)((uint64_t)a * (uint64_t)b);
+	case GRAPH_DIV:
+		return b == 0 || b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+	case GRAPH_MIN:
+		return a < b ? a : b;
+	default:
+		return a > b ? a : b;
+	}
+}
+
+static int combine_integers(struct onnx *o, enum graph_op op)
+{
+	const struct tensor *a = input(o, 0), *b = input(o, 1);
+	int64_t out[INTEGERS_MAX];
+	int n = a->n_integers > b->n_integers ? a->n_integers : b->n_integers;
+
+	if ((a->n_integers != n && a->n_integers != 1) || (b->n_integers != n && b->n_integers != 1))
+		return refuse(o, -EINVAL, "combines lists of different length");
+	for (int i = 0; i < n; i++)
+		out[i] = compute(op, a->integers[a->n_integers == 1 ? 0 : i], b->integers[b->n_integers == 1 ? 0 : i]);
+	return set_integers(o, n, a->integers_rank > b->integers_rank ? a->integers_rank : b->integers_rank, out);
+}
+
+static int on_constant(struct onnx *o)
+{
+	struct onnx_attribute attribute;
+	struct tensor *t;
+	int r;
+
+	if (onnx_attribute(o->node, "value_ints", &attribute, &o->malformed))
+		return set_integers(o, attribute.n_integers, 1, attribute.integers);
+	if (onnx_attribute(o->node, "value_int", &attribute, &o->malformed))
+		return set_integers(o, 1, 0, &attribute.integer);
+	if (!onnx_attribute(o->node, "value", &attribute, &o->malformed) || !attribute.tensor.data ||
+	    o->n_outputs < 1 || o->outputs[0] < 0)
+		return refuse(o, -ENOTSUP, "is no tensor and no integers");
+	t = &o->tensors[o->outputs[0]];
+	r = onnx_read_tensor(attribute.tensor, &t->constant, o->error);
+	t->is_constant = r == 0;
+	return r;
+}
+
+/* ---- operators on images ----------------------------------------------------------------------- */
+
+/* Kernel, strides, dilations and padding of one or two sides; a side that is missing is 1. */
+static int read_window(struct onnx *o, const int64_t *kernel, struct graph_window *w)
+{
+	int64_t strides[2] = {1, 1}, dilations[2] = {1, 1}, pads[4] = {0};
+
+	integers_of(o, "strides", 2, strides);
+	integers_of(o, "dilations", 2, dilations);
+	integers_of(o, "pads", 4, pads);
+	for (int i = 0; i < 2; i++)
+		if (kernel[i] < 1 || kernel[i] > GRAPH_TAPS_MAX || strides[i] < 1 || strides[i] > GRAPH_WINDOW_MAX ||
+		    dilations[i] < 1 || dilations[i] > GRAPH_WINDOW_MAX || pads[i] < 0 || pads[i] > GRAPH_WINDOW_MAX ||
+		    pads[i + 2] < 0 || pads[i + 2] > GRAPH_WINDOW_MAX)
+			return refuse(o, -EINVAL, "has an impossible window");
+	*w = (struct graph_window){(int)kernel[0],	 (int)kernel[1],       (int)strides[0],
+				   (int)strides[1],	 (int)dilations[0],    (int)dilations[1],
+				   .top = (int)pads[0],	 .left = (int)pads[1], .bottom = (int)pads[2],
+				   .right = (int)pads[3]};
+	if (text_is(o, "auto_pad", "SAME_UPPER", false))
+		w->pad_mode = GRAPH_PAD_SAME_UPPER;
+	else if (text_is(o, "auto_pad", "SAME_LOWER", false))
+		w->pad_mode = GRAPH_PAD_SAME_LOWER;
+	else if (text_is(o, "auto_pad", "VALID", false))
+		w->pad_mode = GRAPH_PAD_VALID;
+	return 0;
+}
+
+/* [O][I][taps] of the file as [O][taps][I]. */
+static int add_weights(struct onnx *o, const struct tensor *t, const int32_t dims[4])
+{
+	size_t out = (size_t)dims[0], taps = (size_t)dims[1] * (size_t)dims[2], in = (size_t)dims[3];
+	float *from = read_floats(o, t), *to = NULL;
+	int value = from ? add_floats(o, 4, dims, &to) : -EINVAL;
+
+	for (size_t k = 0; value >= 0 && k < out * taps * in; k++)
+		to[k] = from[(k / (taps * in) * in + k % in) * taps + k / in % taps];
+	free(from);
+	return from ? result(o, value) : value;
+}
+
+static int on_conv(struct onnx *o)
+{
+	struct tensor *weights = input(o, 1);
+	int64_t groups = integer_of(o, "group", 1);
+	struct graph_window window;
+	struct graph_node *node;
+	int inputs[3] = {as_image(o, input(o, 0)), -1, -1}, value, r;
+	const int32_t *dims;
+
+	if (inputs[0] < 0)
+		return inputs[0];
+	if (!weights || !weights->is_constant || weights->constant.rank != 4)
+		return refuse(o, -ENOTSUP, "has weights that are not constant or not those of an image");
+	dims = weights->constant.dims;
+	r = read_window(o, (int64_t[]){dims[2], dims[3]}, &window);
+	if (r < 0)
+		return r;
+	if (groups < 1 || groups > INT32_MAX || (int64_t)dims[2] * dims[3] > GRAPH_TAPS_MAX)
+		return refuse(o, -EINVAL, "has impossible groups or too large a kernel");
+	inputs[1] = add_weights(o, weights, (int32_t[]){dims[0], dims[2], dims[3], dims[1]});
+	inputs[2] = inputs[1] >= 0 && has_input(o, 2) ? as_file(o, input(o, 2)) : -1;
+	if (inputs[1] < 0 || (has_input(o, 2) && inputs[2] < 0))
+		return inputs[1] < 0 ? inputs[1] : inputs[2];
+	value = begin_node(o, GRAPH_CONV, inputs, has_input(o, 2) ? 3 : 2, &node);
+	if (value >= 0)
+		node->conv = (struct graph_conv){.window = window, .groups = (int)groups};
+	return set_output(o, 0, finish_node(o, value), true);
+}
+
+static int pool(struct onnx *o, enum graph_op op, bool global)
+{
+	int64_t kernel[2] = {1, 1};
+	struct graph_window window = {0};
+	struct graph_node *node;
+	int x = as_image(o, input(o, 0)), value, r;
+
+	if (x < 0)
+		return x;
+	if (!global && integers_of(o, "kernel_shape", 2, kernel) != 2)
+		return refuse(o, -ENOTSUP, "has no window of two sides");
+	if (o->n_outputs > 1 && o->outputs[1] >= 0)
+		return refuse(o, -ENOTSUP, "says where the largest were");
+	r = read_window(o, kernel, &window);
+	if (r < 0)
+		return r;
+	value = begin_node(o, op, &x, 1, &node);
+	if (value >= 0)
+		node->pool = (struct graph_pool){.window = window,
+						 .global = global,
+						 .ceil_mode = integer_of(o, "ceil_mode", 0) != 0,
+						 .count_pad = integer_of(o, "count_include_pad", 0) != 0};
+	return set_output(o, 0, finish_node(o, value), true);
+}
+
+static int on_max_pool(struct onnx *o)
+{
+	return pool(o, GRAPH_MAXPOOL, false);
+}
+
+static int on_average_pool(struct onnx *o)
+{
+	return pool(o, GRAPH_AVGPOOL, false);
+}
+
+static int on_global_max_pool(struct onnx *o)
+{
+	return pool(o, GRAPH_MAXPOOL, true);
+}
+
+static int on_global_average_pool(struct onnx *o)
+{
+	return pool(o, GRAPH_AVGPOOL, true);
+}
+
+/* scale * (x - mean) / sqrt(variance + epsilon) + bias. */
+static int on_batch_norm(struct onnx *o)
+{
+	float epsilon = number_of(o, "epsilon", 1e-5f), *numbers[4] = {NULL}, *scale = NULL, *shift = NULL;
+	int32_t channels = input(o, 1) && input(o, 1)->is_constant ? (int32_t)input(o, 1)->constant.count : 0;
+	struct graph_node *node;
+	struct graph_shape shape;
+	int inputs[3], r = 0, value;
+	bool image;
+
+	if (!input(o, 0) || !file_shape(o, input(o, 0), &shape) || integer_of(o, "training_mode", 0))
+		return refuse(o, -ENOTSUP, "is not for inference");
+	inputs[0] = shape.rank == 4 ? as_image(o, input(o, 0)) : as_file(o, input(o, 0));
+	image = shape.rank == 4;
+	if (inputs[0] < 0)
+		return inputs[0];
+	if (shape.rank != 4 && shape.rank != 2)
+		return refuse(o, -ENOTSUP, "normalises neither images nor vectors");
+	for (int i = 0; i < 4 && r == 0; i++) {
+		const struct tensor *t = input(o, i + 1);
+
+		if (!t || !t->is_constant || t->constant.count != (size_t)channels)
+			r = refuse(o, -ENOTSUP, "has statistics that are not constant or not of one length");
+		else
+			numbers[i] = read_floats(o, t);
+		if (r == 0 && !numbers[i])
+			r = -EINVAL;
+	}
+	inputs[1] = r == 0 ? add_floats(o, 1, &channels, &scale) : -1;
+	inputs[2] = inputs[1] >= 0 ? add_floats(o, 1, &channels, &shift) : inputs[1];
+	for (int32_t c = 0; r == 0 && inputs[2] >= 0 && c < channels; c++) {
+		scale[c] = numbers[0][c] / sqrtf(numbers[3][c] + epsilon);
+		shift[c] = numbers[1][c] - scale[c] * numbers[2][c];
+	}
+	for (int i = 0; i < 4; i++)
+		free(numbers[i]);
+	if (r < 0 || inputs[2] < 0)
+		return r < 0 ? r : result(o, inputs[2]);
+	value = begin_node(o, GRAPH_BATCHNORM, inputs, 3, &node);
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+static int resize_mode(struct onnx *o, struct graph_resize *resize)
+{
+	bool floors = text_is(o, "nearest_mode", "floor", false);
+
+	resize->bilinear = text_is(o, "mode", "linear", false);
+	resize->align_corners = text_is(o, "coordinate_transformation_mode", "align_corners", false);
+	resize->half_pixel = text_is(o, "coordinate_transformation_mode", "half_pixel", o->opset > 10) ||
+			     text_is(o, "coordinate_transformation_mode", "pytorch_half_pixel", false);
+	if (!resize->bilinear && !text_is(o, "mode", "nearest", true))
+		return refuse(o, -ENOTSUP, "resizes neither to the nearest nor linearly");
+	if (!resize->bilinear && (resize->half_pixel || !(floors || o->opset < 11)))
+		return refuse(o, -ENOTSUP, "rounds to the nearest in a way that is not known");
+	return 0;
+}
+
+static int on_resize(struct onnx *o)
+{
+	int sizes_at = o->opset > 10 ? 3 : -1, scales_at = o->opset > 10 ? 2 : 1, x = as_image(o, input(o, 0)), value,
+	    r;
+	struct tensor *scales = input(o, scales_at);
+	struct graph_resize resize = {0};
+	struct graph_node *node;
+	int64_t sizes[4];
+
+	if (x < 0)
+		return x;
+	r = resize_mode(o, &resize);
+	if (r < 0)
+		return r;
+	if (sizes_at >= 0 && has_input(o, sizes_at)) {
+		if (list_of(o, "", sizes_at, 4, sizes) != 4)
+			return refuse(o, -ENOTSUP, "has no sizes for four axes");
+		if (sizes[0] != 1 || sizes[1] != o->shapes[x].dims[3] || sizes[2] < 1 || sizes[2] > INT32_MAX ||
+		    sizes[3] < 1 || sizes[3] > INT32_MAX)
+			return refuse(o, -EINVAL, "resizes more than height and width");
+		resize.out_h = (int)sizes[2];
+		resize.out_w = (int)sizes[3];
+	} else {
+		float *factors;
+
+		if (!scales || !scales->is_constant || scales->constant.count != 4)
+			return refuse(o, -ENOTSUP, "has no constant scales for four axes");
+		factors = read_floats(o, scales);
+		if (!factors)
+			return -EINVAL;
+		resize.scale_h = factors[2];
+		resize.scale_w = factors[3];
+		r = factors[0] == 1 && factors[1] == 1 ? 0 : refuse(o, -ENOTSUP, "resizes more than height and width");
+		free(factors);
+		if (r < 0)
+			return r;
+	}
+	value = begin_node(o, GRAPH_RESIZE, &x, 1, &node);
+	if (value >= 0)
+		node->resize = resize;
+	return set_output(o, 0, finish_node(o, value), true);
+}
+
+/* ---- matrices ---------------------------------------------------------------------------------- */
+
+/* A constant matrix as weights [O][I], times a factor. */
+static int add_matrix(struct onnx *o, const struct tensor *t, bool is_out_in, float factor)
+{
+	int32_t rows = t->constant.dims[0], columns = t->constant.dims[1], out = is_out_in ? rows : columns;
+	int32_t in = is_out_in ? columns : rows;
+	float *from = read_floats(o, t), *to = NULL;
+	int value = from ? add_floats(o, 2, (int32_t[]){out, in}, &to) : -EINVAL;
+
+	for (int64_t k = 0; value >= 0 && k < (int64_t)out * in; k++)
+		to[k] = factor * (is_out_in ? from[k] : from[k % in * out + k / in]);
+	free(from);
+	return from ? result(o, value) : value;
+}
+
+static int fully_connected(struct onnx *o, bool is_out_in, float factor, int bias)
+{
+	const struct tensor *weights = input(o, 1);
+	int inputs[3] = {as_file(o, input(o, 0)), -1, bias}, value;
+	struct graph_node *node;
+
+	if (inputs[0] < 0)
+		return inputs[0];
+	if (!weights || !weights->is_constant || weights->constant.rank != 2)
+		return refuse(o, -ENOTSUP, "multiplies by what is no constant matrix");
+	inputs[1] = add_matrix(o, weights, is_out_in, factor);
+	if (inputs[1] < 0)
+		return inputs[1];
+	value = begin_node(o, GRAPH_FC, inputs, bias >= 0 ? 3 : 2, &node);
+	if (value >= 0)
+		node->fc.flatten = false;
+	return set_output(o, 0, finish_node(o, value), false);
+}
+
+static int on_gemm(struct onnx *o)
+{
+	float beta = number_of(o, "beta", 1.0f);
+	int bias = -1;
+
+	if (integer_of(o, "transA", 0) || (has_input(o, 2) && beta != 1.0f))
+		return refuse(o, -ENOTSUP, "transposes its input or scales its bias");
+	if (has_input(o, 2)) {
+		bias = as_file(o, input(o, 2));
+		if (bias < 0)
+			return bias;
+	}
+	return fully_connected(o, integer_of(o, "transB", 0) != 0, number_of(o, "alpha", 1.0f), bias);
+}
+
+static int on_matmul(struct onnx *o)
+{
+	return fully_connected(o, false, 1.0f, -1);
+}
+
+/* ---- elementwise ------------------------------------------------------------------------------- */
+
+static int unary(struct onnx *o, enum graph_act_kind kind, float a, float b)
+{
+	struct graph_node *node;
+	bool image;
+	int x = as_any(o, input(o, 0), &image), value;
+
+	if (x < 0)
+		return x;
+	value = begin_node(o, GRAPH_UNARY, &x, 1, &node);
+	if (value >= 0)
+		node->unary = (struct graph_act){kind, a, b};
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+static const struct {
+	const char *op;
+	enum graph_act_kind kind;
+} functions[] = {
+	{"Relu", GRAPH_ACT_RELU}, {"Sigmoid", GRAPH_ACT_SIGMOID}, {"Tanh", GRAPH_ACT_TANH},
+	{"Exp", GRAPH_ACT_EXP},	  {"Log", GRAPH_ACT_LOG},	  {"Sqrt", GRAPH_ACT_SQRT},
+	{"Abs", GRAPH_ACT_ABS},	  {"Neg", GRAPH_ACT_NEG},	  {"Mish", GRAPH_ACT_MISH},
+};
+
+static int on_function(struct onnx *o)
+{
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (onnx_is(o->op, functions[i].op))
+			return unary(o, functions[i].kind, 0, 0);
+	return refuse(o, -ENOTSUP, "is an unknown function");
+}
+
+static int on_leaky_relu(struct onnx *o)
+{
+	return unary(o, GRAPH_ACT_LEAKY, number_of(o, "alpha", 0.01f), 0);
+}
+
+static int on_elu(struct onnx *o)
+{
+	if (number_of(o, "alpha", 1.0f) != 1.0f)
+		return refuse(o, -ENOTSUP, "has an alpha other than 1");
+	return unary(o, GRAPH_ACT_ELU, 0, 0);
+}
+
+static int on_hard_sigmoid(struct onnx *o)
+{
+	return unary(o, GRAPH_ACT_HARDSIGMOID, number_of(o, "alpha", 0.2f), number_of(o, "beta", 0.5f));
+}
+
+static int on_hard_swish(struct onnx *o)
+{
+	return unary(o, GRAPH_ACT_HARDSWISH, 1.0f / 6, 0.5f);
+}
+
+/* A bound: an attribute up to opset 10, then an input. */
+static int read_bound(struct onnx *o, int i, const char *attribute, float otherwise, float *ret)
+{
+	const struct tensor *t = input(o, i);
+	float *number;
+
+	*ret = number_of(o, attribute, otherwise);
+	if (!t)
+		return 0;
+	if (!t->is_constant || t->constant.count != 1)
+		return refuse(o, -ENOTSUP, "has a bound that is no constant");
+	number = read_floats(o, t);
+	if (!number)
+		return -EINVAL;
+	*ret = *number;
+	free(number);
+	return 0;
+}
+
+static int on_clip(struct onnx *o)
+{
+	float lo, hi = INFINITY;
+	int r = read_bound(o, 1, "min", -INFINITY, &lo);
+
+	if (r == 0)
+		r = read_bound(o, 2, "max", INFINITY, &hi);
+	return r < 0 ? r : unary(o, GRAPH_ACT_CLIP, lo, hi);
+}
+
+static int on_prelu(struct onnx *o)
+{
+	struct tensor *slope = input(o, 1);
+	struct graph_node *node;
+	int inputs[2], value;
+	int32_t count;
+	bool image;
+	float *numbers, *data;
+
+	inputs[0] = as_any(o, input(o, 0), &image);
+	if (inputs[0] < 0)
+		return inputs[0];
+	if (!slope || !slope->is_constant)
+		return refuse(o, -ENOTSUP, "has a slope that is not constant");
+	numbers = read_floats(o, slope);
+	if (!numbers)
+		return -EINVAL;
+	count = (int32_t)slope->constant.count;
+	inputs[1] = add_floats(o, 1, &count, &data);
+	if (inputs[1] >= 0)
+		memcpy(data, numbers, (size_t)count * sizeof(*data));
+	free(numbers);
+	if (inputs[1] < 0)
+		return result(o, inputs[1]);
+	value = begin_node(o, GRAPH_PRELU, inputs, 2, &node);
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+/* Two operands in one order: that of images where either is one and both can be. */
+static int binary(struct onnx *o, enum graph_op op)
+{
+	struct tensor *a = input(o, 0), *b = input(o, 1);
+	struct graph_shape shape_a, shape_b;
+	struct graph_node *node;
+	int inputs[2];
+	bool image;
+
+	if (on_integers(o) && o->n_inputs == 2)
+		return combine_integers(o, op);
+	if (!a || !b || !file_shape(o, a, &shape_a) || !file_shape(o, b, &shape_b))
+		return refuse(o, -ENOTSUP, "computes with what is not known");
+	image = (a->image >= 0 && (b->is_constant || shape_b.rank == 4)) ||
+		(b->image >= 0 && (a->is_constant || shape_a.rank == 4));
+	inputs[0] = image ? as_image(o, a) : as_file(o, a);
+	inputs[1] = inputs[0] < 0 ? inputs[0] : image ? as_image(o, b) : as_file(o, b);
+	if (inputs[1] < 0)
+		return inputs[1];
+	return set_output(o, 0, finish_node(o, begin_node(o, op, inputs, 2, &node)), image);
+}
+
+static int on_add(struct onnx *o)
+{
+	return binary(o, GRAPH_ADD);
+}
+
+static int on_sub(struct onnx *o)
+{
+	return binary(o, GRAPH_SUB);
+}
+
+static int on_mul(struct onnx *o)
+{
+	return binary(o, GRAPH_MUL);
+}
+
+static int on_div(struct onnx *o)
+{
+	return binary(o, GRAPH_DIV);
+}
+
+/* ---- operators on axes ------------------------------------------------------------------------- */
+
+static int on_concat(struct onnx *o)
+{
+	int values[IO_MAX], rank, axis, value;
+	struct graph_shape shape;
+	struct graph_node *node = NULL;
+	bool image = false;
+
+	if (on_integers(o))
+		return join_integers(o);
+	if (!input(o, 0) || !file_shape(o, input(o, 0), &shape))
+		return refuse(o, -EINVAL, "joins nothing");
+	rank = shape.rank;
+	for (int i = 0; i < o->n_inputs; i++)
+		image |= rank == 4 && input(o, i) && input(o, i)->image >= 0;
+	axis = axis_of(integer_of(o, "axis", 1), rank, image);
+	if (axis < 0)
+		return refuse(o, -EINVAL, "has no such axis");
+	for (int i = 0; i < o->n_inputs; i++) {
+		values[i] = image ? as_image(o, input(o, i)) : as_file(o, input(o, i));
+		if (values[i] < 0)
+			return values[i];
+	}
+	value = begin_node(o, GRAPH_CONCAT, values, o->n_inputs, &node);
+	if (value >= 0)
+		node->axis.axis = axis;
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+/* Up to opset 12 all axes from the given one on are one. */
+static int on_softmax(struct onnx *o)
+{
+	struct graph_shape shape;
+	struct graph_node *node;
+	bool image, one = true;
+	int x = as_any(o, input(o, 0), &image), axis, value;
+	int64_t given = integer_of(o, "axis", o->opset < 13 ? 1 : -1);
+
+	if (x < 0 || !file_shape(o, input(o, 0), &shape))
+		return x;
+	axis = axis_of(given, shape.rank, false);
+	if (axis < 0)
+		return refuse(o, -EINVAL, "has no such axis");
+	for (int i = axis + 1; i < shape.rank; i++)
+		one &= shape.dims[i] == 1;
+	if (o->opset < 13 && !one)
+		return refuse(o, -ENOTSUP, "takes several axes as one");
+	value = begin_node(o, GRAPH_SOFTMAX, &x, 1, &node);
+	if (value >= 0) {
+		node->axis.axis = axis_of(given, shape.rank, image);
+		node->axis.beta = 1.0f;
+	}
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+static int add_slice(struct onnx *o, int x, const struct graph_slice *slice)
+{
+	struct graph_node *node;
+	int value = begin_node(o, GRAPH_SLICE, &x, 1, &node);
+
+	if (value >= 0)
+		node->slice = *slice;
+	return finish_node(o, value);
+}
+
+static struct graph_slice whole(void)
+{
+	struct graph_slice slice = {.begin = {0}};
+
+	for (int i = 0; i < ENGINE_RANK_MAX; i++) {
+		slice.size[i] = -1;
+		slice.step[i] = 1;
+	}
+	return slice;
+}
+
+static int on_split(struct onnx *o)
+{
+	struct graph_slice slice = whole();
+	int64_t sizes[IO_MAX] = {0}, at = 0;
+	struct graph_shape shape;
+	bool image;
+	int x = as_any(o, input(o, 0), &image), axis, n, r = 0;
+
+	if (x < 0 || !file_shape(o, input(o, 0), &shape))
+		return x;
+	axis = axis_of(integer_of(o, "axis", 0), shape.rank, image);
+	if (axis < 0)
+		return refuse(o, -EINVAL, "has no such axis");
+	n = list_of(o, "split", 1, IO_MAX, sizes);
+	if (n < 0)
+		return n;
+	for (int i = 0; n == 0 && i < o->n_outputs; i++) {
+		int64_t each = (o->shapes[x].dims[axis] + o->n_outputs - 1) / o->n_outputs;
+
+		sizes[i] = each * (i + 1) <= o->shapes[x].dims[axis] ? each : o->shapes[x].dims[axis] - each * i;
+	}
+	for (int i = 0; i < o->n_outputs && r == 0; i++) {
+		if ((n && i >= n) || sizes[i] < 1 || at + sizes[i] > o->shapes[x].dims[axis])
+			return refuse(o, -EINVAL, "splits into impossible parts");
+		slice.begin[axis] = (int32_t)at;
+		slice.size[axis] = (int32_t)sizes[i];
+		at += sizes[i];
+		r = set_output(o, i, add_slice(o, x, &slice), image);
+	}
+	return r;
+}
+
+/* Bounds as ONNX has them, clamped to the axis, as first element and count. */
+static int set_range(struct graph_slice *slice, int axis, int64_t side, int64_t from, int64_t to, int64_t step)
+{
+	int64_t lowest = step > 0 ? 0 : -1, highest = step > 0 ? side : side - 1, count;
+
+	from = from < 0 ? from + side : from;
+	to = to < 0 ? to + side : to;
+	from = from < 0 ? 0 : from > highest ? highest : from;
+	to = to < lowest ? lowest : to > side ? side : to;
+	count = step > 0 ? (to - from + step - 1) / step : (from - to - step - 1) / -step;
+	if (count < 1)
+		return -EINVAL;
+	slice->begin[axis] = (int32_t)from;
+	slice->size[axis] = (int32_t)count;
+	slice->step[axis] = (int32_t)step;
+	return 0;
+}
+
+static int on_slice(struct onnx *o)
+{
+	int64_t from[ENGINE_RANK_MAX], to[ENGINE_RANK_MAX], axes[ENGINE_RANK_MAX], steps[ENGINE_RANK_MAX];
+	struct graph_slice slice = whole();
+	struct graph_shape shape;
+	bool image;
+	int x, n, n_to, n_axes, n_steps;
+
+	if (on_integers(o))
+		return slice_integers(o);
+	x = as_any(o, input(o, 0), &image);
+	if (x < 0 || !file_shape(o, input(o, 0), &shape))
+		return x;
+	n = list_of(o, "starts", 1, ENGINE_RANK_MAX, from);
+	n_to = list_of(o, "ends", 2, ENGINE_RANK_MAX, to);
+	n_axes = list_of(o, "axes", 3, ENGINE_RANK_MAX, axes);
+	n_steps = list_of(o, "steps", 4, ENGINE_RANK_MAX, steps);
+	if (n < 1 || n_to != n || (n_axes && n_axes != n) || (n_steps && n_steps != n))
+		return n < 0 || n_to < 0 || n_axes < 0 || n_steps < 0
+			       ? -ENOTSUP
+			       : refuse(o, -EINVAL, "has lists of different length");
+	for (int i = 0; i < n; i++) {
+		int axis = axis_of(n_axes ? axes[i] : i, shape.rank, image);
+		int64_t step = n_steps ? steps[i] : 1;
+
+		if (axis < 0 || step == 0 || step > GRAPH_WINDOW_MAX || step < -GRAPH_WINDOW_MAX ||
+		    set_range(&slice, axis, o->shapes[x].dims[axis], from[i], to[i], step) < 0)
+			return refuse(o, -EINVAL, "takes an impossible part");
+	}
+	return set_output(o, 0, add_slice(o, x, &slice), image);
+}
+
+static int on_pad(struct onnx *o)
+{
+	int64_t pads[2 * ENGINE_RANK_MAX];
+	struct graph_pad pad = {.value = number_of(o, "value", 0.0f)};
+	struct graph_shape shape;
+	struct graph_node *node;
+	bool image;
+	int x = as_any(o, input(o, 0), &image), n, value, r;
+
+	if (x < 0 || !file_shape(o, input(o, 0), &shape))
+		return x;
+	n = list_of(o, "pads", 1, 2 * ENGINE_RANK_MAX, pads);
+	r = n < 0 ? n : read_bound(o, 2, "value", 0.0f, &pad.value);
+	if (r < 0)
+		return r;
+	if (!text_is(o, "mode", "constant", true) || n != 2 * shape.rank || has_input(o, 3))
+		return refuse(o, -ENOTSUP, "pads with something else than a constant, or some axes only");
+	for (int i = 0; i < shape.rank; i++) {
+		int axis = axis_of(i, shape.rank, image);
+
+		if (pads[i] < 0 || pads[i] > GRAPH_WINDOW_MAX || pads[shape.rank + i] < 0 ||
+		    pads[shape.rank + i] > GRAPH_WINDOW_MAX)
+			return refuse(o, -ENOTSUP, "cuts instead of padding, or pads too much");
+		pad.before[axis] = (int32_t)pads[i];
+		pad.after[axis] = (int32_t)pads[shape.rank + i];
+	}
+	value = begin_node(o, GRAPH_PAD, &x, 1, &node);
+	if (value >= 0)
+		node->pad = pad;
+	return set_output(o, 0, finish_node(o, value), image);
+}
+
+static int on_reshape(struct onnx *o)
+{
+	int64_t wanted[ENGINE_RANK_MAX];
+	int32_t dims[ENGINE_RANK_MAX];
+	int x, n = list_of(o, "shape", 1, ENGINE_RANK_MAX, wanted);
+
+	if (n < 0)
+		return n;
+	if (known_integers(input(o, 0)) >= 0 && n <= 1)
+		return set_integers(o, input(o, 0)->n_integers, n, input(o, 0)->integers);
+	if (integer_of(o, "allowzero", 0))
+		return refuse(o, -ENOTSUP, "makes an empty tensor");
+	for (int i = 0; i < n; i++) {
+		if (wanted[i] < -1 || wanted[i] > INT32_MAX)
+			return refuse(o, -EINVAL, "wants an impossible shape");
+		dims[i] = (int32_t)wanted[i];
+	}
+	x = as_file(o, input(o, 0));
+	return x < 0 ? x : set_output(o, 0, add_reshape(o, x, n, dims), false);
+}
+
+static int on_flatten(struct onnx *o)
+{
+	struct graph_shape shape;
+	int64_t axis = integer_of(o, "axis", 1), rows = 1;
+	int x = as_file(o, input(o, 0));
+
+	if (x < 0)
+		return x;
+	shape = o->shapes[x];
+	axis = axis < 0 ? axis + shape.rank : axis;
+	if (axis < 0 || axis > shape.rank)
+		return refuse(o, -EINVAL, "has no such axis");
+	for (int i = 0; i < axis; i++)
+		rows *= shape.dims[i];
+	return set_output(o, 0, add_reshape(o, x, 2, (int32_t[]){(int32_t)rows, -1}), false);
+}
+
+/* Takes axes of one out, or puts some in. */
+static int on_squeeze(struct onnx *o)
+{
+	int64_t axes[ENGINE_RANK_MAX];
+	int32_t dims[ENGINE_RANK_MAX];
+	struct tensor *t = input(o, 0);
+	int n = list_of(o, "axes", 1, ENGINE_RANK_MAX, axes), rank = 0, x;
+
+	if (n < 0)
+		return n;
+	if (known_integers(t) >= 0)
+		return set_integers(o, t->n_integers, 0, t->integers);
+	x = as_file(o, t);
+	if (x < 0)
+		return x;
+	for (int i = 0; i < o->shapes[x].rank; i++) {
+		bool gone = !n && o->shapes[x].dims[i] == 1;
+
+		for (int k = 0; k < n; k++)
+			gone |= axis_of(axes[k], o->shapes[x].rank, false) == i;
+		if (gone && o->shapes[x].dims[i] != 1)
+			return refuse(o, -EINVAL, "takes out an axis that is longer than one");
+		if (!gone)
+			dims[rank++] = o->shapes[x].dims[i];
+	}
+	return set_output(o, 0, add_reshape(o, x, rank, dims), false);
+}
+
+static int on_unsqueeze(struct onnx *o)
+{
+	int64_t axes[ENGINE_RANK_MAX];
+	int32_t dims[ENGINE_RANK_MAX];
+	struct tensor *t = input(o, 0);
+	int n = list_of(o, "axes", 1, ENGINE_RANK_MAX, axes), rank, from = 0, x;
+
+	if (n < 0)
+		return n;
+	if (known_integers(t) >= 0)
+		return set_integers(o, t->n_integers, 1, t->integers);
+	x = as_file(o, t);
+	if (x < 0)
+		return x;
+	rank = o->shapes[x].rank + n;
+	if (rank > ENGINE_RANK_MAX)
+		return refuse(o, -ENOTSUP, "makes too many axes");
+	for (int i = 0; i < rank; i++) {
+		bool added = false;
+
+		for (int k = 0; k < n; k++)
+			added |= axis_of(axes[k], rank, false) == i;
+		if (!added && from == o->shapes[x].rank)
+			return refuse(o, -EINVAL, "names an axis twice or one that cannot be");
+		dims[i] = added ? 1 : o->shapes[x].dims[from++];
+	}
+	return set_output(o, 0, add_reshape(o, x, rank, dims), false);
+}
+
+static int on_transpose(struct onnx *o)
+{
+	int64_t order[ENGINE_RANK_MAX];
+	struct graph_node *node;
+	int x = as_file(o, input(o, 0)), n = integers_of(o, "perm", ENGINE_RANK_MAX, order), rank, value;
+
+	if (x < 0)
+		return x;
+	rank = o->shapes[x].rank;
+	if (n && n != rank)
+		return refuse(o, -EINVAL, "orders other axes than there are");
+	value = begin_node(o, GRAPH_TRANSPOSE, &x, 1, &node);
+	if (value >= 0) {
+		node->shape.rank = rank;
+		for (int i = 0; i < rank; i++)
+			node->shape.dims[i] = n ? (int32_t)order[i] : rank - 1 - i;
+	}
+	return set_output(o, 0, finish_node(o, value), false);
+}
+
+static int on_reduce_mean(struct onnx *o)
+{
+	struct graph_reduce reduce = {.keep_dims = integer_of(o, "keepdims", 1) != 0};
+	int64_t axes[ENGINE_RANK_MAX];
+	struct graph_shape shape;
+	struct graph_node *node;
+	bool image, pixels = true;
+	int x = as_any(o, input(o, 0), &image), n, value;
+
+	if (x < 0 || !file_shape(o, input(o, 0), &shape))
+		return x;
+	n = list_of(o, "axes", 1, ENGINE_RANK_MAX, axes);
+	if (n < 0)
+		return n;
+	for (int i = 0; !n && i < shape.rank; i++)
+		axes[i] = i;
+	reduce.n_axes = n ? n : shape.rank;
+	for (int i = 0; i < reduce.n_axes; i++) {
+		reduce.axes[i] = axis_of(axes[i], shape.rank, image);
+		pixels &= reduce.axes[i] == 1 || reduce.axes[i] == 2;
+	}
+	/* What is left of an image is in the order of the file only where height and width are gone together. */
+	if (image && !reduce.keep_dims && !(pixels && reduce.n_axes == 2)) {
+		x = as_file(o, input(o, 0));
+		image = false;
+		for (int i = 0; x >= 0 && i < reduce.n_axes; i++)
+			reduce.axes[i] = axis_of(n ? axes[i] : i, shape.rank, false);
+	}
+	if (x < 0)
+		return x;
+	value = begin_node(o, GRAPH_MEAN, &x, 1, &node);
+	if (value >= 0)
+		node->reduce = reduce;
+	return set_output(o, 0, finish_node(o, value), image && reduce.keep_dims);
+}
+
+/* The same tensor under another name; types of numbers are not told apart where they are known. */
+static int on_identity(struct onnx *o)
+{
+	struct tensor *to, *from = input(o, 0);
+	struct protobuf_bytes name;
+
+	if (!from || o->n_outputs < 1 || o->outputs[0] < 0)
+		return refuse(o, -EINVAL, "lacks its input or output");
+	to = &o->tensors[o->outputs[0]];
+	name = to->name;
+	known_integers(from);
+	*to = *from;
+	to->name = name;
+	return 0;
+}
+
+static int on_cast(struct onnx *o)
+{
+	int64_t to = integer_of(o, "to", 0);
+
+	if (known_integers(input(o, 0)) < 0 && to != ONNX_FLOAT && to != ONNX_FLOAT16)
+		return refuse(o, -ENOTSUP, "makes integers of what is not known before it runs");
+	return on_identity(o);
+}
+
+/* ---- the file ---------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *op;
+	int (*add)(struct onnx *o);
+} operators[] = {
+	{"Abs", on_function},
+	{"Add", on_add},
+	{"AveragePool", on_average_pool},
+	{"BatchNormalization", on_batch_norm},
+	{"Cast", on_cast},
+	{"Clip", on_clip},
+	{"Concat", on_concat},
+	{"Constant", on_constant},
+	{"Conv", on_conv},
+	{"Div", on_div},
+	{"Dropout", on_identity},
+	{"Elu", on_elu},
+	{"Exp", on_function},
+	{"Flatten", on_flatten},
+	{"Gather", on_gather},
+	{"Gemm", on_gemm},
+	{"GlobalAveragePool", on_global_average_pool},
+	{"GlobalMaxPool", on_global_max_pool},
+	{"HardSigmoid", on_hard_sigmoid},
+	{"HardSwish", on_hard_swish},
+	{"Identity", on_identity},
+	{"LeakyRelu", on_leaky_relu},
+	{"Log", on_function},
+	{"MatMul", on_matmul},
+	{"MaxPool", on_max_pool},
+	{"Mish", on_function},
+	{"Mul", on_mul},
+	{"Neg", on_function},
+	{"PRelu", on_prelu},
+	{"Pad", on_pad},
+	{"ReduceMean", on_reduce_mean},
+	{"Relu", on_function},
+	{"Reshape", on_reshape},
+	{"Resize", on_resize},
+	{"Shape", on_shape},
+	{"Sigmoid", on_function},
+	{"Slice", on_slice},
+	{"Softmax", on_softmax},
+	{"Split", on_split},
+	{"Sqrt", on_function},
+	{"Squeeze", on_squeeze},
+	{"Sub", on_sub},
+	{"Tanh", on_function},
+	{"Transpose", on_transpose},
+	{"Unsqueeze", on_unsqueeze},
+	{"Upsample", on_resize},
+};
+
+/* The tensor of a name, made when it is new; -1: the empty name. */
+static int tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)
+{
+	struct names_entry *entry;
+
+	*ret_new = false;
+	if (!name.size)
+		return -1;
+	entry = names_find(&o->names, name.data, name.size);
+	if (entry->number >= 0)
+		return entry->number;
+	if (o->n_tensors == o->cap_tensors)
+		return graph_error(o->error, -EFBIG, "the network has too many tensors");
+	*entry = (struct names_entry){name.data, name.size, o->n_tensors};
+	o->tensors[o->n_tensors] = (struct tensor){.name = name, .file = -1, .image = -1, .n_integers = -1};
+	*ret_new = true;
+	return o->n_tensors++;
+}
+
+static bool is_made(const struct tensor *t)
+{
+	return t->file >= 0 || t->image >= 0 || t->is_constant || t->n_integers >= 0;
+}
+
+static int add_input_name(struct onnx *o, struct protobuf_bytes name)
+{
+	bool is_new;
+	int t = tensor_of(o, name, &is_new);
+
+	if (t < -1)
+		return t;
+	if (o->n_inputs == IO_MAX)
+		return refuse(o, -ENOTSUP, "has too many inputs");
+	if (t >= 0 && !is_made(&o->tensors[t]))
+		return graph_error(o->error, -EINVAL, "node '%.*s': nothing before it makes '%.*s'",
+				   clip_length(o->name), (const char *)o->name.data, clip_length(name),
+				   (const char *)name.data);
+	o->inputs[o->n_inputs++] = t;
+	return 0;
+}
+
+static int add_output_name(struct onnx *o, struct protobuf_bytes name)
+{
+	bool is_new;
+	int t = tensor_of(o, name, &is_new);
+
+	if (t < -1)
+		return t;
+	if (o->n_outputs == IO_MAX)
+		return refuse(o, -ENOTSUP, "has too many outputs");
+	if (t >= 0 && !is_new)
+		return refuse(o, -EINVAL, "makes a tensor a second time");
+	o->outputs[o->n_outputs++] = t;
+	return 0;
+}
+
+/* Names first: errors speak of them. */
+static int read_node(struct onnx *o, struct protobuf_bytes message)
+{
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_field field;
+	bool foreign = false;
+	int r = 0;
+
+	o->node = message;
+	o->op = o->name = (struct protobuf_bytes){(const uint8_t *)"", 0};
+	o->n_inputs = o->n_outputs = 0;
+	o->malformed = false;
+	while (protobuf_next(&reader, &field)) {
+		if (field.wire != PROTOBUF_BYTES)
+			continue;
+		if (field.number == NODE_NAME)
+			o->name = field.bytes;
+		else if (field.number == NODE_OP)
+			o->op = field.bytes;
+		else if (field.number == NODE_DOMAIN)
+			foreign = field.bytes.size && !onnx_is(field.bytes, "ai.onnx");
+	}
+	if (reader.malformed)
+		return graph_error(o->error, -EINVAL, "a node's message is malformed");
+	if (foreign)
+		return refuse(o, -ENOTSUP, "is an operator of another domain");
+	reader = protobuf_open(message);
+	while (r == 0 && protobuf_next(&reader, &field))
+		if (field.number == NODE_INPUT && field.wire == PROTOBUF_BYTES)
+			r = add_input_name(o, field.bytes);
+	reader = protobuf_open(message);
+	while (r == 0 && protobuf_next(&reader, &field))
+		if (field.number == NODE_OUTPUT && field.wire == PROTOBUF_BYTES)
+			r = add_output_name(o, field.bytes);
+	return r;
+}
+
+static int add_node(struct onnx *o, struct protobuf_bytes message)
+{
+	int r = read_node(o, message);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++) {
+		if (!onnx_is(o->op, operators[i].op))
+			continue;
+		r = operators[i].add(o);
+		return r < 0 ? r : o->malformed ? refuse(o, -EINVAL, "has a malformed attribute") : 0;
+	}
+	return refuse(o, -ENOTSUP, "is an unknown operator");
+}
+
+static int add_initializer(struct onnx *o, struct protobuf_bytes message)
+{
+	struct onnx_tensor tensor;
+	bool is_new;
+	int r = onnx_read_tensor(message, &tensor, o->error), t;
+
+	if (r < 0)
+		return r;
+	t = tensor_of(o, tensor.name, &is_new);
+	if (t < 0 || !is_new)
+		return t < -1 ? t : graph_error(o->error, -EINVAL, "a constant has no name, or one that is taken");
+	o->tensors[t].is_constant = true;
+	o->tensors[t].constant = tensor;
+	return 0;
+}
+
+/* An image is an input in the graph's own order. */
+static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
+{
+	struct onnx_value_info info;
+	struct graph_value *value;
+	int32_t dims[ENGINE_RANK_MAX];
+	bool is_new;
+	int r = onnx_read_value_info(message, &info, o->error), t, v;
+
+	if (r < 0)
+		return r;
+	t = tensor_of(o, info.name, &is_new);
+	if (t < -1)
+		return t;
+	if (t >= 0 && !is_new) /* older files list their constants among the inputs */
+		return o->tensors[t].is_constant ? 0 : graph_error(o->error, -EINVAL, "an input comes twice");
+	if (t < 0 || info.rank < 1 || info.type != ONNX_FLOAT || o->graph->n_inputs == ENGINE_IO_MAX)
+		return graph_error(o->error, -ENOTSUP, "input '%.*s' is no float tensor of a known shape",
+				   clip_length(info.name), (const char *)info.name.data);
+	/* A batch of any size is run one by one. */
+	if (info.dims[0] == GRAPH_DIM_UNKNOWN)
+		info.dims[0] = 1;
+	for (int i = 0; i < info.rank; i++)
+		if (info.dims[i] < 1)
+			return graph_error(o->error, -ENOTSUP, "input '%.*s' leaves the length of axis %d open",
+					   clip_length(info.name), (const char *)info.name.data, i);
+	memcpy(dims, info.dims, sizeof(dims));
+	if (info.rank == 4)
+		memcpy(dims, (int32_t[]){info.dims[0], info.dims[2], info.dims[3], info.dims[1]}, 4 * sizeof(*dims));
+	v = add_value(o, ENGINE_F32, info.rank, dims);
+	if (v < 0)
+		return graph_error(o->error, v, "the network is too large");
+	value = &o->graph->values[v];
+	value->name = strndup((const char *)info.name.data, info.name.size);
+	if (!value->name)
+		return graph_error(o->error, -ENOMEM, "out of memory");
+	value->channels_first = info.rank == 4;
+	value->file_rank = info.rank;
+	*(info.rank == 4 ? &o->tensors[t].image : &o->tensors[t].file) = v;
+	o->graph->inputs[o->graph->n_inputs++] = v;
+	return 0;
+}
+
+static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
+{
+	struct onnx_value_info info;
+	struct tensor *t;
+	bool is_new;
+	int r = onnx_read_value_info(message, &info, o->error), index, value;
+
+	if (r < 0)
+		return r;
+	index = tensor_of(o, info.name, &is_new);
+	if (index < -1)
+		return index;
+	t = index < 0 ? NULL : &o->tensors[index];
+	if (!t || (t->file < 0 && t->image < 0) || o->graph->n_outputs == ENGINE_IO_MAX)
+		return graph_error(o->error, -ENOTSUP, "output '%.*s' is no tensor that is computed",
+				   clip_length(info.name), (const char *)info.name.data);
+	value = t->image >= 0 ? t->image : t->file;
+	o->graph->values[value].channels_first = t->image >= 0;
+	o->graph->values[value].file_rank = o->shapes[value].rank;
+	o->graph->outputs[o->graph->n_outputs++] = value;
+	return 0;
+}
+
+/* All fields of one number, in the order of the file. */
+static int for_each(struct onnx *o, struct protobuf_bytes graph, uint32_t number,
+		    int (*add)(struct onnx *o, struct protobuf_bytes message))
+{
+	struct protobuf reader = protobuf_open(graph);
+	struct protobuf_field field;
+	int r = 0, n = 0;
+
+	while (r == 0 && protobuf_next(&reader, &field)) {
+		if (field.number != number || field.wire != PROTOBUF_BYTES)
+			continue;
+		r = n++ == NODES_MAX ? graph_error(o->error, -EFBIG, "the network is too large") : add(o, field.bytes);
+	}
+	if (r == 0 && reader.malformed)
+		return graph_error(o->error, -EINVAL, "the graph's message is malformed");
+	return r;
+}
+
+/* How many names there can be: each takes some bytes of the file. */
+static int count_names(struct protobuf_bytes graph)
+{
+	struct protobuf reader = protobuf_open(graph), node;
+	struct protobuf_field field, inner;
+	int n = 1;
+
+	while (protobuf_next(&reader, &field) && n < TENSORS_MAX) {
+		n++;
+		if (field.number != GRAPH_FIELD_NODE || field.wire != PROTOBUF_BYTES)
+			continue;
+		node = protobuf_open(field.bytes);
+		while (protobuf_next(&node, &inner) && n < TENSORS_MAX)
+			n += inner.number == NODE_OUTPUT;
+	}
+	return n;
+}
+
+static int read_graph(struct onnx *o, struct protobuf_bytes graph)
+{
+	int r;
+
+	o->cap_tensors = count_names(graph);
+	o->tensors = calloc((size_t)o->cap_tensors, sizeof(*o->tensors));
+	if (!o->tensors || names_init(&o->names, (size_t)o->cap_tensors) < 0)
+		return graph_error(o->error, -ENOMEM, "out of memory");
+	r = for_each(o, graph, GRAPH_FIELD_INIT, add_initializer);
+	if (r == 0)
+		r = for_each(o, graph, GRAPH_FIELD_INPUT, add_graph_input);
+	if (r == 0)
+		r = for_each(o, graph, GRAPH_FIELD_NODE, add_node);
+	return r < 0 ? r : for_each(o, graph, GRAPH_FIELD_OUTPUT, add_graph_output);
+}
+
+static void read_opset(struct onnx *o, struct protobuf_bytes message)
+{
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_field field;
+	bool own = true;
+	int64_t version = 0;
+
+	while (protobuf_next(&reader, &field)) {
+		if (field.number == OPSET_DOMAIN && field.wire == PROTOBUF_BYTES)
+			own = field.bytes.size == 0 || onnx_is(field.bytes, "ai.onnx");
+		else if (field.number == OPSET_VERSION)
+			version = (int64_t)field.value;
+	}
+	if (own)
+		o->opset = version;
+}
+
+/* A message that begins with its IR version, field 1, and has a graph. */
+bool import_is_onnx(const uint8_t *data, size_t size)
+{
+	struct protobuf reader = protobuf_open((struct protobuf_bytes){data, size});
+	struct protobuf_field field;
+	bool graph = false;
+
+	if (size < 2 || data[0] != 0x08)
+		return false;
+	while (protobuf_next(&reader, &field))
+		graph |= field.number == MODEL_GRAPH && field.wire == PROTOBUF_BYTES;
+	return graph;
+}
+
+int import_onnx(const struct import_source *source, struct graph *graph, struct engine_error *ret_error)
+{
+	struct protobuf reader = protobuf_open((struct protobuf_bytes){source->data, source->size});
+	struct onnx *o = calloc(1, sizeof(*o));
+	struct protobuf_bytes message = {0};
+	struct protobuf_field field;
+	int r;
+
+	if (!o)
+		return graph_error(ret_error, -ENOMEM, "out of memory");
+	o->graph = graph;
+	o->error = ret_error;
+	while (protobuf_next(&reader, &field)) {
+		if (field.number == MODEL_GRAPH && field.wire == PROTOBUF_BYTES)
+			message = field.bytes;
+		else if (field.number == MODEL_OPSET && field.wire == PROTOBUF_BYTES)
+			read_opset(o, field.bytes);
+	}
+	if (reader.malformed)
+		r = graph_error(ret_error, -EINVAL, "the file's message is malformed");
+	else if (o->opset < OPSET_MIN || o->opset > OPSET_MAX)
+		r = graph_error(ret_error, -ENOTSUP, "opset %lld is not within %d..%d", (long long)o->opset, OPSET_MIN,
+				OPSET_MAX);
+	else
+		r = read_graph(o, message);
+	names_finish(&o->names);
+	free(o->tensors);
+	free(o->shapes);
+	free(o);
+	return r;
+}

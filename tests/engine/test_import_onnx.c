@@ -1,0 +1,261 @@
+/* test_import_onnx.c - ONNX files made here, and real ones cut, damaged and compared with the same network in ncnn's.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "imported.h"
+#include "protobuf_builder.h"
+#include "support/test.h"
+
+TEST_SUITE(import_onnx);
+
+static struct message graph, whole;
+
+static struct file finish(int64_t opset)
+{
+	onnx_file(&whole, &graph, opset);
+	return (struct file){whole.data, whole.size, NULL, 0};
+}
+
+#define DIMS(...)                                                                                                      \
+	(const int64_t[])                                                                                              \
+	{                                                                                                              \
+		__VA_ARGS__                                                                                            \
+	}
+
+/* x: 1 x 2 x 2 x 2, channel by channel, which is how the engine takes it as 1 x 2 x 2 x 2 pixel by pixel. */
+static const float pixels[8] = {1, -5, 2, 6, 3, 7, 4, -8};
+
+static void begin_image(void)
+{
+	graph.size = 0;
+	onnx_input(&graph, "x", 4, DIMS(0, 2, 2, 2));
+}
+
+static void expect(int64_t opset, const float *answer, int n)
+{
+	struct file file = finish(opset);
+	float output[64];
+
+	imported_run(&file, pixels, sizeof(pixels), output, (size_t)n * sizeof(float));
+	for (int i = 0; i < n; i++)
+		cr_assert_float_eq(output[i], answer[i], 1e-5, "%d: %g and not %g", i, (double)output[i],
+				   (double)answer[i]);
+}
+
+/* A convolution of 1x1, ReLU, the mean over the picture, and a matrix: what a classifier is made of. */
+Test(import_onnx, a_small_classifier)
+{
+	static const float weights[] = {1, 0.5f, -1, 2}, bias[] = {0.25f, -1}, matrix[] = {1, 2, -1, 0.5f, 0, 1};
+	/* Means of the channels: (2.25e-0 ...) as in the test of ncnn's files: 0, 5.25, 6.75, 0.25 and 0, 9, 10, 0. */
+	float first = 0, second = 0, answer[3];
+
+	for (int i = 0; i < 4; i++) {
+		first += fmaxf(pixels[2 * i] + 0.5f * pixels[2 * i + 1] + 0.25f, 0) / 4;
+		second += fmaxf(-pixels[2 * i] + 2 * pixels[2 * i + 1] - 1, 0) / 4;
+	}
+	for (int i = 0; i < 3; i++)
+		answer[i] = first * matrix[i] + second * matrix[3 + i];
+	begin_image();
+	onnx_floats(&graph, "w", 4, DIMS(2, 2, 1, 1), weights);
+	onnx_floats(&graph, "b", 1, DIMS(2), bias);
+	onnx_floats(&graph, "m", 2, DIMS(2, 3), matrix);
+	onnx_node(&graph, "Conv", "x w b", "c");
+	onnx_node(&graph, "Relu", "c", "r");
+	onnx_node(&graph, "GlobalAveragePool", "r", "g");
+	onnx_attribute_integer(onnx_node(&graph, "Flatten", "g", "f"), "axis", 1);
+	onnx_node(&graph, "Gemm", "f m", "y");
+	onnx_output(&graph, "y");
+	expect(13, answer, 3);
+}
+
+/* Flattening follows the file's order, not that of pixels. */
+Test(import_onnx, reshape_follows_the_order_of_the_file)
+{
+	static const float answer[] = {1, 2, 3, 4, -5, 6, 7, -8};
+
+	begin_image();
+	onnx_integers(&graph, "s", 2, DIMS(0, -1));
+	onnx_node(&graph, "Reshape", "x s", "y");
+	onnx_output(&graph, "y");
+	expect(13, answer, 8);
+}
+
+/* What exporters make of x.view(x.size(0), -1). */
+Test(import_onnx, shapes_that_follow_from_shapes_are_known)
+{
+	static const float answer[] = {1, 2, 3, 4, -5, 6, 7, -8};
+
+	begin_image();
+	onnx_integers(&graph, "i", 1, DIMS(0));
+	onnx_integers(&graph, "minus", 1, DIMS(-1));
+	onnx_node(&graph, "Shape", "x", "s");
+	onnx_attribute_integer(onnx_node(&graph, "Gather", "s i", "n"), "axis", 0);
+	onnx_attribute_integer(onnx_node(&graph, "Concat", "n minus", "d"), "axis", 0);
+	onnx_node(&graph, "Reshape", "x d", "y");
+	onnx_output(&graph, "y");
+	expect(11, answer, 8);
+}
+
+/* A constant of three axes belongs to the channels of an image, and axes are the file's. */
+Test(import_onnx, axes_and_constants_are_those_of_the_file)
+{
+	static const float shift[] = {10, 100}, part[] = {11, 12, 13, 14},
+			   joined[] = {11, 95, 11, 95, 12, 106, 12, 106, 13, 107, 13, 107, 14, 92, 14, 92};
+
+	begin_image();
+	onnx_floats(&graph, "k", 3, DIMS(2, 1, 1), shift);
+	onnx_integers(&graph, "from", 1, DIMS(0));
+	onnx_integers(&graph, "to", 1, DIMS(1));
+	onnx_integers(&graph, "axis", 1, DIMS(1));
+	onnx_node(&graph, "Add", "x k", "a");
+	onnx_node(&graph, "Slice", "a from to axis", "y");
+	onnx_output(&graph, "y");
+	expect(11, part, 4);
+
+	begin_image();
+	onnx_floats(&graph, "k", 3, DIMS(2, 1, 1), shift);
+	onnx_node(&graph, "Add", "x k", "a");
+	onnx_attribute_integer(onnx_node(&graph, "Concat", "a a", "y"), "axis", -3);
+	onnx_output(&graph, "y");
+	expect(11, joined, 16);
+}
+
+Test(import_onnx, bounds_are_attributes_or_inputs)
+{
+	static const float answer[] = {1, 0, 2, 6, 3, 6, 4, 0}, six[] = {6}, zero[] = {0};
+	struct message *node;
+
+	begin_image();
+	node = onnx_node(&graph, "Clip", "x", "y");
+	onnx_attribute_float(node, "min", 0);
+	onnx_attribute_float(node, "max", 6);
+	onnx_output(&graph, "y");
+	expect(7, answer, 8);
+	begin_image();
+	onnx_floats(&graph, "lo", 0, NULL, zero);
+	onnx_floats(&graph, "hi", 0, NULL, six);
+	onnx_node(&graph, "Clip", "x lo hi", "y");
+	onnx_output(&graph, "y");
+	expect(11, answer, 8);
+}
+
+Test(import_onnx, refusals_name_the_node_and_the_operator)
+{
+	struct file file;
+
+	begin_image();
+	onnx_node(&graph, "Dance", "x", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -ENOTSUP, "node 'y' (Dance): is an unknown operator");
+	begin_image();
+	onnx_node(&graph, "Relu", "z", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -EINVAL, "node 'y': nothing before it makes 'z'");
+	begin_image();
+	onnx_node(&graph, "Relu", "x", "y");
+	onnx_node(&graph, "Relu", "x", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -EINVAL, "a second time");
+	begin_image();
+	onnx_node(&graph, "Conv", "x x", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -ENOTSUP, "node 'y' (Conv): has weights that are not constant");
+	begin_image();
+	onnx_node(&graph, "Relu", "x", "y");
+	onnx_output(&graph, "q");
+	file = finish(13);
+	imported_refuse(&file, -ENOTSUP, "output 'q' is no tensor that is computed");
+	file = finish(6);
+	imported_refuse(&file, -ENOTSUP, "opset 6 is not within 7..21");
+	graph.size = 0;
+	onnx_input(&graph, "x", 4, DIMS(1, 2, 0, 2));
+	onnx_node(&graph, "Relu", "x", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -ENOTSUP, "leaves the length of axis 2 open");
+}
+
+Test(import_onnx, cut_and_damaged_files_are_survived)
+{
+	const uint8_t *data;
+	size_t size;
+	struct file file;
+
+	imported_map("models/rfb320/rfb320.onnx", &data, &size);
+	file = (struct file){data, size, NULL, 0};
+	imported_survive_cuts(&file, 60);
+	imported_survive_damage(&file, 150);
+}
+
+/* ---- one network in the files of two formats ---------------------------------------------------- */
+
+#define BOXES 4420
+
+/* Scores and boxes of a picture made of waves. */
+static void detect(const char *model, const char *weights, float scores[BOXES * 2], float boxes[BOXES * 4])
+{
+	struct engine_plan_options options = {.width = 320, .height = 240};
+	struct engine_model *network;
+	struct engine_context *context;
+	const struct engine_plan *plan;
+	struct engine_team *team;
+	struct engine_error error = {""};
+	struct file file = {0};
+	float *x;
+
+	imported_map(model, &file.data, &file.size);
+	if (weights)
+		imported_map(weights, &file.weights, &file.weights_size);
+	cr_assert_eq(engine_model_load_memory(model, file.data, file.size, file.weights, file.weights_size, &error,
+					      &network),
+		     0, "%s", error.text);
+	cr_assert_eq(engine_model_plan(network, &options, &error, &plan), 0, "%s", error.text);
+	cr_assert_eq(engine_team_create(NULL, 0, 1, &team), 0);
+	cr_assert_eq(engine_context_create(team, &context), 0);
+	cr_assert_eq(engine_context_reserve(context, plan), 0);
+	x = engine_context_input(context, plan, 0);
+	for (int i = 0; i < 240 * 320 * 3; i++)
+		x[i] = sinf((float)i * 0.0007f) * cosf((float)(i % 960) * 0.013f);
+	cr_assert_eq(engine_run(context, plan, 1), 0);
+	for (int i = 0; i < 2; i++) {
+		struct engine_io io;
+
+		engine_plan_output(plan, i, &io);
+		cr_assert(io.bytes == BOXES * 2 * sizeof(float) || io.bytes == BOXES * 4 * sizeof(float));
+		memcpy(io.bytes == BOXES * 2 * sizeof(float) ? scores : boxes, engine_context_output(context, plan, i),
+		       io.bytes);
+	}
+	engine_context_destroy(context);
+	engine_team_destroy(team);
+	engine_model_destroy(network);
+}
+
+static void expect_near(const float *a, const float *b, int n, const char *what)
+{
+	for (int i = 0; i < n; i++)
+		cr_assert_float_eq(a[i], b[i], 1e-4, "%s %d: %g and %g", what, i, (double)a[i], (double)b[i]);
+}
+
+Test(import_onnx, three_exports_of_a_detector_and_its_ncnn_file_agree)
+{
+	static float scores[3][BOXES * 2], boxes[3][BOXES * 4];
+	double spread = 0;
+
+	detect("models/rfb320/rfb320.param", "models/rfb320/rfb320.bin", scores[0], boxes[0]);
+	detect("models/rfb320/rfb320_without_postprocessing.onnx", NULL, scores[1], boxes[1]);
+	detect("models/rfb320/rfb320_simplified.onnx", NULL, scores[2], boxes[2]);
+	for (int i = 1; i < 3; i++) {
+		expect_near(scores[0], scores[i], BOXES * 2, "score");
+		expect_near(boxes[0], boxes[i], BOXES * 4, "box");
+	}
+	for (int i = 1; i < BOXES * 4; i++)
+		spread = fmax(spread, fabs((double)boxes[0][i] - (double)boxes[0][0]));
+	cr_assert_gt(spread, 0.1, "all boxes are alike");
+}
