@@ -235,8 +235,9 @@ static int add_floats(struct onnx *o, int rank, const int32_t *dims, float **ret
 /* A constant of the file as floats, which the caller frees; NULL after it was told why not. */
 static float *read_floats(struct onnx *o, const struct tensor *t)
 {
-	float *data = malloc((t->constant.count ? t->constant.count : 1) * sizeof(*data));
-	int r = data ? onnx_copy_floats(&t->constant, data) : -ENOMEM;
+	size_t count = t->constant.count ? t->constant.count : 1;
+	float *data = t->constant.external ? NULL : malloc(count * sizeof(*data));
+	int r = t->constant.external ? -ENOTSUP : data ? onnx_copy_floats(&t->constant, data) : -ENOMEM;
 
 	if (r == 0)
 		return data;

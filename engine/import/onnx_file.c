@@ -64,6 +64,11 @@ int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, str
 		return graph_error(ret_error, -EFBIG, "tensor '%.*s' is too large",
 				   (int)(tensor.name.size < 60 ? tensor.name.size : 60),
 				   (const char *)tensor.name.data);
+	/* Every element takes a byte at least: nothing is allocated for a shape that the file does not fill. */
+	if (!tensor.external && tensor.count > message.size)
+		return graph_error(ret_error, -EINVAL, "tensor '%.*s' has less data than its shape wants",
+				   (int)(tensor.name.size < 60 ? tensor.name.size : 60),
+				   (const char *)tensor.name.data);
 	*ret = tensor;
 	return 0;
 }

@@ -182,6 +182,26 @@ Test(import_onnx, refusals_name_the_node_and_the_operator)
 	imported_refuse(&file, -ENOTSUP, "leaves the length of axis 2 open");
 }
 
+/* Nothing is allocated for what a shape promises. */
+Test(import_onnx, a_constant_that_is_smaller_than_its_shape)
+{
+	static const float one[] = {1};
+	static struct message tensor;
+	struct file file;
+
+	begin_image();
+	tensor.size = 0;
+	message_varint(&tensor, 1, 1 << 29);
+	message_varint(&tensor, 2, 1);
+	message_text(&tensor, 8, "k");
+	message_bytes(&tensor, 9, one, sizeof(one));
+	message_add(&graph, 5, &tensor);
+	onnx_node(&graph, "Add", "x k", "y");
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_refuse(&file, -EINVAL, "'k' has less data than its shape wants");
+}
+
 Test(import_onnx, cut_and_damaged_files_are_survived)
 {
 	const uint8_t *data;

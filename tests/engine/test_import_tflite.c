@@ -263,7 +263,7 @@ Test(import_tflite, errors_name_the_cause)
 	file = (struct file){.data = (const uint8_t *)"garbage, and more of it", .size = 23};
 	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX nor");
 	file = (struct file){.data = (const uint8_t *)"", .size = 0};
-	imported_refuse(&file, -ENOTSUP, "neither a TFLite file nor");
+	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX nor");
 }
 
 Test(import_tflite, scales_that_cannot_be_are_refused)
