@@ -428,9 +428,9 @@ static int on_shape(struct onnx *o)
 		return refuse(o, -ENOTSUP, "asks for a shape that is not known");
 	to = integer_of(o, "end", shape.rank);
 	from = from < 0 ? from + shape.rank : from;
+	from = from < 0 ? 0 : from > shape.rank ? shape.rank : from;
 	to = to < 0 ? to + shape.rank : to > shape.rank ? shape.rank : to;
-	if (from < 0 || from > to)
-		return refuse(o, -EINVAL, "has an impossible range");
+	to = to < from ? from : to;
 	for (int i = 0; i < shape.rank; i++)
 		dims[i] = shape.dims[i];
 	return set_integers(o, (int)(to - from), 1, dims + from);
@@ -622,6 +622,8 @@ static int pool(struct onnx *o, enum graph_op op, bool global)
 	r = read_window(o, kernel, &window);
 	if (r < 0)
 		return r;
+	if (window.dilation_h != 1 || window.dilation_w != 1)
+		return refuse(o, -ENOTSUP, "has a window with gaps");
 	value = begin_node(o, op, &x, 1, &node);
 	if (value >= 0)
 		node->pool = (struct graph_pool){.window = window,
