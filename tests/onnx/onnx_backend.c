@@ -4,8 +4,8 @@
  *
  *   onnx_backend [--verbose] [--at-least N] FOLDER...     each FOLDER holds one folder for each test
  *
- * The exit status is 0 when nothing failed and at least N passed, and 77 where a folder is absent.  Tolerances are those of the tests' own runner: a
- * thousandth of the value and 1e-7.
+ * The exit status is 0 when nothing failed and at least N passed, and 77 where a folder is absent.  Tolerances are
+ * those of the tests' own runner: a thousandth of the value and 1e-7.
  */
 #include <dirent.h>
 #include <errno.h>
