@@ -29,11 +29,27 @@ enum {
 	TENSOR_SIGNATURE = 7
 };
 enum { QUANT_SCALE = 2, QUANT_ZERO = 3, QUANT_AXIS = 6 };
+/* Of operators. */
+enum { CODE_CONCATENATION = 2, CODE_RESHAPE = 22, CODE_STRIDED_SLICE = 45, CODE_SHAPE = 77, CODE_PACK = 83 };
 enum { OPERATOR_CODE = 0, OPERATOR_INPUTS = 1, OPERATOR_OUTPUTS = 2, OPERATOR_OPTIONS = 4 };
 enum { BUFFER_DATA = 0, BUFFER_OFFSET = 1, BUFFER_SIZE = 2 };
 
+/*
+ * An image cut into every block'th row and column, each part a batch of its own: how files say that a convolution is
+ * dilated.  The value stays the whole image, and the convolution between cutting and joining gets the dilation.
+ */
+struct blocks {
+	int h, w;		      /* 0: not cut */
+	int top, bottom, left, right; /* padding that comes with the cut */
+	int conv;		      /* the node that works on the parts; -1 none yet */
+};
+
 struct tensor {
 	int value; /* -1: of a type that is not computed with */
+	struct blocks blocks;
+	bool follows; /* integers that follow from shapes: the first n_known are known now */
+	int n_known;
+	int32_t known[ENGINE_RANK_MAX];
 	int rank;
 	int32_t dims[ENGINE_RANK_MAX]; /* as the file has them */
 	int type;
@@ -378,6 +394,82 @@ static void read_window(struct tflite *t, struct graph_window *w)
 
 /* ---- operators --------------------------------------------------------------------------------- */
 
+/* Two numbers at least 0 each, of a constant input with n of them in all. */
+static int block_ints(const struct tflite *t, int i, int n, int32_t least, int32_t *ret)
+{
+	int count = constant_ints(t, i, n, ret);
+
+	for (int k = 0; k < count; k++)
+		if (ret[k] < least || ret[k] > GRAPH_WINDOW_MAX)
+			return refuse(t, -EINVAL, "has an impossible block or padding");
+	return count == n ? 0 : refuse(t, -ENOTSUP, "cuts other axes than height and width, or is not constant");
+}
+
+static int on_space_to_batch(struct tflite *t)
+{
+	struct tensor *out = &t->tensors[t->outputs[0]];
+	int32_t block[2], pads[4];
+	int r = block_ints(t, 1, 2, 1, block);
+
+	if (r == 0)
+		r = block_ints(t, 2, 4, 0, pads);
+	if (r < 0)
+		return r;
+	if (in_tensor(t, 0)->rank != 4 || in_value(t, 0) < 0)
+		return refuse(t, -ENOTSUP, "cuts what is no image");
+	out->value = in_value(t, 0);
+	out->blocks = (struct blocks){block[0], block[1], pads[0], pads[1], pads[2], pads[3], -1};
+	return 0;
+}
+
+/* What joining takes off the edges was padded for the parts to be of one size. */
+static int on_batch_to_space(struct tflite *t)
+{
+	const struct tensor *in = in_tensor(t, 0);
+	int32_t block[2], crops[4];
+	struct graph_window *window;
+	int r = block_ints(t, 1, 2, 1, block);
+
+	if (r == 0)
+		r = block_ints(t, 2, 4, 0, crops);
+	if (r < 0)
+		return r;
+	if (!in->blocks.h || in->blocks.conv < 0 || block[0] != in->blocks.h || block[1] != in->blocks.w)
+		return refuse(t, -ENOTSUP, "joins what was not cut for a convolution");
+	window = &t->graph->nodes[in->blocks.conv].conv.window;
+	if (crops[0] > window->top || crops[1] > window->bottom || crops[2] > window->left || crops[3] > window->right)
+		return refuse(t, -ENOTSUP, "takes off more than was padded");
+	window->top -= crops[0];
+	window->bottom -= crops[1];
+	window->left -= crops[2];
+	window->right -= crops[3];
+	t->tensors[t->outputs[0]].value = in->value;
+	return 0;
+}
+
+/* Gives the convolution that was just added the dilation of the blocks it reads. */
+static int dilate_by_blocks(struct tflite *t, struct graph_window *window)
+{
+	const struct blocks *blocks = &in_tensor(t, 0)->blocks;
+	struct tensor *out = &t->tensors[t->outputs[0]];
+
+	if (!blocks->h)
+		return 0;
+	if (blocks->conv >= 0 || window->pad_mode != GRAPH_PAD_VALID || window->stride_h != 1 ||
+	    window->stride_w != 1 || window->dilation_h != 1 || window->dilation_w != 1)
+		return refuse(t, -ENOTSUP, "does more with the parts of an image than one dense convolution");
+	window->dilation_h = blocks->h;
+	window->dilation_w = blocks->w;
+	window->pad_mode = GRAPH_PAD_EXPLICIT;
+	window->top = blocks->top;
+	window->bottom = blocks->bottom;
+	window->left = blocks->left;
+	window->right = blocks->right;
+	out->blocks = *blocks;
+	out->blocks.conv = t->graph->n_nodes - 1;
+	return 0;
+}
+
 static int on_conv(struct tflite *t)
 {
 	const struct tensor *w = has_input(t, 1) ? in_tensor(t, 1) : NULL;
@@ -399,7 +491,8 @@ static int on_conv(struct tflite *t)
 		in_tensor(t, 0)->rank == 4 && in_tensor(t, 0)->dims[3] > 0 && in_tensor(t, 0)->dims[3] % w->dims[3] == 0
 			? in_tensor(t, 0)->dims[3] / w->dims[3]
 			: 1;
-	return fuse(t, 3, node);
+	r = dilate_by_blocks(t, &node->conv.window);
+	return r < 0 ? r : fuse(t, 3, node);
 }
 
 /*
@@ -469,7 +562,8 @@ static int on_depthwise(struct tflite *t)
 	node->conv.window.dilation_w = to_int(flatbuffer_i32(&t->fb, t->options, 5, 1));
 	node->conv.window.dilation_h = to_int(flatbuffer_i32(&t->fb, t->options, 6, 1));
 	node->conv.groups = (int)(w->dims[3] / multiplier);
-	return fuse(t, 4, node);
+	r = dilate_by_blocks(t, &node->conv.window);
+	return r < 0 ? r : fuse(t, 4, node);
 }
 
 static int on_fully_connected(struct tflite *t)
@@ -615,7 +709,10 @@ static int on_reshape(struct tflite *t)
 	int32_t dims[ENGINE_RANK_MAX] = {0};
 	int rank = has_input(t, 1) ? constant_ints(t, 1, ENGINE_RANK_MAX, dims) : -1;
 
-	if (rank < 0 && shape.count <= ENGINE_RANK_MAX) {
+	if (has_input(t, 1) && in_tensor(t, 1)->follows) {
+		rank = in_tensor(t, 1)->n_known ? in_tensor(t, 1)->n_known : -1;
+		memcpy(dims, in_tensor(t, 1)->known, sizeof(dims));
+	} else if (rank < 0 && shape.count <= ENGINE_RANK_MAX) {
 		rank = (int)shape.count;
 		for (int i = 0; i < rank; i++)
 			dims[i] = flatbuffer_i32_at(&t->fb, &shape, (uint32_t)i);
@@ -887,6 +984,8 @@ static const struct {
 	{25, "SOFTMAX", 1, on_softmax},
 	{28, "TANH", 1, on_unary},
 	{34, "PAD", 2, on_pad},
+	{37, "BATCH_TO_SPACE_ND", 3, on_batch_to_space},
+	{38, "SPACE_TO_BATCH_ND", 3, on_space_to_batch},
 	{39, "TRANSPOSE", 2, on_transpose},
 	{40, "MEAN", 2, on_mean},
 	{41, "SUB", 2, on_binary},
@@ -938,6 +1037,101 @@ static int read_indexes(struct tflite *t, size_t table, int field, bool optional
 	return 0;
 }
 
+static bool reads_what_follows(const struct tflite *t)
+{
+	for (int i = 0; i < t->n_inputs; i++)
+		if (has_input(t, i) && in_tensor(t, i)->follows)
+			return true;
+	return false;
+}
+
+/* The sides of a tensor; none are known where one of them is not. */
+static void know_shape(struct tflite *t, struct tensor *out)
+{
+	const struct tensor *in = in_tensor(t, 0);
+
+	out->n_known = in->rank;
+	for (int i = 0; i < in->rank; i++) {
+		out->known[i] = in->dims[i];
+		if (in->dims[i] < 1)
+			out->n_known = 0;
+	}
+}
+
+/* One number or more of a list, side by side. */
+static void know_slice(struct tflite *t, struct tensor *out)
+{
+	const struct tensor *in = in_tensor(t, 0);
+	int32_t begin, end, step;
+
+	if (!in->n_known || constant_ints(t, 1, 1, &begin) != 1 || constant_ints(t, 2, 1, &end) != 1 ||
+	    constant_ints(t, 3, 1, &step) != 1 || step != 1 || begin < 0 || begin >= in->n_known)
+		return;
+	/* Masks: the begin or the end is left out, or one number is taken. */
+	if (flatbuffer_i32(&t->fb, t->options, 0, 0))
+		begin = 0;
+	if (flatbuffer_i32(&t->fb, t->options, 1, 0))
+		end = in->n_known;
+	if (flatbuffer_i32(&t->fb, t->options, 4, 0))
+		end = begin + 1;
+	end = end < 0 ? end + in->n_known : end > in->n_known ? in->n_known : end;
+	for (int32_t i = begin; i < end; i++)
+		out->known[out->n_known++] = in->known[i];
+}
+
+/* Lists or single numbers, one after the other. */
+static void know_joined(struct tflite *t, struct tensor *out)
+{
+	for (int i = 0; i < t->n_inputs; i++) {
+		int32_t numbers[ENGINE_RANK_MAX];
+		int n = has_input(t, i) && in_tensor(t, i)->follows ? in_tensor(t, i)->n_known
+								    : constant_ints(t, i, ENGINE_RANK_MAX, numbers);
+
+		if (n < 1 || out->n_known + n > ENGINE_RANK_MAX) {
+			out->n_known = 0;
+			return;
+		}
+		memcpy(out->known + out->n_known, in_tensor(t, i)->follows ? in_tensor(t, i)->known : numbers,
+		       (size_t)n * sizeof(*numbers));
+		out->n_known += n;
+	}
+}
+
+/* Integers out of integers that follow from shapes follow, too; whatever the operator. */
+static int follow(struct tflite *t)
+{
+	for (int i = 0; i < t->n_outputs; i++) {
+		struct tensor *out = &t->tensors[t->outputs[i]];
+
+		if (out->type != ENGINE_S32 && out->type != ENGINE_S64)
+			return refuse(t, -ENOTSUP, "depends on a shape that is known only when it runs");
+		out->follows = true;
+		out->n_known = 0;
+	}
+	if (t->n_outputs != 1 || t->n_inputs < 1 || t->inputs[0] < 0)
+		return 0;
+	if (t->code == CODE_SHAPE)
+		know_shape(t, &t->tensors[t->outputs[0]]);
+	else if (t->code == CODE_STRIDED_SLICE && t->n_inputs == 4)
+		know_slice(t, &t->tensors[t->outputs[0]]);
+	else if (t->code == CODE_PACK || t->code == CODE_CONCATENATION)
+		know_joined(t, &t->tensors[t->outputs[0]]);
+	return 0;
+}
+
+static bool takes_blocks(int (*add)(struct tflite *t))
+{
+	return add == on_conv || add == on_depthwise || add == on_batch_to_space;
+}
+
+static const char *name_of(int code)
+{
+	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
+		if (operators[i].code == code)
+			return operators[i].name;
+	return "operator";
+}
+
 static int add_operator(struct tflite *t, size_t table)
 {
 	int64_t code_index = flatbuffer_i32(&t->fb, table, OPERATOR_CODE, 0), old, new;
@@ -951,6 +1145,15 @@ static int add_operator(struct tflite *t, size_t table)
 	old = flatbuffer_i8(&t->fb, code, CODE_OLD, 0);
 	new = flatbuffer_i32(&t->fb, code, CODE_NEW, 0);
 	t->code = (int)(old > new ? old : new);
+	t->op = name_of(t->code);
+	t->options = flatbuffer_table(&t->fb, table, OPERATOR_OPTIONS);
+	r = read_indexes(t, table, OPERATOR_INPUTS, true, t->inputs, &t->n_inputs);
+	if (r == 0)
+		r = read_indexes(t, table, OPERATOR_OUTPUTS, false, t->outputs, &t->n_outputs);
+	if (r < 0)
+		return r;
+	if (t->code == CODE_SHAPE || (t->code != CODE_RESHAPE && reads_what_follows(t)))
+		return follow(t);
 	while (i < sizeof(operators) / sizeof(*operators) && operators[i].code != t->code)
 		i++;
 	if (i == sizeof(operators) / sizeof(*operators)) {
@@ -963,15 +1166,12 @@ static int add_operator(struct tflite *t, size_t table)
 		return graph_error(t->error, -ENOTSUP, "operator %d has code %d, which is not known", t->index,
 				   t->code);
 	}
-	t->op = operators[i].name;
-	t->options = flatbuffer_table(&t->fb, table, OPERATOR_OPTIONS);
-	r = read_indexes(t, table, OPERATOR_INPUTS, true, t->inputs, &t->n_inputs);
-	if (r == 0)
-		r = read_indexes(t, table, OPERATOR_OUTPUTS, false, t->outputs, &t->n_outputs);
-	if (r < 0)
-		return r;
 	if (t->n_inputs < operators[i].n_inputs || t->n_outputs < 1 || t->inputs[0] < 0)
 		return refuse(t, -EINVAL, "has too few inputs or outputs");
+	for (int k = 0; k < t->n_inputs; k++)
+		if (has_input(t, k) && in_tensor(t, k)->blocks.h &&
+		    (k > 0 || !takes_blocks(operators[i].add) || t->tensors[t->outputs[0]].blocks.h))
+			return refuse(t, -ENOTSUP, "works on the parts of an image");
 	return operators[i].add(t);
 }
 

@@ -260,22 +260,23 @@ static void detect(const char *model, const char *weights, float scores[BOXES * 
 static void expect_near(const float *a, const float *b, int n, const char *what)
 {
 	for (int i = 0; i < n; i++)
-		cr_assert_float_eq(a[i], b[i], 1e-4, "%s %d: %g and %g", what, i, (double)a[i], (double)b[i]);
+		cr_assert_float_eq(a[i], b[i], 1e-3, "%s %d: %g and %g", what, i, (double)a[i], (double)b[i]);
 }
 
-Test(import_onnx, three_exports_of_a_detector_and_its_ncnn_file_agree)
+Test(import_onnx, a_detector_is_the_same_in_onnx_tflite_and_ncnn)
 {
-	static float scores[3][BOXES * 2], boxes[3][BOXES * 4];
-	double spread = 0;
+	static float scores[4][BOXES * 2], boxes[4][BOXES * 4];
+	int far = 0;
 
 	detect("models/rfb320/rfb320.param", "models/rfb320/rfb320.bin", scores[0], boxes[0]);
 	detect("models/rfb320/rfb320_without_postprocessing.onnx", NULL, scores[1], boxes[1]);
 	detect("models/rfb320/rfb320_simplified.onnx", NULL, scores[2], boxes[2]);
-	for (int i = 1; i < 3; i++) {
+	detect("models/rfb320/rfb320_without_postprocessing.tflite", NULL, scores[3], boxes[3]);
+	for (int i = 1; i < 4; i++) {
 		expect_near(scores[0], scores[i], BOXES * 2, "score");
 		expect_near(boxes[0], boxes[i], BOXES * 4, "box");
 	}
 	for (int i = 1; i < BOXES * 4; i++)
-		spread = fmax(spread, fabs((double)boxes[0][i] - (double)boxes[0][0]));
-	cr_assert_gt(spread, 0.1, "all boxes are alike");
+		far += fabsf(boxes[0][i] - boxes[0][0]) > 0.1f;
+	cr_assert_gt(far, 1000, "all boxes are alike");
 }
