@@ -326,7 +326,8 @@ static int set_output(struct onnx *o, int i, int value, bool is_image)
 	if (i >= o->n_outputs || o->outputs[i] < 0)
 		return i ? 0 : refuse(o, -EINVAL, "has no output");
 	t = &o->tensors[o->outputs[i]];
-	*(is_image ? &t->image : &t->file) = value;
+	t->file = is_image ? -1 : value;
+	t->image = is_image ? value : -1;
 	if (o->graph->values[value].name)
 		return 0;
 	o->graph->values[value].name = strndup((const char *)t->name.data, t->name.size);
@@ -808,6 +809,8 @@ static int on_matmul(struct onnx *o)
 	return fully_connected(o, false, 1.0f, -1);
 }
 
+static int on_identity(struct onnx *o);
+
 /* ---- elementwise ------------------------------------------------------------------------------- */
 
 static int unary(struct onnx *o, enum graph_act_kind kind, float a, float b)
@@ -960,6 +963,39 @@ static int on_mul(struct onnx *o)
 static int on_div(struct onnx *o)
 {
 	return binary(o, GRAPH_DIV);
+}
+
+/* Of any number of inputs; more than two are taken one after the other. */
+static int fold(struct onnx *o, enum graph_op op)
+{
+	int all[IO_MAX], n = o->n_inputs, out = o->n_outputs ? o->outputs[0] : -1, r = 0;
+
+	memcpy(all, o->inputs, (size_t)n * sizeof(*all));
+	if (n == 1)
+		return on_identity(o);
+	o->n_inputs = 2;
+	for (int i = 1; i < n && r == 0; i++) {
+		/* What has been made so far is the output's, until more is added to it. */
+		o->inputs[0] = i == 1 ? all[0] : out;
+		o->inputs[1] = all[i];
+		r = binary(o, op);
+	}
+	return r;
+}
+
+static int on_sum(struct onnx *o)
+{
+	return fold(o, GRAPH_ADD);
+}
+
+static int on_max(struct onnx *o)
+{
+	return fold(o, GRAPH_MAX);
+}
+
+static int on_min(struct onnx *o)
+{
+	return fold(o, GRAPH_MIN);
 }
 
 /* ---- operators on axes ------------------------------------------------------------------------- */
@@ -1359,7 +1395,9 @@ static const struct {
 	{"LeakyRelu", on_leaky_relu},
 	{"Log", on_function},
 	{"MatMul", on_matmul},
+	{"Max", on_max},
 	{"MaxPool", on_max_pool},
+	{"Min", on_min},
 	{"Mish", on_function},
 	{"Mul", on_mul},
 	{"Neg", on_function},
@@ -1377,6 +1415,7 @@ static const struct {
 	{"Sqrt", on_function},
 	{"Squeeze", on_squeeze},
 	{"Sub", on_sub},
+	{"Sum", on_sum},
 	{"Tanh", on_function},
 	{"Transpose", on_transpose},
 	{"Unsqueeze", on_unsqueeze},
