@@ -79,7 +79,6 @@ static int on_absent(struct dispatch *dispatch, struct ladder *ladder)
 	return residency_want(&daemon->residency, ladder);
 }
 
-/* Pools may have half of the budget, so that no client can push out what all of them need. */
 static bool make_room(struct session_host *host, size_t bytes)
 {
 	struct daemon *daemon = daemon_of(host);

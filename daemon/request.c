@@ -11,11 +11,13 @@
 #include "clock.h"
 #include "session_internal.h"
 
-static struct stream *find_stream(struct session *session, uint32_t id)
+/* NULL after the client was told. */
+static struct stream *find_stream(struct session *session, uint32_t serial, uint32_t id)
 {
 	for (struct stream *stream = session->streams; stream; stream = stream->next)
 		if (stream->id == id && !stream->closing)
 			return stream;
+	session_error(session, serial, ENOENT, "there is no stream %u", id);
 	return NULL;
 }
 
@@ -171,11 +173,9 @@ static int handle_stream_close(struct session *session, const struct ipc_message
 
 	if (rc < 0)
 		return rc;
-	stream = find_stream(session, id);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
+	stream = find_stream(session, message->header.serial, id);
+	if (!stream)
 		return 0;
-	}
 	/* DONE follows the results of frames that run now. */
 	stream->closing = true;
 	stream->close_serial = message->header.serial;
@@ -195,11 +195,9 @@ static int handle_frame(struct session *session, const struct ipc_message *messa
 
 	if (rc < 0)
 		return rc;
-	stream = find_stream(session, frame.stream);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", frame.stream);
+	stream = find_stream(session, message->header.serial, frame.stream);
+	if (!stream)
 		return 0;
-	}
 	rc = stream_take_job(stream, &frame, message->header.serial, clock_us(), &why, &job);
 	if (rc < 0)
 		session_error(session, message->header.serial, -rc, "%s", why);
@@ -217,11 +215,9 @@ static int handle_cancel(struct session *session, const struct ipc_message *mess
 
 	if (rc < 0)
 		return rc;
-	stream = find_stream(session, id);
-	if (!stream) {
-		session_error(session, message->header.serial, ENOENT, "there is no stream %u", id);
+	stream = find_stream(session, message->header.serial, id);
+	if (!stream)
 		return 0;
-	}
 	dispatch_drop_stream(session->host->dispatch, stream, seq, IPC_DROPPED_CANCELLED, NULL);
 	session_send_done(session, message->header.serial);
 	return 0;

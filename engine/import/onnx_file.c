@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../kernels/kernels.h"
+
 /* Fields of the messages. */
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
 enum { TENSOR_FLOATS = 4, TENSOR_INT32S = 5, TENSOR_INT64S = 7, TENSOR_DOUBLES = 10 };
@@ -171,32 +173,18 @@ static int take_elements(struct elements *elements)
 	return reader.malformed || elements->n != tensor->count ? -EINVAL : 0;
 }
 
-static float half_to_float(uint16_t half)
-{
-	uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023, bits;
-	float value;
-
-	if (exponent == 31)
-		bits = sign | 0x7f800000 | fraction << 13;
-	else if (exponent)
-		bits = sign | (exponent + 112) << 23 | fraction << 13;
-	else {
-		value = (float)fraction * 0x1p-24f;
-		return sign ? -value : value;
-	}
-	memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
 static float to_float(int64_t type, uint64_t bits)
 {
+	uint16_t half = (uint16_t)bits;
 	double wide;
+	float value;
 
 	switch (type) {
 	case ONNX_FLOAT:
 		return protobuf_float(bits);
 	case ONNX_FLOAT16:
-		return half_to_float((uint16_t)bits);
+		kernels_get()->f16_to_f32(1, &half, &value);
+		return value;
 	case ONNX_DOUBLE:
 		memcpy(&wide, &bits, sizeof(wide));
 		return (float)wide;
@@ -210,12 +198,6 @@ static void put_float(void *out, size_t index, int64_t type, uint64_t bits)
 	((float *)out)[index] = to_float(type, bits);
 }
 
-static void put_f16(void *out, size_t index, int64_t type, uint64_t bits)
-{
-	(void)type;
-	((uint16_t *)out)[index] = (uint16_t)bits;
-}
-
 static void put_integer(void *out, size_t index, int64_t type, uint64_t bits)
 {
 	(void)type;
@@ -225,13 +207,6 @@ static void put_integer(void *out, size_t index, int64_t type, uint64_t bits)
 int onnx_copy_floats(const struct onnx_tensor *tensor, float *out)
 {
 	return take_elements(&(struct elements){tensor, put_float, out, 0});
-}
-
-int onnx_copy_f16(const struct onnx_tensor *tensor, uint16_t *out)
-{
-	if (tensor->type != ONNX_FLOAT16)
-		return -EINVAL;
-	return take_elements(&(struct elements){tensor, put_f16, out, 0});
 }
 
 int onnx_copy_integers(const struct onnx_tensor *tensor, int64_t *out)

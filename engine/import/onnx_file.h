@@ -55,8 +55,7 @@ struct onnx_value_info {
 int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, struct engine_error *ret_error);
 int onnx_read_value_info(struct protobuf_bytes message, struct onnx_value_info *ret, struct engine_error *ret_error);
 
-/* Copies all elements: numbers of any type as float, float16 as it is or as float; integers as int64. */
-int onnx_copy_f16(const struct onnx_tensor *tensor, uint16_t *out);
+/* Copies all elements: numbers of any type as float; integers as int64. */
 int onnx_copy_floats(const struct onnx_tensor *tensor, float *out);
 int onnx_copy_integers(const struct onnx_tensor *tensor, int64_t *out);
 

@@ -49,7 +49,6 @@ static void expect(int64_t opset, const float *answer, int n)
 Test(import_onnx, a_small_classifier)
 {
 	static const float weights[] = {1, 0.5f, -1, 2}, bias[] = {0.25f, -1}, matrix[] = {1, 2, -1, 0.5f, 0, 1};
-	/* Means of the channels: (2.25e-0 ...) as in the test of ncnn's files: 0, 5.25, 6.75, 0.25 and 0, 9, 10, 0. */
 	float first = 0, second = 0, answer[3];
 
 	for (int i = 0; i < 4; i++) {
