@@ -16,7 +16,9 @@ struct network {
 	int references;
 };
 
-/* Guards the list and the counts; held while a file is loaded, so that none is loaded twice. */
+/* Held while a file is loaded, so that none is loaded twice; taken before the other. */
+static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+/* Guards the list and the counts, and is held for moments only: the loop asks how much there is. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct network *networks;
 
@@ -65,10 +67,27 @@ static int load(const char *path, struct engine_error *error, struct network **r
 		free(network);
 		return rc;
 	}
+	pthread_mutex_lock(&lock);
 	network->next = networks;
 	networks = network;
+	pthread_mutex_unlock(&lock);
 	*ret_network = network;
 	return 0;
+}
+
+/* One that is in memory, with a reference for the caller; or NULL. */
+static struct network *find(const struct network_ids *ids)
+{
+	struct network *network;
+
+	pthread_mutex_lock(&lock);
+	network = networks;
+	while (network && !(ids->file.inode && network_same(&network->ids, ids)))
+		network = network->next;
+	if (network)
+		network->references++;
+	pthread_mutex_unlock(&lock);
+	return network;
 }
 
 int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network)
@@ -77,15 +96,11 @@ int network_get(const char *path, struct engine_error *ret_error, struct network
 	struct network *network;
 	int rc = 0;
 
-	pthread_mutex_lock(&lock);
-	network = networks;
-	while (network && !(ids.file.inode && network_same(&network->ids, &ids)))
-		network = network->next;
-	if (network)
-		network->references++;
-	else
+	pthread_mutex_lock(&loading);
+	network = find(&ids);
+	if (!network)
 		rc = load(path, ret_error, &network);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&loading);
 	if (rc == 0)
 		*ret_network = network;
 	return rc;
