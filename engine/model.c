@@ -279,10 +279,7 @@ size_t engine_model_bytes(const struct engine_model *model)
 	for (int i = 0; i < graph->n_values; i++)
 		if (graph->values[i].owned)
 			bytes += graph->values[i].data_bytes;
-	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&model->lock);
-	bytes += model->weights.bytes;
-	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&model->lock);
-	return bytes;
+	return bytes + atomic_load(&model->weights.bytes);
 }
 
 static bool same_options(const struct engine_plan_options *a, const struct engine_plan_options *b)

@@ -46,7 +46,7 @@ static void *allocate(struct weights *weights, size_t bytes)
 
 	if (data) {
 		memset(data, 0, rounded);
-		weights->bytes += rounded;
+		atomic_fetch_add(&weights->bytes, rounded);
 	}
 	return data;
 }

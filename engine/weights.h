@@ -8,6 +8,8 @@
 #ifndef INFERD_WEIGHTS_H
 #define INFERD_WEIGHTS_H
 
+#include <stdatomic.h>
+
 #include "graph.h"
 #include "kernels/kernels.h"
 
@@ -29,7 +31,7 @@ struct weights_entry;
 struct weights {
 	const struct kernels *kernels;
 	struct weights_entry *first;
-	size_t bytes;
+	atomic_size_t bytes; /* may be read without the model's lock, which is held while weights are packed */
 };
 
 void weights_init(struct weights *weights, const struct kernels *kernels);
