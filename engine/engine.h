@@ -25,33 +25,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENGINE_RANK_MAX		6
+#include "operator.h"
+
 #define ENGINE_IO_MAX		64    /* inputs or outputs of one network */
 #define ENGINE_THREADS_MAX	64    /* threads of one team */
 #define ENGINE_PLANS_MAX	64    /* cached plans of one model */
 #define ENGINE_SIDE_MAX		16384 /* width or height of an image, in pixels */
 #define ENGINE_TENSOR_BYTES_MAX (1u << 30)
 #define ENGINE_FILE_BYTES_MAX	(1ull << 31)
-
-struct engine_error {
-	char text[256]; /* one sentence, no newline, names the node or field; "" when there is none */
-};
-
-enum engine_type {
-	ENGINE_F32,
-	ENGINE_F16,
-	ENGINE_S8,
-	ENGINE_U8,
-	ENGINE_S16,
-	ENGINE_S32,
-	ENGINE_S64,
-	ENGINE_BOOL,
-	ENGINE_TYPE_COUNT
-};
-
-/* Bytes of one element; name as in NumPy ("float32", "uint8", ...). */
-size_t engine_type_size(enum engine_type type);
-const char *engine_type_name(enum engine_type type);
 
 /* real = scale * (stored - zero_point); scale 0 means the tensor is not quantised. */
 struct engine_quant {
@@ -196,8 +177,16 @@ void *engine_context_input(struct engine_context *context, const struct engine_p
 const void *engine_context_output(struct engine_context *context, const struct engine_plan *plan, int index);
 
 /*
+ * The rank and dims of an output in the last run.  Those of engine_plan_output(), unless the network decides its size
+ * as it runs (a list of detections): then those are the most there can be.
+ */
+int engine_context_output_dims(struct engine_context *context, const struct engine_plan *plan, int index,
+			       int32_t dims[ENGINE_RANK_MAX]);
+
+/*
  * Runs one inference on the first n_threads threads of the team (0: all).  Inputs are consumed: their
- * memory may be reused by later steps.  -EINVAL when the plan was not reserved.
+ * memory may be reused by later steps.  -EINVAL when the plan was not reserved; -EDOM and others where an operator
+ * refuses its data, such as an index outside of a tensor.
  */
 int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads);
 

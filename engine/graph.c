@@ -34,6 +34,7 @@ static const char *const op_names[GRAPH_OP_COUNT] = {
 	[GRAPH_BATCHNORM] = "batchnorm",
 	[GRAPH_CAST] = "cast",
 	[GRAPH_IDENTITY] = "identity",
+	[GRAPH_GENERAL] = "general",
 };
 
 static const char *const act_names[GRAPH_ACT_COUNT] = {
@@ -125,8 +126,10 @@ static void value_finish(struct graph_value *value)
 		free((void *)value->data);
 }
 
-static void node_finish(struct graph_node *node)
+void graph_node_finish(struct graph_node *node)
 {
+	if (node->op == GRAPH_GENERAL)
+		attributes_free(node->general.attributes);
 	free(node->name);
 	free(node->inputs);
 	free(node->outputs);
@@ -139,7 +142,7 @@ void graph_finish(struct graph *graph)
 	for (int i = 0; i < graph->n_values; i++)
 		value_finish(&graph->values[i]);
 	for (int i = 0; i < graph->n_nodes; i++)
-		node_finish(&graph->nodes[i]);
+		graph_node_finish(&graph->nodes[i]);
 	free(graph->values);
 	free(graph->nodes);
 	graph_init(graph);
@@ -248,7 +251,7 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 	node.inputs = copy_indexes(inputs, n_inputs);
 	node.outputs = copy_indexes(outputs, n_outputs);
 	if (!node.name || !node.inputs || !node.outputs) {
-		node_finish(&node);
+		graph_node_finish(&node);
 		return -ENOMEM;
 	}
 	for (int i = 0; i < n_inputs; i++)
@@ -258,6 +261,15 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 		graph->values[outputs[i]].producer = graph->n_nodes;
 	graph->nodes[graph->n_nodes] = node;
 	return graph->n_nodes++;
+}
+
+void graph_drop_last_node(struct graph *graph)
+{
+	struct graph_node *node = &graph->nodes[--graph->n_nodes];
+
+	for (int i = 0; i < node->n_outputs; i++)
+		graph->values[node->outputs[i]].producer = -1;
+	graph_node_finish(node);
 }
 
 int graph_set_quant(struct graph *graph, int value, int n, const float *scales, const int64_t *zero_points, int axis)

@@ -15,6 +15,7 @@
 #ifndef INFERD_GRAPH_H
 #define INFERD_GRAPH_H
 
+#include "attributes.h"
 #include "engine.h"
 
 #define GRAPH_NODES_MAX	  16384
@@ -48,6 +49,8 @@ enum graph_op {
 	GRAPH_CAST, /* quantise, dequantise, requantise, float16 <-> float32: types and quants of the values say which
 		     */
 	GRAPH_IDENTITY,
+	GRAPH_GENERAL, /* an operator of operators/ or a registered one, in the order of the file; struct graph_general
+			*/
 	GRAPH_OP_COUNT
 };
 const char *graph_op_name(enum graph_op op); /* "conv", "fc", ... */
@@ -129,6 +132,12 @@ struct graph_resize {
 	int out_h, out_w;
 };
 
+struct graph_general {
+	const struct engine_operator *op;
+	struct engine_attributes *attributes; /* owned */
+	int version;			      /* of the operator set */
+};
+
 /* What passes folded into a node besides its act and residual; bits of graph_node.folded. */
 #define GRAPH_FOLDED_PAD   1u
 #define GRAPH_FOLDED_SCALE 2u
@@ -153,6 +162,7 @@ struct graph_node {
 		struct graph_slice slice;
 		struct graph_pad pad;
 		struct graph_resize resize;
+		struct graph_general general;
 		struct {
 			int axis;
 			float beta;
@@ -182,8 +192,9 @@ struct graph_value {
 	bool owned;	     /* data is the graph's, made with malloc */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
-	bool used;   /* some node reads it */
-	bool was_u8; /* the file holds it as uint8; set by passes, whose tensors are int8 */
+	bool used;     /* some node reads it */
+	bool variable; /* only a run knows its shape; dims are the most it may be */
+	bool was_u8;   /* the file holds it as uint8; set by passes, whose tensors are int8 */
 };
 
 struct graph {
@@ -197,6 +208,7 @@ struct graph {
 
 void graph_init(struct graph *graph);
 void graph_finish(struct graph *graph);
+void graph_node_finish(struct graph_node *node);
 
 /*
  * Add a value or a node.  Return its index, or -ENOMEM, -EFBIG over the limits above.  Strings are copied
@@ -208,6 +220,8 @@ int graph_add_value(struct graph *graph, const char *name, size_t name_bytes, en
 		    const int32_t *dims);
 int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size_t name_bytes, const int *inputs,
 		   int n_inputs, const int *outputs, int n_outputs);
+/* Takes the node that was added last out again; its outputs have no producer then. */
+void graph_drop_last_node(struct graph *graph);
 /* Copies n scales and zero points (NULL: zeros); rejects scales that are not finite and positive. */
 int graph_set_quant(struct graph *graph, int value, int n, const float *scales, const int64_t *zero_points, int axis);
 int graph_set_data(struct graph *graph, int value, const void *data, size_t bytes); /* borrows; checks the size */

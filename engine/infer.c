@@ -4,7 +4,7 @@
  * graph_check() looks at everything that does not depend on the size of the input; graph_infer() then walks the
  * nodes once for one size.  Neither changes the graph.
  */
-#include "graph.h"
+#include "general.h"
 
 #include <errno.h>
 #include <math.h>
@@ -87,8 +87,8 @@ static int check_number(const struct infer *in, int index)
 	if (!is_q8(value->type))
 		return fail(in, -ENOTSUP, "computes with %s tensor '%.40s'", engine_type_name(value->type), name);
 	if (value->quant.n_scales != 1)
-		return fail(in, -EINVAL, "uses 8-bit tensor '%.40s' with %d scales, not 1", name,
-			    value->quant.n_scales);
+		return fail(in, value->quant.n_scales ? -EINVAL : -ENOTSUP,
+			    "uses 8-bit tensor '%.40s' with %d scales, not 1", name, value->quant.n_scales);
 	if (!zero_points_fit(value))
 		return fail(in, -EINVAL, "uses tensor '%.40s' with a zero point out of range", name);
 	return 0;
@@ -293,6 +293,14 @@ static int check_cast(const struct infer *in)
 	if ((is_q8(x->type) && !zero_points_fit(x)) || (is_q8(out->type) && !zero_points_fit(out)))
 		return fail(in, -EINVAL, "has a zero point out of range");
 	return 0;
+}
+
+/* Its own infer looks at everything but this. */
+static int check_general(const struct infer *in)
+{
+	return in->node->general.op && in->node->n_outputs <= ENGINE_OPERATOR_IO_MAX
+		       ? 0
+		       : fail(in, -EINVAL, "has no operator or too many outputs");
 }
 
 /* ---- shapes ------------------------------------------------------------------------------------ */
@@ -658,6 +666,7 @@ static const struct {
 	[GRAPH_BATCHNORM] = {3, 3, check_batchnorm, infer_channels},
 	[GRAPH_CAST] = {1, 1, check_cast, infer_same},
 	[GRAPH_IDENTITY] = {1, 1, check_moved, infer_same},
+	[GRAPH_GENERAL] = {0, ENGINE_OPERATOR_IO_MAX, check_general, NULL},
 };
 
 /* A value that can be read before node `index` runs. */
@@ -683,13 +692,15 @@ static int check_node(const struct infer *in)
 	if ((unsigned)node->op >= GRAPH_OP_COUNT)
 		return graph_error(in->error, -EINVAL, "node '%.60s' has no known operator", node->name);
 	if (node->n_inputs < rules[node->op].min_inputs || node->n_inputs > rules[node->op].max_inputs ||
-	    node->n_outputs != 1)
+	    (node->n_outputs != 1 && node->op != GRAPH_GENERAL))
 		return fail(in, -EINVAL, "has %d inputs and %d outputs", node->n_inputs, node->n_outputs);
 	for (int i = 0; i < node->n_inputs; i++) {
 		if (node->inputs[i] < 0 && i < rules[node->op].min_inputs)
 			return fail(in, -EINVAL, "lacks input %d", i);
 		if (node->inputs[i] >= 0 && !is_ready(in->graph, node->inputs[i], in->index))
 			return fail(in, -EINVAL, "reads a tensor before it is made");
+		if (node->inputs[i] >= 0 && node->op != GRAPH_GENERAL && input_value(in, i)->variable)
+			return fail(in, -ENOTSUP, "reads a tensor whose size only a run knows");
 	}
 	if (node->residual >= 0 && !is_ready(in->graph, node->residual, in->index))
 		return fail(in, -EINVAL, "adds a tensor before it is made");
@@ -708,7 +719,7 @@ static int check_values(const struct graph *graph, struct engine_error *ret_erro
 			return graph_error(ret_error, -EINVAL, "constant '%.60s' does not fill its shape",
 					   value->name ? value->name : "");
 	}
-	if (graph->n_inputs < 1 || graph->n_inputs > ENGINE_IO_MAX || graph->n_outputs < 1 ||
+	if (graph->n_inputs < 0 || graph->n_inputs > ENGINE_IO_MAX || graph->n_outputs < 1 ||
 	    graph->n_outputs > ENGINE_IO_MAX)
 		return graph_error(ret_error, -ENOTSUP, "the network has %d inputs and %d outputs", graph->n_inputs,
 				   graph->n_outputs);
@@ -761,7 +772,7 @@ static int infer_sources(const struct graph *graph, struct graph_shape *shapes, 
 		size_t elements;
 		int r = graph_elements(value->rank, value->dims, &elements);
 
-		if (r == -EINVAL || (r == 0 && elements == 0))
+		if (r == -EINVAL)
 			return graph_error(ret_error, -EINVAL, "input '%.60s' has no fixed size", name);
 		if (r < 0 || elements > ENGINE_TENSOR_BYTES_MAX / engine_type_size(value->type))
 			return graph_error(ret_error, -EFBIG, "input '%.60s' is over the limit of %u bytes", name,
@@ -770,11 +781,54 @@ static int infer_sources(const struct graph *graph, struct graph_shape *shapes, 
 	return 0;
 }
 
+/* Where only a run knows a shape, the value says how large it may be. */
+static int infer_general(const struct infer *in, struct graph_shape *shapes)
+{
+	struct general_call call;
+	int r = general_infer(in->graph, in->index, shapes, &call, in->error);
+
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	for (int i = 0; i < in->node->n_outputs; i++) {
+		const struct graph_value *value = &in->graph->values[in->node->outputs[i]];
+		const struct engine_tensor *out = call.call.outputs[i];
+		size_t elements;
+
+		if (r == -EAGAIN && (!value->variable || graph_elements(value->rank, value->dims, &elements) < 0))
+			return fail(in, -ENOTSUP, "makes a tensor whose size depends on its data");
+		if (r == 0 && out->type != value->type)
+			return fail(in, -EINVAL, "makes %s and not %s", engine_type_name(out->type),
+				    engine_type_name(value->type));
+		shapes[in->node->outputs[i]].rank = r == 0 ? out->rank : value->rank;
+		memcpy(shapes[in->node->outputs[i]].dims, r == 0 ? out->dims : value->dims, sizeof(value->dims));
+	}
+	return 0;
+}
+
+static int check_not_empty(const struct infer *in)
+{
+	for (int i = 0; i < in->node->n_inputs; i++) {
+		size_t elements = 0;
+
+		if (in->node->inputs[i] < 0)
+			continue;
+		graph_elements(input_shape(in, i)->rank, input_shape(in, i)->dims, &elements);
+		if (!elements)
+			return fail(in, -ENOTSUP, "reads an empty tensor");
+	}
+	return 0;
+}
+
 static int infer_node(const struct infer *in, struct graph_shape *shapes)
 {
 	struct graph_shape out = {0};
-	int r = rules[in->node->op].infer(in, &out);
+	int r;
 
+	if (in->node->op == GRAPH_GENERAL)
+		return infer_general(in, shapes);
+	r = check_not_empty(in);
+	if (r == 0)
+		r = rules[in->node->op].infer(in, &out);
 	if (r == 0)
 		r = check_size(in, &out, in->graph->values[in->node->outputs[0]].type);
 	if (r == 0 && in->node->residual >= 0 && memcmp(&shapes[in->node->residual], &out, sizeof(out)) != 0)

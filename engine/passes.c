@@ -42,15 +42,6 @@ static bool is_output(const struct graph *graph, int value)
 	return false;
 }
 
-static void node_free(struct graph_node *node)
-{
-	free(node->name);
-	free(node->inputs);
-	free(node->outputs);
-	free(node->fold_scale);
-	free(node->fold_shift);
-}
-
 /* Takes out dead nodes; producers follow, uses are counted anew. */
 static void compact(struct passes *p)
 {
@@ -61,7 +52,7 @@ static void compact(struct passes *p)
 		struct graph_node *node = &graph->nodes[i];
 
 		if (!node->n_outputs) {
-			node_free(node);
+			graph_node_finish(node);
 			continue;
 		}
 		for (int k = 0; k < node->n_outputs; k++)
@@ -108,13 +99,21 @@ static bool is_quantised(const struct graph_value *value)
 	return value->quant.n_scales > 0;
 }
 
+static bool is_read(const struct passes *p, const struct graph_node *node)
+{
+	for (int k = 0; k < node->n_outputs; k++)
+		if (p->uses[node->outputs[k]])
+			return true;
+	return false;
+}
+
 /* Nodes whose output nobody reads go, and then those that only they read. */
 static void drop_unread(struct passes *p)
 {
 	for (int i = p->graph->n_nodes - 1; i >= 0; i--) {
 		struct graph_node *node = &p->graph->nodes[i];
 
-		if (p->uses[node->outputs[0]])
+		if (is_read(p, node))
 			continue;
 		for (int k = 0; k < node->n_inputs; k++)
 			if (node->inputs[k] >= 0)
@@ -182,6 +181,8 @@ static int make_signed(struct passes *p)
 		const struct graph_node *node = &graph->nodes[i];
 		bool weighted = node->op == GRAPH_CONV || node->op == GRAPH_FC;
 
+		if (node->op == GRAPH_GENERAL)
+			continue;
 		for (int k = 0; k < (weighted && node->n_inputs > 1 ? 1 : node->n_inputs); k++) {
 			struct graph_value *value = node->inputs[k] < 0 ? NULL : &graph->values[node->inputs[k]];
 			uint8_t *data;

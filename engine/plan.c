@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "general.h"
 #include "step.h"
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
@@ -547,6 +548,28 @@ static int make_resize(struct planning *p, struct step *step, int index)
 	return step->node->resize.bilinear ? 0 : check_same_quant(p, step->node);
 }
 
+/* Runs as a whole on one thread. */
+static int make_general(struct planning *p, struct step *step, int index)
+{
+	const struct engine_operator *op = step->node->general.op;
+	struct general_call call;
+	int r = general_infer(p->graph, index, p->shapes, &call, p->error);
+
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	step->run = step_general;
+	step->kernel = op->name;
+	step->tiles = 1;
+	step->scratch_bytes = call.call.scratch_bytes;
+	step->macs = call.call.macs;
+	if (!op->prepare || r == -EAGAIN)
+		return 0;
+	r = op->prepare(&call.call, &step->state);
+	return r < 0 ? graph_error(p->error, r, "node '%.60s' (%.60s) %.120s", step->node->name, op->name,
+				   call.error.text)
+		     : 0;
+}
+
 typedef int make_step(struct planning *p, struct step *step, int index);
 static make_step *const makers[GRAPH_OP_COUNT] = {
 	[GRAPH_CONV] = make_conv,	[GRAPH_FC] = make_conv,	      [GRAPH_MAXPOOL] = make_pool,
@@ -556,7 +579,7 @@ static make_step *const makers[GRAPH_OP_COUNT] = {
 	[GRAPH_MAX] = make_binary,	[GRAPH_CONCAT] = make_concat, [GRAPH_SLICE] = make_move,
 	[GRAPH_PAD] = make_move,	[GRAPH_RESHAPE] = make_move,  [GRAPH_TRANSPOSE] = make_move,
 	[GRAPH_SOFTMAX] = make_softmax, [GRAPH_RESIZE] = make_resize, [GRAPH_BATCHNORM] = make_channels,
-	[GRAPH_CAST] = make_cast,	[GRAPH_IDENTITY] = make_move,
+	[GRAPH_CAST] = make_cast,	[GRAPH_IDENTITY] = make_move, [GRAPH_GENERAL] = make_general,
 };
 
 static int8_t quantised_bound(const struct plan_tensor *out, float bound)
@@ -688,8 +711,10 @@ static int plan_lifetimes(struct planning *p)
 	for (int i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct step *step = &plan->steps[i];
 
-		plan->tensors[step->out].first = i;
-		extend(plan, step->out, i);
+		for (int k = 0; k < step->node->n_outputs; k++) {
+			plan->tensors[step->node->outputs[k]].first = i;
+			extend(plan, step->node->outputs[k], i);
+		}
 		if (step->residual >= 0) {
 			extend(plan, step->residual, i);
 			r = place_constant(p, step->residual);
@@ -720,12 +745,20 @@ static bool needs_memory(const struct planning *p, int tensor)
 	return t->first >= 0;
 }
 
-/* Tensors first, then the scratch of the steps. */
+static bool has_variable(const struct graph *graph)
+{
+	for (int i = 0; i < graph->n_values; i++)
+		if (graph->values[i].variable)
+			return true;
+	return false;
+}
+
+/* Tensors first, then the scratch of the steps, then the shapes that a run decides. */
 static int plan_memory(struct planning *p)
 {
 	struct engine_plan *plan = p->plan;
 	int n_tensors = p->graph->n_values, n = 0, r;
-	struct arena_buffer *buffers = calloc((size_t)n_tensors + (size_t)plan->n_steps + 1, sizeof(*buffers));
+	struct arena_buffer *buffers = calloc((size_t)n_tensors + (size_t)plan->n_steps + 2, sizeof(*buffers));
 
 	if (!buffers)
 		return graph_error(p->error, -ENOMEM, "out of memory");
@@ -736,6 +769,10 @@ static int plan_memory(struct planning *p)
 							     .last = plan->tensors[i].last};
 	for (int i = 0; i < plan->n_steps; i++)
 		buffers[n++] = (struct arena_buffer){.bytes = plan->steps[i].scratch_bytes, .first = i, .last = i};
+	buffers[n++] =
+		(struct arena_buffer){.bytes = has_variable(p->graph) ? (size_t)n_tensors * sizeof(*p->shapes) : 0,
+				      .first = -1,
+				      .last = plan->n_steps};
 	r = arena_place(buffers, n, &plan->arena_bytes);
 	if (r < 0 || plan->arena_bytes > ENGINE_TENSOR_BYTES_MAX) {
 		free(buffers);
@@ -748,6 +785,7 @@ static int plan_memory(struct planning *p)
 			plan->tensors[i].offset = buffers[n++].offset;
 	for (int i = 0; i < plan->n_steps; i++)
 		plan->steps[i].scratch = buffers[n++].offset;
+	plan->shapes_offset = buffers[n].offset;
 	for (int i = 0; i < n_tensors; i++)
 		plan->tensors[i].offset = plan->tensors[plan->tensors[i].root].offset;
 	free(buffers);
@@ -804,8 +842,13 @@ void plan_destroy(struct engine_plan *plan)
 {
 	if (!plan)
 		return;
-	for (int i = 0; i < plan->n_steps; i++)
-		free(plan->steps[i].table);
+	for (int i = 0; i < plan->n_steps; i++) {
+		struct step *step = &plan->steps[i];
+
+		free(step->table);
+		if (step->state)
+			step->node->general.op->release(step->state);
+	}
 	free(plan->steps);
 	free(plan->tensors);
 	free(plan);

@@ -47,6 +47,7 @@ struct exec {
 	const struct engine_plan *plan;
 	const struct kernels *kernels;
 	uint8_t *arena;
+	int *status; /* of the run: what a general operator refused; thread 0 writes */
 };
 
 struct step {
@@ -64,6 +65,7 @@ struct step {
 	struct binary_s8_args binary;
 	const float *slope, *shift; /* per channel, of PRELU and BATCHNORM; borrowed from the weights */
 	int8_t *table;		    /* of an int8 function of one argument; owned */
+	void *state;		    /* of a general operator; released with the plan */
 	size_t scratch;		    /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;
 	const char *kernel;
@@ -78,6 +80,7 @@ struct engine_plan {
 	struct step *steps;
 	int n_steps;
 	size_t arena_bytes;
+	size_t shapes_offset; /* in the arena: shapes of this run, one for each tensor; only with variable ones */
 	uint64_t macs;
 	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
 	int n_flip_inputs, n_flips;

@@ -83,6 +83,21 @@ const void *engine_context_output(struct engine_context *context, const struct e
 	return io_pointer(context, plan, plan->graph->outputs[index]);
 }
 
+int engine_context_output_dims(struct engine_context *context, const struct engine_plan *plan, int index,
+			       int32_t dims[ENGINE_RANK_MAX])
+{
+	int value = plan->graph->outputs[index];
+	const struct graph_shape *shapes =
+		(const struct graph_shape *)(const void *)(context->arena + plan->shapes_offset);
+
+	if (plan->graph->values[value].variable) {
+		memcpy(dims, shapes[value].dims, sizeof(shapes[value].dims));
+		return shapes[value].rank;
+	}
+	memcpy(dims, plan->tensors[value].dims, sizeof(plan->tensors[value].dims));
+	return plan->tensors[value].rank;
+}
+
 void engine_context_profile(struct engine_context *context, uint64_t *ns)
 {
 	context->profile = ns;
@@ -136,9 +151,9 @@ static void flip(const struct exec *exec, int from, int end)
 
 int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads)
 {
-	int team = team_threads(context->team);
+	int team = team_threads(context->team), status = 0;
 	struct run run = {
-		.exec = {.plan = plan, .kernels = kernels_get(), .arena = context->arena},
+		.exec = {.plan = plan, .kernels = kernels_get(), .arena = context->arena, .status = &status},
 		.profile = context->profile,
 	};
 
@@ -147,5 +162,5 @@ int engine_run(struct engine_context *context, const struct engine_plan *plan, i
 	flip(&run.exec, 0, plan->n_flip_inputs);
 	team_run(context->team, n_threads < 1 || n_threads > team ? team : n_threads, walk, &run);
 	flip(&run.exec, plan->n_flip_inputs, plan->n_flips);
-	return 0;
+	return status;
 }

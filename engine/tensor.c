@@ -11,7 +11,8 @@ static const struct {
 } types[ENGINE_TYPE_COUNT] = {
 	[ENGINE_F32] = {4, "float32"}, [ENGINE_F16] = {2, "float16"}, [ENGINE_S8] = {1, "int8"},
 	[ENGINE_U8] = {1, "uint8"},    [ENGINE_S16] = {2, "int16"},   [ENGINE_S32] = {4, "int32"},
-	[ENGINE_S64] = {8, "int64"},   [ENGINE_BOOL] = {1, "bool"},
+	[ENGINE_S64] = {8, "int64"},   [ENGINE_BOOL] = {1, "bool"},   [ENGINE_U16] = {2, "uint16"},
+	[ENGINE_U32] = {4, "uint32"},  [ENGINE_U64] = {8, "uint64"},
 };
 
 size_t engine_type_size(enum engine_type type)

@@ -5,40 +5,48 @@
  * by transposition when somebody asks for it, in both: what works on pixels asks for images, elementwise operators take
  * what there is, and what depends on the order of the file asks for that.
  *
- * Shapes are inferred node by node, because operators' axes count from an end or the other.  Integers that follow from
- * shapes and constants alone (the chains of Shape, Gather, Concat that exporters leave behind) are computed here.
+ * Shapes are inferred node by node, because operators' axes count from an end or the other.  What follows from shapes
+ * and constants alone (the chains of Shape, Gather, Concat that exporters leave behind) is computed here.
  */
 #include "import.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../general.h"
+#include "../operators/operators.h"
 #include "names.h"
 #include "onnx_file.h"
 
 #define NODES_MAX    (GRAPH_NODES_MAX / 4)
 #define TENSORS_MAX  (GRAPH_VALUES_MAX / 8)
-#define IO_MAX	     256 /* inputs or outputs of one node */
-#define INTEGERS_MAX 64	 /* of a tensor that is computed with here */
-#define OPSET_MIN    7
+#define IO_MAX	     256	/* inputs or outputs of one node */
+#define INTEGERS_MAX 64		/* of a tensor that is computed with here */
+#define FOLDED_BYTES (1u << 20) /* constants computed from constants may take this and twice the file */
+#define FOLDED_MACS  (1u << 26) /* of one of them */
+#define OPSET_MIN    1
 #define OPSET_MAX    21
 
 /* Fields of the messages. */
 enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
-enum { GRAPH_FIELD_NODE = 1, GRAPH_FIELD_INIT = 5, GRAPH_FIELD_INPUT = 11, GRAPH_FIELD_OUTPUT = 12 };
+enum {
+	GRAPH_FIELD_NODE = 1,
+	GRAPH_FIELD_INIT = 5,
+	GRAPH_FIELD_INPUT = 11,
+	GRAPH_FIELD_OUTPUT = 12,
+	GRAPH_FIELD_INFO = 13
+};
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_DOMAIN = 7 };
 
 /* A tensor of the file. */
 struct tensor {
 	struct protobuf_bytes name;
-	int file, image; /* values, in the order of the file and as an image; -1 not made yet */
-	bool is_constant;
+	int file, image;  /* values, in the order of the file and as an image; -1 not made yet */
+	bool is_constant; /* of the file, or computed from constants: then value `file` has its data */
 	struct onnx_tensor constant;
-	int n_integers; /* known ones; -1 none are */
-	int integers_rank;
-	int64_t integers[INTEGERS_MAX];
 };
 
 struct onnx {
@@ -48,10 +56,14 @@ struct onnx {
 	struct tensor *tensors;
 	int n_tensors, cap_tensors;
 	struct names names;
-	struct graph_shape *shapes; /* of the graph's values */
+	struct protobuf_bytes *infos; /* what the file says about its tensors' shapes, found by name */
+	struct names info_names;
+	int n_infos;
+	size_t folded_bytes, folded_max; /* constants computed from constants */
+	struct graph_shape *shapes;	 /* of the graph's values */
 	int cap_shapes;
 	/* the current node */
-	struct protobuf_bytes node, op, name;
+	struct protobuf_bytes node, op, domain, name;
 	int inputs[IO_MAX], outputs[IO_MAX]; /* tensors; -1: left out */
 	int n_inputs, n_outputs;
 	bool malformed; /* an attribute of it is */
@@ -147,7 +159,7 @@ static int add_value(struct onnx *o, enum engine_type type, int rank, const int3
 	return value;
 }
 
-/* A node with one float output, whose attributes are the caller's to set before finish_node(). */
+/* A node with one output of its first input's type, whose attributes are the caller's to set before finish_node(). */
 static int begin_node(struct onnx *o, enum graph_op op, const int *inputs, int n_inputs, struct graph_node **ret_node)
 {
 	static const int32_t nothing[ENGINE_RANK_MAX];
@@ -156,7 +168,7 @@ static int begin_node(struct onnx *o, enum graph_op op, const int *inputs, int n
 	for (int i = 0; i < n_inputs; i++)
 		if (inputs[i] < -1)
 			return inputs[i];
-	value = add_value(o, ENGINE_F32, 0, nothing);
+	value = add_value(o, n_inputs && inputs[0] >= 0 ? o->graph->values[inputs[0]].type : ENGINE_F32, 0, nothing);
 	if (value < 0)
 		return value;
 	node = graph_add_node(o->graph, op, (const char *)o->name.data, o->name.size, inputs, n_inputs, &value, 1);
@@ -177,8 +189,11 @@ static int finish_node(struct onnx *o, int value)
 		return result(o, value);
 	made = &o->graph->values[value];
 	r = graph_infer_node(o->graph, made->producer, o->shapes, o->error);
-	if (r < 0)
+	if (r < 0) {
+		/* A general operator may take its place. */
+		graph_drop_last_node(o->graph);
 		return r;
+	}
 	made->rank = o->shapes[value].rank;
 	memcpy(made->dims, unknown, sizeof(made->dims));
 	return value;
@@ -232,13 +247,32 @@ static int add_floats(struct onnx *o, int rank, const int32_t *dims, float **ret
 	return *ret_data ? value : -ENOMEM;
 }
 
-/* A constant of the file as floats, which the caller frees; NULL after it was told why not. */
+/* A constant that was computed, not read. */
+static bool is_folded(const struct onnx *o, const struct tensor *t)
+{
+	return t->is_constant && !t->constant.message.data && t->file >= 0 && o->graph->values[t->file].data;
+}
+
+static void read_folded(const struct onnx *o, const struct tensor *t, float *data)
+{
+	const struct graph_value *value = &o->graph->values[t->file];
+	const struct engine_tensor tensor = {.type = value->type, .data = (void *)(uintptr_t)value->data};
+
+	for (size_t i = 0; i < t->constant.count; i++)
+		data[i] = (float)tensor_real(&tensor, i);
+}
+
+/* A constant as floats, which the caller frees; NULL after it was told why not. */
 static float *read_floats(struct onnx *o, const struct tensor *t)
 {
 	size_t count = t->constant.count ? t->constant.count : 1;
 	float *data = t->constant.external ? NULL : malloc(count * sizeof(*data));
-	int r = t->constant.external ? -ENOTSUP : data ? onnx_copy_floats(&t->constant, data) : -ENOMEM;
+	int r = t->constant.external ? -ENOTSUP : data ? 0 : -ENOMEM;
 
+	if (r == 0 && is_folded(o, t))
+		read_folded(o, t, data);
+	else if (r == 0)
+		r = onnx_copy_floats(&t->constant, data);
 	if (r == 0)
 		return data;
 	free(data);
@@ -253,6 +287,28 @@ static void image_dims(const struct onnx_tensor *constant, int32_t file[4], int3
 	memcpy(image, (int32_t[]){file[0], file[2], file[3], file[1]}, 4 * sizeof(*image));
 }
 
+/* A constant of integers as a value of its type. */
+static int add_integers(struct onnx *o, const struct tensor *t)
+{
+	int type = onnx_engine_type(t->constant.type), value, r;
+	struct engine_tensor tensor = {.type = ENGINE_S64};
+	int64_t *from;
+
+	if (type < 0 || t->constant.external)
+		return refuse(o, -ENOTSUP, "has a constant of a type or place that is not read");
+	value = add_value(o, (enum engine_type)type, t->constant.rank, t->constant.dims);
+	if (value < 0)
+		return result(o, value);
+	from = malloc(t->constant.count * sizeof(*from) + 1);
+	tensor.type = (enum engine_type)type;
+	tensor.data = graph_alloc_data(o->graph, value, t->constant.count * engine_type_size(tensor.type));
+	r = from && tensor.data ? onnx_copy_integers(&t->constant, from) : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < t->constant.count; i++)
+		tensor_put_integer(&tensor, i, from[i]);
+	free(from);
+	return r == -EINVAL ? refuse(o, r, "has a malformed constant") : r < 0 ? result(o, r) : value;
+}
+
 /* A constant as a value, in the order of the file or, where that has a meaning, of images. */
 static int add_constant(struct onnx *o, const struct tensor *t, bool as_image)
 {
@@ -264,12 +320,12 @@ static int add_constant(struct onnx *o, const struct tensor *t, bool as_image)
 		return refuse(o, -ENOTSUP, "mixes an image with a constant of more than four axes");
 	if (as_image)
 		image_dims(&t->constant, file, image);
+	else if (!onnx_is_real(t->constant.type))
+		return add_integers(o, t);
 	from = read_floats(o, t);
 	if (!from)
 		return -EINVAL;
-	value = as_image	   ? add_floats(o, 4, image, &to)
-		: t->constant.rank ? add_floats(o, t->constant.rank, t->constant.dims, &to)
-				   : add_floats(o, 1, (int32_t[]){1}, &to);
+	value = as_image ? add_floats(o, 4, image, &to) : add_floats(o, t->constant.rank, t->constant.dims, &to);
 	if (value >= 0 && !as_image)
 		memcpy(to, from, t->constant.count * sizeof(*to));
 	for (int32_t n = 0; value >= 0 && as_image && n < file[0]; n++)
@@ -288,10 +344,8 @@ static int as_file(struct onnx *o, struct tensor *t)
 		return refuse(o, -EINVAL, "lacks an input");
 	if (t->file < 0 && t->is_constant)
 		t->file = add_constant(o, t, false);
-	else if (t->file < 0 && t->image >= 0)
-		t->file = add_transpose(o, t->image, (int32_t[]){0, 3, 1, 2});
 	else if (t->file < 0)
-		return refuse(o, -ENOTSUP, "computes with integers that are not known");
+		t->file = add_transpose(o, t->image, (int32_t[]){0, 3, 1, 2});
 	return t->file;
 }
 
@@ -301,8 +355,6 @@ static int as_image(struct onnx *o, struct tensor *t)
 		return refuse(o, -EINVAL, "lacks an input");
 	if (t->image < 0 && t->is_constant)
 		t->image = add_constant(o, t, true);
-	else if (t->image < 0 && t->file < 0)
-		return refuse(o, -ENOTSUP, "computes with integers that are not known");
 	else if (t->image < 0 && o->shapes[t->file].rank != 4)
 		return refuse(o, -ENOTSUP, "reads no image of four axes");
 	else if (t->image < 0)
@@ -334,7 +386,7 @@ static int set_output(struct onnx *o, int i, int value, bool is_image)
 	return o->graph->values[value].name ? 0 : result(o, -ENOMEM);
 }
 
-/* The shape of a tensor as the file sees it; false where it is not a float tensor. */
+/* The shape of a tensor as the file sees it. */
 static bool file_shape(const struct onnx *o, const struct tensor *t, struct graph_shape *ret)
 {
 	const struct graph_shape *image;
@@ -368,173 +420,266 @@ static int axis_of(int64_t axis, int rank, bool is_image)
 /* ---- known integers ---------------------------------------------------------------------------- */
 
 /* The integers of a tensor, if they are known; their count or -1. */
-static int known_integers(struct tensor *t)
+static int known_integers(const struct onnx *o, const struct tensor *t, int64_t integers[INTEGERS_MAX])
 {
-	if (!t)
+	struct engine_tensor tensor;
+
+	if (!t || !t->is_constant || t->constant.count > INTEGERS_MAX || t->constant.rank > 1 ||
+	    onnx_is_real(t->constant.type))
 		return -1;
-	if (t->n_integers < 0 && t->is_constant && t->constant.count <= INTEGERS_MAX && t->constant.rank <= 1 &&
-	    onnx_copy_integers(&t->constant, t->integers) == 0) {
-		t->n_integers = (int)t->constant.count;
-		t->integers_rank = t->constant.rank;
-	}
-	return t->n_integers;
+	if (!is_folded(o, t))
+		return onnx_copy_integers(&t->constant, integers) == 0 ? (int)t->constant.count : -1;
+	tensor = (struct engine_tensor){.type = o->graph->values[t->file].type,
+					.data = (void *)(uintptr_t)o->graph->values[t->file].data};
+	for (size_t i = 0; i < t->constant.count; i++)
+		integers[i] = tensor_integer(&tensor, i);
+	return (int)t->constant.count;
 }
 
 /* Integers of an attribute or, in later opsets, of an input. */
 static int list_of(struct onnx *o, const char *attribute, int i, int max, int64_t *ret)
 {
+	int64_t integers[INTEGERS_MAX];
 	struct tensor *t = input(o, i);
 	int n;
 
 	if (!t)
 		return integers_of(o, attribute, max, ret);
-	n = known_integers(t);
+	n = known_integers(o, t, integers);
 	if (n > max)
 		return refuse(o, -ENOTSUP, "has a list that is too long");
 	if (n < 0)
 		return refuse(o, -ENOTSUP, "depends on integers that are not known before it runs");
-	memcpy(ret, t->integers, (size_t)n * sizeof(*ret));
+	memcpy(ret, integers, (size_t)n * sizeof(*ret));
 	return n;
 }
 
-static int set_integers(struct onnx *o, int n, int rank, const int64_t *integers)
+/* Makes an output a constant whose data the caller fills; its value, or an error that is told. */
+static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, const int32_t *dims,
+			struct engine_tensor *ret_tensor)
 {
+	static const int64_t types[ENGINE_TYPE_COUNT] = {
+		[ENGINE_F32] = ONNX_FLOAT,  [ENGINE_F16] = ONNX_FLOAT16, [ENGINE_S8] = ONNX_INT8,
+		[ENGINE_U8] = ONNX_UINT8,   [ENGINE_S16] = ONNX_INT16,	 [ENGINE_S32] = ONNX_INT32,
+		[ENGINE_S64] = ONNX_INT64,  [ENGINE_BOOL] = ONNX_BOOL,	 [ENGINE_U16] = ONNX_UINT16,
+		[ENGINE_U32] = ONNX_UINT32, [ENGINE_U64] = ONNX_UINT64,
+	};
+	struct engine_tensor tensor = {.type = type, .rank = rank};
+	int value = add_value(o, type, rank, dims);
 	struct tensor *t;
 
-	if (o->n_outputs < 1 || o->outputs[0] < 0 || n > INTEGERS_MAX)
-		return refuse(o, -ENOTSUP, "makes too many integers");
-	t = &o->tensors[o->outputs[0]];
-	t->n_integers = n;
-	t->integers_rank = rank;
-	memcpy(t->integers, integers, (size_t)n * sizeof(*integers));
-	return 0;
-}
-
-/* All inputs are known integers and no float tensor. */
-static bool on_integers(struct onnx *o)
-{
-	for (int i = 0; i < o->n_inputs; i++)
-		if (!has_input(o, i) || known_integers(input(o, i)) < 0)
-			return false;
-	return o->n_inputs > 0;
-}
-
-static int on_shape(struct onnx *o)
-{
-	int64_t dims[ENGINE_RANK_MAX];
-	struct graph_shape shape;
-	int64_t from = integer_of(o, "start", 0), to;
-
-	if (!input(o, 0) || !file_shape(o, input(o, 0), &shape))
-		return refuse(o, -ENOTSUP, "asks for a shape that is not known");
-	to = integer_of(o, "end", shape.rank);
-	from = from < 0 ? from + shape.rank : from;
-	from = from < 0 ? 0 : from > shape.rank ? shape.rank : from;
-	to = to < 0 ? to + shape.rank : to > shape.rank ? shape.rank : to;
-	to = to < from ? from : to;
-	for (int i = 0; i < shape.rank; i++)
-		dims[i] = shape.dims[i];
-	return set_integers(o, (int)(to - from), 1, dims + from);
-}
-
-static int on_gather(struct onnx *o)
-{
-	struct tensor *data = input(o, 0), *indices = input(o, 1);
-	int64_t out[INTEGERS_MAX];
-	int n = known_integers(data), count = known_integers(indices);
-
-	if (n < 0 || count < 0 || integer_of(o, "axis", 0) != 0)
-		return refuse(o, -ENOTSUP, "gathers from what is not known before it runs");
-	for (int i = 0; i < count; i++) {
-		int64_t at = indices->integers[i] < 0 ? indices->integers[i] + n : indices->integers[i];
-
-		if (at < 0 || at >= n)
-			return refuse(o, -EINVAL, "has an index outside of its input");
-		out[i] = data->integers[at];
+	if (value < 0)
+		return result(o, value);
+	memcpy(tensor.dims, dims, (size_t)rank * sizeof(*dims));
+	tensor.data = graph_alloc_data(o->graph, value, tensor_count(&tensor) * engine_type_size(type));
+	if (!tensor.data)
+		return result(o, -ENOMEM);
+	if (i < o->n_outputs && o->outputs[i] >= 0) {
+		t = &o->tensors[o->outputs[i]];
+		t->is_constant = true;
+		t->file = value;
+		t->image = -1;
+		t->constant = (struct onnx_tensor){.type = types[type], .rank = rank, .count = tensor_count(&tensor)};
+		memcpy(t->constant.dims, tensor.dims, sizeof(tensor.dims));
 	}
-	return set_integers(o, count, indices->integers_rank, out);
-}
-
-static int join_integers(struct onnx *o)
-{
-	int64_t out[INTEGERS_MAX];
-	int n = 0;
-
-	for (int i = 0; i < o->n_inputs; i++) {
-		const struct tensor *t = input(o, i);
-
-		if (n + t->n_integers > INTEGERS_MAX)
-			return refuse(o, -ENOTSUP, "makes too many integers");
-		memcpy(out + n, t->integers, (size_t)t->n_integers * sizeof(*out));
-		n += t->n_integers;
-	}
-	return set_integers(o, n, 1, out);
-}
-
-static int slice_integers(struct onnx *o)
-{
-	const struct tensor *t = input(o, 0);
-	int64_t out[INTEGERS_MAX], step = has_input(o, 4) ? input(o, 4)->integers[0] : 1;
-	int64_t from = input(o, 1) ? input(o, 1)->integers[0] : 0, to = input(o, 2) ? input(o, 2)->integers[0] : 0;
-	int n = 0;
-
-	if (o->n_inputs < 3 || t->integers_rank != 1 || step != 1)
-		return refuse(o, -ENOTSUP, "slices integers in a way that is not known");
-	from = from < 0 ? from + t->n_integers : from;
-	to = to < 0 ? to + t->n_integers : to > t->n_integers ? t->n_integers : to;
-	for (int64_t i = from < 0 ? 0 : from; i < to; i++)
-		out[n++] = t->integers[i];
-	return set_integers(o, n, 1, out);
-}
-
-static int64_t compute(enum graph_op op, int64_t a, int64_t b)
-{
-	switch (op) {
-	case GRAPH_ADD:
-		return (int64_t)((uint64_t)a + (uint64_t)b);
-	case GRAPH_SUB:
-		return (int64_t)((uint64_t)a - (uint64_t)b);
-	case GRAPH_MUL:
-		return (int64_t)((uint64_t)a * (uint64_t)b);
-	case GRAPH_DIV:
-		return b == 0 || b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
-	case GRAPH_MIN:
-		return a < b ? a : b;
-	default:
-		return a > b ? a : b;
-	}
-}
-
-static int combine_integers(struct onnx *o, enum graph_op op)
-{
-	const struct tensor *a = input(o, 0), *b = input(o, 1);
-	int64_t out[INTEGERS_MAX];
-	int n = a->n_integers > b->n_integers ? a->n_integers : b->n_integers;
-
-	if ((a->n_integers != n && a->n_integers != 1) || (b->n_integers != n && b->n_integers != 1))
-		return refuse(o, -EINVAL, "combines lists of different length");
-	for (int i = 0; i < n; i++)
-		out[i] = compute(op, a->integers[a->n_integers == 1 ? 0 : i], b->integers[b->n_integers == 1 ? 0 : i]);
-	return set_integers(o, n, a->integers_rank > b->integers_rank ? a->integers_rank : b->integers_rank, out);
+	*ret_tensor = tensor;
+	return value;
 }
 
 static int on_constant(struct onnx *o)
 {
-	struct onnx_attribute attribute;
+	struct onnx_attribute attribute = {.integer = 0};
+	struct engine_tensor tensor;
+	bool floats = onnx_attribute(o->node, "value_floats", &attribute, &o->malformed) ||
+		      onnx_attribute(o->node, "value_float", &attribute, &o->malformed);
+	bool integers = !floats && (onnx_attribute(o->node, "value_ints", &attribute, &o->malformed) ||
+				    onnx_attribute(o->node, "value_int", &attribute, &o->malformed));
+	bool list = attribute.n_floats || attribute.n_integers;
+	int32_t n = floats ? attribute.n_floats : attribute.n_integers;
 	struct tensor *t;
 	int r;
 
-	if (onnx_attribute(o->node, "value_ints", &attribute, &o->malformed))
-		return set_integers(o, attribute.n_integers, 1, attribute.integers);
-	if (onnx_attribute(o->node, "value_int", &attribute, &o->malformed))
-		return set_integers(o, 1, 0, &attribute.integer);
+	if (floats || integers) {
+		r = set_constant(o, 0, floats ? ENGINE_F32 : ENGINE_S64, list, &n, &tensor);
+		for (size_t i = 0; r >= 0 && i < (list ? (size_t)n : 1); i++) {
+			if (floats)
+				tensor_put_real(&tensor, i, (double)(list ? attribute.floats[i] : attribute.number));
+			else
+				tensor_put_integer(&tensor, i, list ? attribute.integers[i] : attribute.integer);
+		}
+		return r < 0 ? r : 0;
+	}
 	if (!onnx_attribute(o->node, "value", &attribute, &o->malformed) || !attribute.tensor.data ||
 	    o->n_outputs < 1 || o->outputs[0] < 0)
-		return refuse(o, -ENOTSUP, "is no tensor and no integers");
+		return refuse(o, -ENOTSUP, "is no tensor and no numbers");
 	t = &o->tensors[o->outputs[0]];
 	r = onnx_read_tensor(attribute.tensor, &t->constant, o->error);
 	t->is_constant = r == 0;
 	return r;
+}
+
+/* ---- general operators -------------------------------------------------------------------------- */
+
+/* What the file says about the shape of output i; false where it leaves something open. */
+static bool declared_shape(struct onnx *o, int i, struct graph_shape *ret)
+{
+	struct names_entry *entry = i < o->n_outputs && o->outputs[i] >= 0
+					    ? names_find(&o->info_names, o->tensors[o->outputs[i]].name.data,
+							 o->tensors[o->outputs[i]].name.size)
+					    : NULL;
+	struct onnx_value_info info;
+	size_t elements;
+
+	if (!entry || entry->number < 0 || onnx_read_value_info(o->infos[entry->number], &info, o->error) < 0 ||
+	    info.rank < 0 || graph_elements(info.rank, info.dims, &elements) < 0)
+		return false;
+	ret->rank = info.rank;
+	memcpy(ret->dims, info.dims, sizeof(info.dims));
+	return true;
+}
+
+/* Inputs in the order of the file; ConstantOfShape's tensor comes as one more. */
+static int general_inputs(struct onnx *o, int inputs[ENGINE_OPERATOR_IO_MAX])
+{
+	struct onnx_attribute attribute;
+	struct tensor fill = {.file = -1, .image = -1, .is_constant = true};
+	int n = o->n_inputs;
+
+	if (n > ENGINE_OPERATOR_IO_MAX)
+		return refuse(o, -ENOTSUP, "has too many inputs");
+	for (int i = 0; i < n; i++) {
+		inputs[i] = has_input(o, i) ? as_file(o, input(o, i)) : -1;
+		if (has_input(o, i) && inputs[i] < 0)
+			return inputs[i];
+	}
+	if (onnx_is(o->op, "ConstantOfShape") && n == 1 &&
+	    onnx_attribute(o->node, "value", &attribute, &o->malformed) && attribute.tensor.data) {
+		int r = onnx_read_tensor(attribute.tensor, &fill.constant, o->error);
+
+		inputs[n] = r < 0 ? r : add_constant(o, &fill, false);
+		if (inputs[n] < 0)
+			return inputs[n];
+		n++;
+	}
+	while (n > 0 && inputs[n - 1] < 0)
+		n--;
+	return n;
+}
+
+/* Adds the node, with outputs whose types and shapes nobody knows yet. */
+static int add_general_node(struct onnx *o, const struct engine_operator *op, const int *inputs, int n_inputs)
+{
+	static const int32_t nothing[ENGINE_RANK_MAX];
+	int outputs[ENGINE_OPERATOR_IO_MAX], n = o->n_outputs, node;
+
+	while (n > 1 && o->outputs[n - 1] < 0)
+		n--;
+	if (n < 1 || n > ENGINE_OPERATOR_IO_MAX)
+		return refuse(o, -EINVAL, "has no output, or too many");
+	for (int i = 0; i < n; i++) {
+		outputs[i] = add_value(o, ENGINE_F32, 0, nothing);
+		if (outputs[i] < 0)
+			return result(o, outputs[i]);
+	}
+	node = graph_add_node(o->graph, GRAPH_GENERAL, (const char *)o->name.data, o->name.size, inputs, n_inputs,
+			      outputs, n);
+	if (node < 0)
+		return result(o, node);
+	o->graph->nodes[node].general =
+		(struct graph_general){.op = op, .attributes = attributes_new(), .version = (int)o->opset};
+	if (!o->graph->nodes[node].general.attributes)
+		return result(o, -ENOMEM);
+	return node;
+}
+
+/* Constants of constants: computed now, if that does not take more memory than the file is worth. */
+static bool can_fold(const struct onnx *o, const struct graph_node *node, const struct general_call *call)
+{
+	bool shape_only = onnx_is(o->op, "Shape") || onnx_is(o->op, "Size");
+	size_t bytes = call->call.scratch_bytes;
+
+	if (call->call.macs > FOLDED_MACS)
+		return false;
+	for (int i = 0; i < node->n_inputs; i++)
+		if (node->inputs[i] >= 0 &&
+		    (shape_only ? o->graph->values[node->inputs[i]].variable : !o->graph->values[node->inputs[i]].data))
+			return false;
+	for (int i = 0; i < node->n_outputs; i++) {
+		bytes += tensor_count(call->call.outputs[i]) * engine_type_size(call->call.outputs[i]->type);
+		if (bytes > o->folded_max - o->folded_bytes)
+			return false;
+	}
+	/* Nothing random is a constant, and nothing without any input but a Constant is. */
+	return node->n_inputs > 0;
+}
+
+static int fold_node(struct onnx *o, const struct graph_node *node, struct general_call *call)
+{
+	int r;
+
+	for (int i = 0; i < node->n_outputs; i++) {
+		struct engine_tensor *out = call->call.outputs[i];
+
+		r = set_constant(o, i, out->type, out->rank, out->dims, out);
+		if (r < 0)
+			return r;
+		o->folded_bytes += tensor_count(out) * engine_type_size(out->type);
+	}
+	r = general_fold(call, node, o->error);
+	graph_drop_last_node(o->graph);
+	return r;
+}
+
+static int set_general_outputs(struct onnx *o, const struct graph_node *node, const struct general_call *call,
+			       bool variable, bool known)
+{
+	int r = 0;
+
+	for (int i = 0; i < node->n_outputs && r == 0; i++) {
+		const struct engine_tensor *out = call->call.outputs[i];
+		int value = node->outputs[i];
+		struct graph_shape *shape = &o->shapes[value];
+
+		shape->rank = out->rank;
+		memcpy(shape->dims, out->dims, sizeof(out->dims));
+		if (!known && !declared_shape(o, i, shape))
+			return refuse(o, -ENOTSUP, "makes a tensor whose size depends on data, and says no most");
+		o->graph->values[value].type = out->type;
+		o->graph->values[value].rank = shape->rank;
+		o->graph->values[value].variable = variable;
+		for (int k = 0; k < ENGINE_RANK_MAX; k++)
+			o->graph->values[value].dims[k] = variable ? shape->dims[k] : GRAPH_DIM_UNKNOWN;
+		if (i < o->n_outputs && o->outputs[i] >= 0)
+			r = set_output(o, i, value, false);
+	}
+	return r;
+}
+
+static int on_general(struct onnx *o, const struct engine_operator *op)
+{
+	int inputs[ENGINE_OPERATOR_IO_MAX + 1], n = general_inputs(o, inputs), index, r;
+	const struct graph_node *node;
+	struct general_call call;
+	bool variable;
+
+	if (n < 0)
+		return n;
+	index = add_general_node(o, op, inputs, n);
+	if (index < 0)
+		return index;
+	node = &o->graph->nodes[index];
+	r = onnx_copy_attributes(o->node, node->general.attributes);
+	if (r < 0)
+		return refuse(o, r, "has a malformed attribute, or too many");
+	r = general_infer(o->graph, index, o->shapes, &call, o->error);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	if (r == 0 && !op->shrinks && can_fold(o, node, &call))
+		return fold_node(o, node, &call);
+	variable = r == -EAGAIN || op->shrinks;
+	for (int i = 0; i < n; i++)
+		variable |= inputs[i] >= 0 && o->graph->values[inputs[i]].variable;
+	return set_general_outputs(o, node, &call, variable, r == 0);
 }
 
 /* ---- operators on images ----------------------------------------------------------------------- */
@@ -607,8 +752,23 @@ static int on_conv(struct onnx *o)
 	return set_output(o, 0, finish_node(o, value), true);
 }
 
+/* No window of ceil mode begins in the padding behind the input: ONNX leaves such a one out. */
+static bool is_ceiled_alike(const struct graph_window *w, const struct graph_shape *x)
+{
+	int out, before, after;
+
+	for (int i = 0; i < 2; i++) {
+		if (graph_window_axis(w, i == 0, true, x->dims[1 + i], &out, &before, &after) < 0)
+			return false;
+		if ((int64_t)(out - 1) * (i ? w->stride_w : w->stride_h) >= (int64_t)x->dims[1 + i] + before)
+			return false;
+	}
+	return true;
+}
+
 static int pool(struct onnx *o, enum graph_op op, bool global)
 {
+	bool ceil_mode;
 	int64_t kernel[2] = {1, 1};
 	struct graph_window window = {0};
 	struct graph_node *node;
@@ -625,11 +785,15 @@ static int pool(struct onnx *o, enum graph_op op, bool global)
 		return r;
 	if (window.dilation_h != 1 || window.dilation_w != 1)
 		return refuse(o, -ENOTSUP, "has a window with gaps");
+	ceil_mode = integer_of(o, "ceil_mode", 0) != 0;
+	/* Where a rounded-up window would begin behind the input, or counts padding that is not there. */
+	if (ceil_mode && (op == GRAPH_AVGPOOL || !is_ceiled_alike(&window, &o->shapes[x])))
+		return refuse(o, -ENOTSUP, "rounds its size up in a way of its own");
 	value = begin_node(o, op, &x, 1, &node);
 	if (value >= 0)
 		node->pool = (struct graph_pool){.window = window,
 						 .global = global,
-						 .ceil_mode = integer_of(o, "ceil_mode", 0) != 0,
+						 .ceil_mode = ceil_mode,
 						 .count_pad = integer_of(o, "count_include_pad", 0) != 0};
 	return set_output(o, 0, finish_node(o, value), true);
 }
@@ -851,9 +1015,7 @@ static int on_leaky_relu(struct onnx *o)
 
 static int on_elu(struct onnx *o)
 {
-	if (number_of(o, "alpha", 1.0f) != 1.0f)
-		return refuse(o, -ENOTSUP, "has an alpha other than 1");
-	return unary(o, GRAPH_ACT_ELU, 0, 0);
+	return unary(o, GRAPH_ACT_ELU, number_of(o, "alpha", 1.0f), 0);
 }
 
 static int on_hard_sigmoid(struct onnx *o)
@@ -895,6 +1057,18 @@ static int on_clip(struct onnx *o)
 	return r < 0 ? r : unary(o, GRAPH_ACT_CLIP, lo, hi);
 }
 
+/* One slope, or one for each channel of an image, or of the last axis of what is no image. */
+static bool is_of_channels(const struct onnx *o, const struct onnx_tensor *slope, bool image, int rank)
+{
+	if (slope->count == 1)
+		return true;
+	if (o->opset < 7)
+		return image && slope->rank == 1;
+	if (!image)
+		return rank != 4 && slope->rank >= 1 && slope->count == (size_t)slope->dims[slope->rank - 1];
+	return slope->rank >= 3 && slope->count == (size_t)slope->dims[slope->rank - 3];
+}
+
 static int on_prelu(struct onnx *o)
 {
 	struct tensor *slope = input(o, 1);
@@ -907,8 +1081,8 @@ static int on_prelu(struct onnx *o)
 	inputs[0] = as_any(o, input(o, 0), &image);
 	if (inputs[0] < 0)
 		return inputs[0];
-	if (!slope || !slope->is_constant)
-		return refuse(o, -ENOTSUP, "has a slope that is not constant");
+	if (!slope || !slope->is_constant || !is_of_channels(o, &slope->constant, image, o->shapes[inputs[0]].rank))
+		return refuse(o, -ENOTSUP, "has a slope that is not constant or not of channels");
 	numbers = read_floats(o, slope);
 	if (!numbers)
 		return -EINVAL;
@@ -932,8 +1106,6 @@ static int binary(struct onnx *o, enum graph_op op)
 	int inputs[2];
 	bool image;
 
-	if (on_integers(o) && o->n_inputs == 2)
-		return combine_integers(o, op);
 	if (!a || !b || !file_shape(o, a, &shape_a) || !file_shape(o, b, &shape_b))
 		return refuse(o, -ENOTSUP, "computes with what is not known");
 	image = (a->image >= 0 && (b->is_constant || shape_b.rank == 4)) ||
@@ -980,6 +1152,8 @@ static int fold(struct onnx *o, enum graph_op op)
 		o->inputs[1] = all[i];
 		r = binary(o, op);
 	}
+	o->n_inputs = n;
+	memcpy(o->inputs, all, (size_t)n * sizeof(*all));
 	return r;
 }
 
@@ -1007,8 +1181,6 @@ static int on_concat(struct onnx *o)
 	struct graph_node *node = NULL;
 	bool image = false;
 
-	if (on_integers(o))
-		return join_integers(o);
 	if (!input(o, 0) || !file_shape(o, input(o, 0), &shape))
 		return refuse(o, -EINVAL, "joins nothing");
 	rank = shape.rank;
@@ -1133,8 +1305,6 @@ static int on_slice(struct onnx *o)
 	bool image;
 	int x, n, n_to, n_axes, n_steps;
 
-	if (on_integers(o))
-		return slice_integers(o);
 	x = as_any(o, input(o, 0), &image);
 	if (x < 0 || !file_shape(o, input(o, 0), &shape))
 		return x;
@@ -1197,8 +1367,6 @@ static int on_reshape(struct onnx *o)
 
 	if (n < 0)
 		return n;
-	if (known_integers(input(o, 0)) >= 0 && n <= 1)
-		return set_integers(o, input(o, 0)->n_integers, n, input(o, 0)->integers);
 	if (integer_of(o, "allowzero", 0))
 		return refuse(o, -ENOTSUP, "makes an empty tensor");
 	for (int i = 0; i < n; i++) {
@@ -1237,8 +1405,6 @@ static int on_squeeze(struct onnx *o)
 
 	if (n < 0)
 		return n;
-	if (known_integers(t) >= 0)
-		return set_integers(o, t->n_integers, 0, t->integers);
 	x = as_file(o, t);
 	if (x < 0)
 		return x;
@@ -1264,8 +1430,6 @@ static int on_unsqueeze(struct onnx *o)
 
 	if (n < 0)
 		return n;
-	if (known_integers(t) >= 0)
-		return set_integers(o, t->n_integers, 1, t->integers);
 	x = as_file(o, t);
 	if (x < 0)
 		return x;
@@ -1350,18 +1514,30 @@ static int on_identity(struct onnx *o)
 		return refuse(o, -EINVAL, "lacks its input or output");
 	to = &o->tensors[o->outputs[0]];
 	name = to->name;
-	known_integers(from);
 	*to = *from;
 	to->name = name;
 	return 0;
 }
 
+static bool is_real(const struct onnx *o, const struct tensor *t)
+{
+	if (t->is_constant)
+		return onnx_is_real(t->constant.type);
+	return o->graph->values[t->file >= 0 ? t->file : t->image].type == ENGINE_F32;
+}
+
+/* All real numbers are float32 here. */
 static int on_cast(struct onnx *o)
 {
-	int64_t to = integer_of(o, "to", 0);
+	if (!input(o, 0) || !is_real(o, input(o, 0)) || !onnx_is_real(integer_of(o, "to", 0)))
+		return refuse(o, -ENOTSUP, "changes the type of its input");
+	return on_identity(o);
+}
 
-	if (known_integers(input(o, 0)) < 0 && to != ONNX_FLOAT && to != ONNX_FLOAT16)
-		return refuse(o, -ENOTSUP, "makes integers of what is not known before it runs");
+static int on_dropout(struct onnx *o)
+{
+	if (o->n_outputs > 1 || has_input(o, 2))
+		return refuse(o, -ENOTSUP, "is for training, or tells its mask");
 	return on_identity(o);
 }
 
@@ -1381,11 +1557,10 @@ static const struct {
 	{"Constant", on_constant},
 	{"Conv", on_conv},
 	{"Div", on_div},
-	{"Dropout", on_identity},
+	{"Dropout", on_dropout},
 	{"Elu", on_elu},
 	{"Exp", on_function},
 	{"Flatten", on_flatten},
-	{"Gather", on_gather},
 	{"Gemm", on_gemm},
 	{"GlobalAveragePool", on_global_average_pool},
 	{"GlobalMaxPool", on_global_max_pool},
@@ -1407,7 +1582,6 @@ static const struct {
 	{"Relu", on_function},
 	{"Reshape", on_reshape},
 	{"Resize", on_resize},
-	{"Shape", on_shape},
 	{"Sigmoid", on_function},
 	{"Slice", on_slice},
 	{"Softmax", on_softmax},
@@ -1436,14 +1610,14 @@ static int tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)
 	if (o->n_tensors == o->cap_tensors)
 		return graph_error(o->error, -EFBIG, "the network has too many tensors");
 	*entry = (struct names_entry){name.data, name.size, o->n_tensors};
-	o->tensors[o->n_tensors] = (struct tensor){.name = name, .file = -1, .image = -1, .n_integers = -1};
+	o->tensors[o->n_tensors] = (struct tensor){.name = name, .file = -1, .image = -1};
 	*ret_new = true;
 	return o->n_tensors++;
 }
 
 static bool is_made(const struct tensor *t)
 {
-	return t->file >= 0 || t->image >= 0 || t->is_constant || t->n_integers >= 0;
+	return t->file >= 0 || t->image >= 0 || t->is_constant;
 }
 
 static int add_input_name(struct onnx *o, struct protobuf_bytes name)
@@ -1483,11 +1657,10 @@ static int read_node(struct onnx *o, struct protobuf_bytes message)
 {
 	struct protobuf reader = protobuf_open(message);
 	struct protobuf_field field;
-	bool foreign = false;
 	int r = 0;
 
 	o->node = message;
-	o->op = o->name = (struct protobuf_bytes){(const uint8_t *)"", 0};
+	o->op = o->name = o->domain = (struct protobuf_bytes){(const uint8_t *)"", 0};
 	o->n_inputs = o->n_outputs = 0;
 	o->malformed = false;
 	while (protobuf_next(&reader, &field)) {
@@ -1498,12 +1671,10 @@ static int read_node(struct onnx *o, struct protobuf_bytes message)
 		else if (field.number == NODE_OP)
 			o->op = field.bytes;
 		else if (field.number == NODE_DOMAIN)
-			foreign = field.bytes.size && !onnx_is(field.bytes, "ai.onnx");
+			o->domain = field.bytes;
 	}
 	if (reader.malformed)
 		return graph_error(o->error, -EINVAL, "a node's message is malformed");
-	if (foreign)
-		return refuse(o, -ENOTSUP, "is an operator of another domain");
 	reader = protobuf_open(message);
 	while (r == 0 && protobuf_next(&reader, &field))
 		if (field.number == NODE_INPUT && field.wire == PROTOBUF_BYTES)
@@ -1515,19 +1686,76 @@ static int read_node(struct onnx *o, struct protobuf_bytes message)
 	return r;
 }
 
+/* The operator of the current node's name; of another domain, "domain.Name". */
+static const struct engine_operator *find_operator(const struct onnx *o, bool *ret_registered)
+{
+	char name[128];
+	int n;
+
+	if (!o->domain.size || onnx_is(o->domain, "ai.onnx"))
+		return operators_find((const char *)o->op.data, o->op.size, ret_registered);
+	n = snprintf(name, sizeof(name), "%.*s.%.*s", clip_length(o->domain), (const char *)o->domain.data,
+		     clip_length(o->op), (const char *)o->op.data);
+	return operators_find(name, (size_t)n, ret_registered);
+}
+
+static bool known_operator(const struct onnx *o)
+{
+	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
+		if (onnx_is(o->op, operators[i].op))
+			return true;
+	return false;
+}
+
+static bool on_constants(struct onnx *o)
+{
+	for (int i = 0; i < o->n_inputs; i++)
+		if (has_input(o, i) && !input(o, i)->is_constant)
+			return false;
+	return o->n_inputs > 0;
+}
+
+/* Up to opset 6 an axis said where the second operand's axes stand; from 7 on they are the last. */
+static bool broadcasts_as_before(struct onnx *o)
+{
+	static const char *const operators_with_axis[] = {"Add", "And", "Div", "Equal", "Greater", "Less",
+							  "Mul", "Or",	"Pow", "Sub",	"Xor"};
+	struct onnx_attribute attribute;
+
+	if (o->opset >= 7)
+		return false;
+	if (onnx_is(o->op, "PRelu") && input(o, 1) && input(o, 1)->is_constant && input(o, 1)->constant.count > 1)
+		return !input(o, 0) || input(o, 0)->image < 0;
+	if (!onnx_attribute(o->node, "axis", &attribute, &o->malformed))
+		return false;
+	for (size_t i = 0; i < sizeof(operators_with_axis) / sizeof(*operators_with_axis); i++)
+		if (onnx_is(o->op, operators_with_axis[i]))
+			return true;
+	return false;
+}
+
+/* The graph's own operators where they fit, which are fast; then the general one of the name. */
 static int add_node(struct onnx *o, struct protobuf_bytes message)
 {
+	const struct engine_operator *op;
 	int r = read_node(o, message);
+	bool registered;
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++) {
-		if (!onnx_is(o->op, operators[i].op))
-			continue;
-		r = operators[i].add(o);
-		return r < 0 ? r : o->malformed ? refuse(o, -EINVAL, "has a malformed attribute") : 0;
-	}
-	return refuse(o, -ENOTSUP, "is an unknown operator");
+	if (broadcasts_as_before(o))
+		return refuse(o, -ENOTSUP, "broadcasts along an axis, as up to opset 6");
+	op = find_operator(o, &registered);
+	r = -ENOTSUP;
+	if (!registered && !(op && on_constants(o)) && (!o->domain.size || onnx_is(o->domain, "ai.onnx")))
+		for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
+			if (onnx_is(o->op, operators[i].op))
+				r = operators[i].add(o);
+	if (r == -ENOTSUP && op)
+		r = on_general(o, op);
+	else if (r == -ENOTSUP && !known_operator(o))
+		return refuse(o, -ENOTSUP, "is an unknown operator");
+	return r < 0 ? r : o->malformed ? refuse(o, -EINVAL, "has a malformed attribute") : 0;
 }
 
 static int add_initializer(struct onnx *o, struct protobuf_bytes message)
@@ -1552,8 +1780,8 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 	struct onnx_value_info info;
 	struct graph_value *value;
 	int32_t dims[ENGINE_RANK_MAX];
-	bool is_new;
-	int r = onnx_read_value_info(message, &info, o->error), t, v;
+	bool is_new, image;
+	int r = onnx_read_value_info(message, &info, o->error), t, v, type;
 
 	if (r < 0)
 		return r;
@@ -1562,29 +1790,31 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 		return t;
 	if (t >= 0 && !is_new) /* older files list their constants among the inputs */
 		return o->tensors[t].is_constant ? 0 : graph_error(o->error, -EINVAL, "an input comes twice");
-	if (t < 0 || info.rank < 1 || info.type != ONNX_FLOAT || o->graph->n_inputs == ENGINE_IO_MAX)
-		return graph_error(o->error, -ENOTSUP, "input '%.*s' is no float tensor of a known shape",
+	type = onnx_engine_type(info.type);
+	if (t < 0 || info.rank < 0 || type < 0 || o->graph->n_inputs == ENGINE_IO_MAX)
+		return graph_error(o->error, -ENOTSUP, "input '%.*s' is no tensor of numbers of a known shape",
 				   clip_length(info.name), (const char *)info.name.data);
-	/* A batch of any size is run one by one. */
-	if (info.dims[0] == GRAPH_DIM_UNKNOWN)
+	image = info.rank == 4 && type == ENGINE_F32;
+	/* A batch of any size is run one by one; some exporters write 0 for it. */
+	if (info.rank && (info.dims[0] == GRAPH_DIM_UNKNOWN || (image && info.dims[0] == 0)))
 		info.dims[0] = 1;
 	for (int i = 0; i < info.rank; i++)
-		if (info.dims[i] < 1)
+		if (info.dims[i] == GRAPH_DIM_UNKNOWN)
 			return graph_error(o->error, -ENOTSUP, "input '%.*s' leaves the length of axis %d open",
 					   clip_length(info.name), (const char *)info.name.data, i);
 	memcpy(dims, info.dims, sizeof(dims));
-	if (info.rank == 4)
+	if (image)
 		memcpy(dims, (int32_t[]){info.dims[0], info.dims[2], info.dims[3], info.dims[1]}, 4 * sizeof(*dims));
-	v = add_value(o, ENGINE_F32, info.rank, dims);
+	v = add_value(o, (enum engine_type)type, info.rank, dims);
 	if (v < 0)
 		return graph_error(o->error, v, "the network is too large");
 	value = &o->graph->values[v];
 	value->name = strndup((const char *)info.name.data, info.name.size);
 	if (!value->name)
 		return graph_error(o->error, -ENOMEM, "out of memory");
-	value->channels_first = info.rank == 4;
+	value->channels_first = image;
 	value->file_rank = info.rank;
-	*(info.rank == 4 ? &o->tensors[t].image : &o->tensors[t].file) = v;
+	*(image ? &o->tensors[t].image : &o->tensors[t].file) = v;
 	o->graph->inputs[o->graph->n_inputs++] = v;
 	return 0;
 }
@@ -1602,6 +1832,8 @@ static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 	if (index < -1)
 		return index;
 	t = index < 0 ? NULL : &o->tensors[index];
+	if (t && t->is_constant && t->file < 0 && as_file(o, t) < 0)
+		return -EINVAL;
 	if (!t || (t->file < 0 && t->image < 0) || o->graph->n_outputs == ENGINE_IO_MAX)
 		return graph_error(o->error, -ENOTSUP, "output '%.*s' is no tensor that is computed",
 				   clip_length(info.name), (const char *)info.name.data);
@@ -1648,15 +1880,38 @@ static int count_names(struct protobuf_bytes graph)
 	return n;
 }
 
+/* Value infos take some bytes of the file each, too; one of a name that is there already does not count. */
+static int add_info(struct onnx *o, struct protobuf_bytes message)
+{
+	struct onnx_value_info info;
+	struct names_entry *entry;
+
+	if (o->n_infos == o->cap_tensors || onnx_read_value_info(message, &info, NULL) < 0 || !info.name.size)
+		return 0;
+	entry = names_find(&o->info_names, info.name.data, info.name.size);
+	if (entry->number >= 0)
+		return 0;
+	*entry = (struct names_entry){info.name.data, info.name.size, o->n_infos};
+	o->infos[o->n_infos++] = message;
+	return 0;
+}
+
 static int read_graph(struct onnx *o, struct protobuf_bytes graph)
 {
 	int r;
 
 	o->cap_tensors = count_names(graph);
 	o->tensors = calloc((size_t)o->cap_tensors, sizeof(*o->tensors));
-	if (!o->tensors || names_init(&o->names, (size_t)o->cap_tensors) < 0)
+	o->infos = calloc((size_t)o->cap_tensors, sizeof(*o->infos));
+	if (!o->tensors || !o->infos || names_init(&o->names, (size_t)o->cap_tensors) < 0 ||
+	    names_init(&o->info_names, (size_t)o->cap_tensors) < 0)
 		return graph_error(o->error, -ENOMEM, "out of memory");
-	r = for_each(o, graph, GRAPH_FIELD_INIT, add_initializer);
+	o->folded_max = 2 * graph.size + FOLDED_BYTES;
+	r = for_each(o, graph, GRAPH_FIELD_OUTPUT, add_info);
+	if (r == 0)
+		r = for_each(o, graph, GRAPH_FIELD_INFO, add_info);
+	if (r == 0)
+		r = for_each(o, graph, GRAPH_FIELD_INIT, add_initializer);
 	if (r == 0)
 		r = for_each(o, graph, GRAPH_FIELD_INPUT, add_graph_input);
 	if (r == 0)
@@ -1721,6 +1976,8 @@ int import_onnx(const struct import_source *source, struct graph *graph, struct 
 	else
 		r = read_graph(o, message);
 	names_finish(&o->names);
+	names_finish(&o->info_names);
+	free(o->infos);
 	free(o->tensors);
 	free(o->shapes);
 	free(o);

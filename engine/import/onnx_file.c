@@ -2,14 +2,24 @@
 #include "onnx_file.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../kernels/kernels.h"
 
 /* Fields of the messages. */
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
-enum { TENSOR_FLOATS = 4, TENSOR_INT32S = 5, TENSOR_INT64S = 7, TENSOR_DOUBLES = 10 };
-enum { ATTR_NAME = 1, ATTR_F = 2, ATTR_I = 3, ATTR_S = 4, ATTR_T = 5, ATTR_FLOATS = 7, ATTR_INTS = 8 };
+enum { TENSOR_FLOATS = 4, TENSOR_INT32S = 5, TENSOR_INT64S = 7, TENSOR_DOUBLES = 10, TENSOR_UINT64S = 11 };
+enum {
+	ATTR_NAME = 1,
+	ATTR_F = 2,
+	ATTR_I = 3,
+	ATTR_S = 4,
+	ATTR_T = 5,
+	ATTR_FLOATS = 7,
+	ATTR_INTS = 8,
+	ATTR_STRINGS = 9
+};
 enum { NODE_ATTRIBUTE = 5 };
 enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE_ELEMENT = 1, TENSOR_TYPE_SHAPE = 2, SHAPE_DIM = 1 };
 enum { DIM_VALUE = 1 };
@@ -88,8 +98,10 @@ static size_t element_size(int64_t type)
 		return 2;
 	case ONNX_FLOAT:
 	case ONNX_INT32:
+	case ONNX_UINT32:
 		return 4;
 	case ONNX_INT64:
+	case ONNX_UINT64:
 	case ONNX_DOUBLE:
 		return 8;
 	default:
@@ -140,10 +152,11 @@ static int take_raw(struct elements *elements)
 static uint32_t list_of(int64_t type, enum protobuf_wire *ret_wire)
 {
 	*ret_wire = type == ONNX_FLOAT ? PROTOBUF_FIXED32 : type == ONNX_DOUBLE ? PROTOBUF_FIXED64 : PROTOBUF_VARINT;
-	return type == ONNX_FLOAT    ? TENSOR_FLOATS
-	       : type == ONNX_DOUBLE ? TENSOR_DOUBLES
-	       : type == ONNX_INT64  ? TENSOR_INT64S
-				     : TENSOR_INT32S;
+	return type == ONNX_FLOAT			    ? TENSOR_FLOATS
+	       : type == ONNX_DOUBLE			    ? TENSOR_DOUBLES
+	       : type == ONNX_INT64			    ? TENSOR_INT64S
+	       : type == ONNX_UINT32 || type == ONNX_UINT64 ? TENSOR_UINT64S
+							    : TENSOR_INT32S;
 }
 
 static int take_elements(struct elements *elements)
@@ -233,7 +246,7 @@ static int read_shape(struct protobuf_bytes message, struct onnx_value_info *inf
 			return -ENOTSUP;
 		info->dims[info->rank] = GRAPH_DIM_UNKNOWN;
 		while (protobuf_next(&dim, &inner))
-			if (inner.number == DIM_VALUE && inner.value > 0 && inner.value <= INT32_MAX)
+			if (inner.number == DIM_VALUE && inner.value <= INT32_MAX)
 				info->dims[info->rank] = (int32_t)inner.value;
 		if (dim.malformed)
 			return -EINVAL;
@@ -341,4 +354,132 @@ bool onnx_attribute(struct protobuf_bytes node, const char *name, struct onnx_at
 		    read_attribute(field.bytes, name, ret, ret_malformed))
 			return true;
 	return false;
+}
+
+/* ---- attributes of general operators ----------------------------------------------------------- */
+
+/* The values of a list, or of one number that comes alone. */
+static int count_numbers(struct protobuf_bytes message, uint32_t number, enum protobuf_wire wire)
+{
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_field field;
+	uint64_t bits;
+	int n = 0;
+
+	while (protobuf_next(&reader, &field)) {
+		size_t at = 0;
+
+		while (field.number == number && n < INT32_MAX - 1 &&
+		       protobuf_number(&reader, &field, wire, &at, &bits))
+			n++;
+	}
+	return reader.malformed ? -EINVAL : n;
+}
+
+/* Copies list `number` as what `add` takes: doubles for floats, 64-bit integers otherwise. */
+static int copy_numbers(struct protobuf_bytes message, struct protobuf_bytes name, uint32_t number, bool floats,
+			struct engine_attributes *attributes)
+{
+	enum protobuf_wire wire = floats ? PROTOBUF_FIXED32 : PROTOBUF_VARINT;
+	int n = count_numbers(message, number, wire), i = 0, r;
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_field field;
+	double *numbers;
+	int64_t *integers;
+	uint64_t bits;
+
+	if (n < 1)
+		return n;
+	integers = malloc((size_t)n * sizeof(*integers));
+	numbers = malloc((size_t)n * sizeof(*numbers));
+	while (integers && numbers && protobuf_next(&reader, &field)) {
+		size_t at = 0;
+
+		while (field.number == number && i < n && protobuf_number(&reader, &field, wire, &at, &bits)) {
+			integers[i] = (int64_t)bits;
+			numbers[i++] = (double)protobuf_float(bits);
+		}
+	}
+	if (!integers || !numbers)
+		r = -ENOMEM;
+	else if (floats)
+		r = attributes_add_numbers(attributes, (const char *)name.data, name.size, numbers, n);
+	else
+		r = attributes_add_integers(attributes, (const char *)name.data, name.size, integers, n);
+	free(integers);
+	free(numbers);
+	return r;
+}
+
+static int copy_attribute(struct protobuf_bytes message, struct engine_attributes *attributes)
+{
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_bytes name = {0}, text = {0};
+	struct protobuf_field field;
+	uint32_t number = 0;
+
+	while (protobuf_next(&reader, &field)) {
+		if (field.number == ATTR_NAME)
+			name = field.bytes;
+		else if (field.number == ATTR_S || field.number == ATTR_STRINGS)
+			text = field.bytes;
+		else if (field.number == ATTR_F || field.number == ATTR_I || field.number == ATTR_FLOATS ||
+			 field.number == ATTR_INTS)
+			number = field.number;
+	}
+	if (reader.malformed || !name.data)
+		return -EINVAL;
+	if (number)
+		return copy_numbers(message, name, number, number == ATTR_F || number == ATTR_FLOATS, attributes);
+	if (text.data)
+		return attributes_add_text(attributes, (const char *)name.data, name.size, (const char *)text.data,
+					   text.size);
+	return 0;
+}
+
+int onnx_copy_attributes(struct protobuf_bytes node, struct engine_attributes *attributes)
+{
+	struct protobuf reader = protobuf_open(node);
+	struct protobuf_field field;
+	int r = 0;
+
+	while (r == 0 && protobuf_next(&reader, &field))
+		if (field.number == NODE_ATTRIBUTE && field.wire == PROTOBUF_BYTES)
+			r = copy_attribute(field.bytes, attributes);
+	return r;
+}
+
+bool onnx_is_real(int64_t type)
+{
+	return type == ONNX_FLOAT || type == ONNX_FLOAT16 || type == ONNX_DOUBLE;
+}
+
+int onnx_engine_type(int64_t type)
+{
+	switch (type) {
+	case ONNX_FLOAT:
+	case ONNX_FLOAT16:
+	case ONNX_DOUBLE:
+		return ENGINE_F32;
+	case ONNX_UINT8:
+		return ENGINE_U8;
+	case ONNX_INT8:
+		return ENGINE_S8;
+	case ONNX_UINT16:
+		return ENGINE_U16;
+	case ONNX_INT16:
+		return ENGINE_S16;
+	case ONNX_INT32:
+		return ENGINE_S32;
+	case ONNX_INT64:
+		return ENGINE_S64;
+	case ONNX_BOOL:
+		return ENGINE_BOOL;
+	case ONNX_UINT32:
+		return ENGINE_U32;
+	case ONNX_UINT64:
+		return ENGINE_U64;
+	default:
+		return -1;
+	}
 }

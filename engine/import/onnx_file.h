@@ -23,7 +23,9 @@ enum onnx_type {
 	ONNX_INT64 = 7,
 	ONNX_BOOL = 9,
 	ONNX_FLOAT16 = 10,
-	ONNX_DOUBLE = 11
+	ONNX_DOUBLE = 11,
+	ONNX_UINT32 = 12,
+	ONNX_UINT64 = 13
 };
 
 struct onnx_tensor {
@@ -61,6 +63,13 @@ int onnx_copy_integers(const struct onnx_tensor *tensor, int64_t *out);
 
 /* The attribute of a node, or false.  One that is malformed is not there, and *ret_malformed is set. */
 bool onnx_attribute(struct protobuf_bytes node, const char *name, struct onnx_attribute *ret, bool *ret_malformed);
+
+/* All of them but graphs and tensors, for a general operator.  0, -EINVAL, -EFBIG or -ENOMEM. */
+int onnx_copy_attributes(struct protobuf_bytes node, struct engine_attributes *attributes);
+
+/* The type of the graph that holds a tensor of the file's type: float32 for all real numbers; -1: none does. */
+int onnx_engine_type(int64_t type);
+bool onnx_is_real(int64_t type);
 
 bool onnx_is(struct protobuf_bytes bytes, const char *text);
 
