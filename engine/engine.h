@@ -120,6 +120,8 @@ void engine_plan_input(const struct engine_plan *plan, int index, struct engine_
 void engine_plan_output(const struct engine_plan *plan, int index, struct engine_io *ret_io);
 size_t engine_plan_arena_bytes(const struct engine_plan *plan);
 uint64_t engine_plan_macs(const struct engine_plan *plan); /* multiply-adds of one run */
+/* Multiply-adds and what pools read, for those who bound what a run may cost; the rest is linear in the tensors. */
+uint64_t engine_plan_work(const struct engine_plan *plan);
 
 /* One step of a plan, for inspection and per-layer profiles.  Strings are borrowed from the plan. */
 struct engine_step_info {

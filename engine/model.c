@@ -353,6 +353,11 @@ uint64_t engine_plan_macs(const struct engine_plan *plan)
 	return plan->macs;
 }
 
+uint64_t engine_plan_work(const struct engine_plan *plan)
+{
+	return plan->work;
+}
+
 int engine_plan_step_count(const struct engine_plan *plan)
 {
 	return plan->n_steps;

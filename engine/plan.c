@@ -626,6 +626,16 @@ static void describe(struct step *step)
 						 used ? "," : "", parts[i]);
 }
 
+/* What a pool reads; a large window over a large image costs its product. */
+static uint64_t pooled_elements(const struct step *step, size_t count)
+{
+	const struct plan_window *w = &step->window;
+
+	return step->run == step_pool ? (uint64_t)count * (uint64_t)(w->kh < w->in_h ? w->kh : w->in_h) *
+						(uint64_t)(w->kw < w->in_w ? w->kw : w->in_w)
+				      : 0;
+}
+
 static int plan_step(struct planning *p, int index)
 {
 	const struct graph_node *node = &p->graph->nodes[index];
@@ -650,6 +660,7 @@ static int plan_step(struct planning *p, int index)
 	describe(step);
 	step->serial = step->tiles < 2 || (step->macs < SERIAL_MACS && out->count < SERIAL_ELEMENTS);
 	p->plan->macs += step->macs;
+	p->plan->work += step->macs + pooled_elements(step, out->count);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ struct engine_plan {
 	int n_steps;
 	size_t arena_bytes;
 	size_t shapes_offset; /* in the arena: shapes of this run, one for each tensor; only with variable ones */
-	uint64_t macs;
+	uint64_t macs, work;
 	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
 	int n_flip_inputs, n_flips;
 	struct engine_plan *next;

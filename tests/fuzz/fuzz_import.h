@@ -10,7 +10,7 @@
 
 /* Above these a run would only take time. */
 #define FUZZ_ARENA_MAX (8u << 20)
-#define FUZZ_MACS_MAX  (4u << 20)
+#define FUZZ_WORK_MAX  (4u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +25,7 @@ static inline void fuzz_run(const struct engine_plan *plan)
 	struct engine_team *team;
 	struct engine_context *context;
 
-	if (engine_plan_arena_bytes(plan) > FUZZ_ARENA_MAX || engine_plan_macs(plan) > FUZZ_MACS_MAX)
+	if (engine_plan_arena_bytes(plan) > FUZZ_ARENA_MAX || engine_plan_work(plan) > FUZZ_WORK_MAX)
 		return;
 	fuzz_require(engine_team_create(NULL, 0, 1, &team) == 0);
 	fuzz_require(engine_context_create(team, &context) == 0);
