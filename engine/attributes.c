@@ -130,3 +130,16 @@ const double *engine_attribute_numbers(const struct engine_attributes *attribute
 	*ret_n = attribute && attribute->numbers ? attribute->n : 0;
 	return attribute ? attribute->numbers : NULL;
 }
+
+int attributes_count(const struct engine_attributes *attributes)
+{
+	return attributes ? attributes->n : 0;
+}
+
+void attributes_at(const struct engine_attributes *attributes, int i, struct attributes_entry *ret_entry)
+{
+	const struct attribute *attribute = &attributes->list[i];
+
+	*ret_entry = (struct attributes_entry){attribute->name, attribute->n, attribute->integers, attribute->numbers,
+					       attribute->text};
+}

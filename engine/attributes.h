@@ -24,4 +24,16 @@ int attributes_add_numbers(struct engine_attributes *attributes, const char *nam
 int attributes_add_text(struct engine_attributes *attributes, const char *name, size_t name_bytes, const char *text,
 			size_t text_bytes);
 
+/* What there is, for those who store it: exactly one of integers, numbers (n of them) and text is not NULL.  Borrowed.
+ */
+struct attributes_entry {
+	const char *name;
+	int n;
+	const int64_t *integers;
+	const double *numbers;
+	const char *text;
+};
+int attributes_count(const struct engine_attributes *attributes);
+void attributes_at(const struct engine_attributes *attributes, int i, struct attributes_entry *ret_entry);
+
 #endif

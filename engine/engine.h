@@ -62,7 +62,8 @@ struct engine_model;
 
 /*
  * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4), ONNX or ncnn text
- * .param ("7767517"), whose weights are read from the same path with the suffix .bin.  The files are
+ * .param ("7767517"), whose weights are read from the same path with the suffix .bin, or a file of
+ * engine_model_pack().  The files are
  * mapped read-only; they must not be truncated while the model lives, so replace them by rename.
  */
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model);
@@ -73,6 +74,16 @@ int engine_model_load(const char *path, struct engine_error *ret_error, struct e
  */
 int engine_model_load_memory(const char *name, const void *data, size_t size, const void *weights, size_t weights_size,
 			     struct engine_error *ret_error, struct engine_model **ret_model);
+
+/*
+ * The network as a file of the engine's own, which engine_model_load() maps and runs without parsing or packing; its
+ * passes are done, and processes that load it share its pages.  PANELS: packed for the kernels of this machine, after a
+ * plan was made (at any size).  PORTABLE: for any machine, packed on first use.  HALF: the same, weights as float16.
+ * *ret_data is the caller's to free.  0, -EINVAL, -ENOMEM, -EFBIG.
+ */
+enum engine_pack { ENGINE_PACK_PANELS, ENGINE_PACK_PORTABLE, ENGINE_PACK_HALF };
+int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct engine_error *ret_error,
+		      uint8_t **ret_data, size_t *ret_size);
 
 /* Accepts NULL.  Destroys the model's plans too; no context may still be running one of them. */
 void engine_model_destroy(struct engine_model *model);

@@ -190,12 +190,19 @@ struct graph_value {
 	const void *data; /* constant content, dense; NULL otherwise */
 	size_t data_bytes;
 	bool owned;	     /* data is the graph's, made with malloc */
+	bool aligned;	     /* data is aligned and has slack behind it, as the kernels want it */
+	bool packed;	     /* a constant that is there only as panels of convolutions; data is NULL */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
 	bool used;     /* some node reads it */
 	bool variable; /* only a run knows its shape; dims are the most it may be */
 	bool was_u8;   /* the file holds it as uint8; set by passes, whose tensors are int8 */
 };
+
+static inline bool graph_is_constant(const struct graph_value *value)
+{
+	return value->data || value->packed;
+}
 
 struct graph {
 	struct graph_value *values;

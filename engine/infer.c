@@ -165,7 +165,7 @@ static int check_weights(const struct infer *in)
 		return r;
 	if (is_q8(out->type) != quantised)
 		return fail(in, -ENOTSUP, "makes %s of %s", engine_type_name(out->type), engine_type_name(x->type));
-	if (!w->data)
+	if (!graph_is_constant(w))
 		return fail(in, -ENOTSUP, "has weights that are not constant");
 	if (!small && (quantised || (w->type != ENGINE_F32 && w->type != ENGINE_F16)))
 		return fail(in, -ENOTSUP, "has %s weights for a %s input", engine_type_name(w->type),
@@ -179,7 +179,7 @@ static int check_weights(const struct infer *in)
 		bool scaled = bias->quant.n_scales == 1 ||
 			      (bias->rank == 1 && bias->quant.n_scales == bias->dims[0] && bias->dims[0] > 0);
 
-		if (!bias->data)
+		if (!graph_is_constant(bias))
 			return fail(in, -ENOTSUP, "has a bias that is not constant");
 		if (quantised ? bias->type != ENGINE_S32
 			      : bias->type != ENGINE_F32 && bias->type != ENGINE_F16 &&
@@ -674,7 +674,7 @@ static bool is_ready(const struct graph *graph, int value, int index)
 {
 	const struct graph_value *v = &graph->values[value];
 
-	if (v->data)
+	if (graph_is_constant(v))
 		return true;
 	if (v->producer >= 0)
 		return v->producer < index;
@@ -725,7 +725,8 @@ static int check_values(const struct graph *graph, struct engine_error *ret_erro
 				   graph->n_outputs);
 	for (int i = 0; i < graph->n_inputs; i++)
 		if (graph->inputs[i] < 0 || graph->inputs[i] >= graph->n_values ||
-		    graph->values[graph->inputs[i]].producer >= 0 || graph->values[graph->inputs[i]].data)
+		    graph->values[graph->inputs[i]].producer >= 0 ||
+		    graph_is_constant(&graph->values[graph->inputs[i]]))
 			return graph_error(ret_error, -EINVAL, "input %d of the network is made by a node", i);
 	for (int i = 0; i < graph->n_outputs; i++)
 		if (graph->outputs[i] < 0 || graph->outputs[i] >= graph->n_values ||

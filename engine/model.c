@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "import/import.h"
+#include "packed.h"
 #include "passes.h"
 #include "plan.h"
 
@@ -23,6 +24,7 @@ struct engine_model {
 	struct graph graph;
 	struct graph_shape *shapes; /* at the file's own size; NULL where it leaves a side open */
 	struct mapping file, weights_file;
+	void *copy;	      /* of a packed file in memory that is not aligned */
 	pthread_mutex_t lock; /* of all below */
 	struct weights weights;
 	struct engine_plan *plans;
@@ -78,7 +80,7 @@ static int import(const struct import_source *source, struct graph *graph, struc
 		return import_ncnn(source, graph, error);
 	if (import_is_onnx(source->data, source->size))
 		return import_onnx(source, graph, error);
-	return graph_error(error, -ENOTSUP, "neither a TFLite, an ONNX nor an ncnn .param file");
+	return graph_error(error, -ENOTSUP, "neither a TFLite, an ONNX, an ncnn .param nor a converted file");
 }
 
 /* Shapes at the file's own size: checks the file as a whole, and some passes depend on them. */
@@ -112,13 +114,27 @@ static void name_error(struct engine_error *error, const char *name)
 	graph_error(error, 0, "%.60s: %.190s", base ? base + 1 : name, inner.text);
 }
 
+static int load_packed(struct engine_model *model, const struct import_source *source, struct engine_error *error)
+{
+	const uint8_t *data = source->data;
+
+	if ((uintptr_t)data % 64) {
+		model->copy = aligned_alloc(64, (source->size + 63) / 64 * 64);
+		if (!model->copy)
+			return graph_error(error, -ENOMEM, "out of memory");
+		data = memcpy(model->copy, data, source->size);
+	}
+	return packed_read(data, source->size, &model->graph, &model->weights, error);
+}
+
 static int load(struct engine_model *model, const struct import_source *source, struct engine_error *error)
 {
-	int r = import(source, &model->graph, error);
+	int r = packed_is(source->data, source->size) ? load_packed(model, source, error)
+						      : import(source, &model->graph, error);
 
 	if (r == 0)
 		r = infer_own_size(model, error);
-	if (r == 0)
+	if (r == 0 && !packed_is(source->data, source->size))
 		r = passes_run(&model->graph, model->shapes, error);
 	if (r < 0)
 		name_error(error, source->name);
@@ -212,10 +228,26 @@ void engine_model_destroy(struct engine_model *model)
 	weights_finish(&model->weights);
 	graph_finish(&model->graph);
 	free(model->shapes);
+	free(model->copy);
 	unmap_file(&model->file);
 	unmap_file(&model->weights_file);
 	pthread_mutex_destroy(&model->lock);
 	free(model);
+}
+
+int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct engine_error *ret_error,
+		      uint8_t **ret_data, size_t *ret_size)
+{
+	int r;
+
+	pthread_mutex_lock(&model->lock);
+	if (kind == ENGINE_PACK_PANELS && !model->plans)
+		r = graph_error(ret_error, -EINVAL, "nothing is planned for yet");
+	else
+		r = packed_write(&model->graph, kind == ENGINE_PACK_PANELS ? &model->weights : NULL,
+				 kind == ENGINE_PACK_HALF, ret_error, ret_data, ret_size);
+	pthread_mutex_unlock(&model->lock);
+	return r;
 }
 
 /* ---- what it tells ----------------------------------------------------------------------------- */

@@ -133,6 +133,8 @@ const void *weights_operand(struct weights *weights, const struct graph *graph, 
 	const struct graph_value *v = &graph->values[value];
 	struct weights_entry *entry = find(weights, ENTRY_OPERAND, value, NULL);
 
+	if (v->aligned)
+		return v->data;
 	if (!entry) {
 		entry = add(weights, ENTRY_OPERAND, value, v->data_bytes + KERNEL_SLACK);
 		if (!entry)
@@ -413,12 +415,39 @@ static size_t packed_bytes(const struct packing *p, const struct weights_conv *c
 	return conv->panel_bytes * ((p->group_n + nr - 1) / nr) * p->groups;
 }
 
+/* What the layout of the panels is; p is of a node whose shapes were checked. */
+static void choose_layout(const struct packing *p, bool quantised, struct weights_conv *ret_conv)
+{
+	const struct kernels *k = p->weights->kernels;
+
+	*ret_conv = (struct weights_conv){
+		.depthwise = p->groups > 1 && p->group_n == 1 && p->file_kc == 1,
+		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
+	};
+	if (!ret_conv->depthwise)
+		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(&k->igemm_s8, p->taps, p->kc)
+						  : pack_f32_panel_bytes(&k->igemm_f32, p->taps, p->kc);
+}
+
+/* A pixel of padding: the longest over-read of it is kr channels beyond the last, or a vector. */
+static int add_padding(struct weights *weights, const struct packing *p, bool quantised, struct weights_entry *entry)
+{
+	size_t n = p->kc * p->groups;
+
+	entry->padding = allocate(weights, n * (quantised ? 1 : sizeof(float)) + KERNEL_SLACK);
+	if (!entry->padding)
+		return -ENOMEM;
+	if (quantised)
+		memset(entry->padding, p->x->quant.zero_points[0], n + KERNEL_SLACK);
+	return 0;
+}
+
 int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
 		 struct engine_error *ret_error, const struct weights_conv **ret_conv)
 {
 	struct weights_entry *entry = find(weights, ENTRY_CONV, index, gray);
 	struct packing p;
-	struct weights_conv conv = {0};
+	struct weights_conv conv;
 	bool quantised;
 	int r;
 
@@ -428,27 +457,21 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	}
 	packing_init(&p, weights, graph, index, gray);
 	quantised = p.x->type == ENGINE_S8;
-	conv.depthwise = p.groups > 1 && p.group_n == 1 && p.file_kc == 1;
-	conv.params = (uint64_t)p.channels * p.taps * p.kc + (p.bias ? p.channels : 0);
-	if (!conv.depthwise)
-		conv.panel_bytes = quantised ? pack_s8_panel_bytes(&weights->kernels->igemm_s8, p.taps, p.kc)
-					     : pack_f32_panel_bytes(&weights->kernels->igemm_f32, p.taps, p.kc);
+	if (p.w->packed || (p.bias && p.bias->packed))
+		return graph_error(ret_error, -ENOTSUP,
+				   "'%.60s' was converted for colour, and for one level of kernels only", p.node->name);
+	choose_layout(&p, quantised, &conv);
 	r = packing_allocate(&p, quantised);
 	if (r == 0) {
 		entry = add(weights, ENTRY_CONV, -1, packed_bytes(&p, &conv, quantised));
 		r = entry ? 0 : -ENOMEM;
 	}
-	if (r == 0) {
-		/* Longest over-read: kr channels beyond the last, or a vector. */
-		entry->padding = allocate(weights, p.kc * p.groups * (quantised ? 1 : sizeof(float)) + KERNEL_SLACK);
-		r = entry->padding ? 0 : -ENOMEM;
-	}
+	if (r == 0)
+		r = add_padding(weights, &p, quantised, entry);
 	if (r == 0)
 		r = conv.depthwise ? pack_depthwise(&p, entry->data, quantised)
 				   : pack_panels(&p, &conv, entry->data, quantised);
 	if (r == 0) {
-		if (quantised)
-			memset(entry->padding, p.x->quant.zero_points[0], p.kc * p.groups + KERNEL_SLACK);
 		conv.packed = entry->data;
 		conv.padding = entry->padding;
 		entry->conv = conv;
@@ -463,4 +486,81 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	}
 	packing_finish(&p);
 	return r;
+}
+
+/* ---- panels of a file -------------------------------------------------------------------------- */
+
+const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes)
+{
+	const struct weights_gray colour = {0};
+	const struct weights_entry *entry = find(weights, ENTRY_CONV, index, &colour);
+	struct packing p;
+
+	if (!entry)
+		return NULL;
+	packing_init(&p, (struct weights *)(uintptr_t)weights, graph, index, &colour);
+	*ret_bytes = packed_bytes(&p, &entry->conv, p.x->type == ENGINE_S8);
+	return entry->conv.packed;
+}
+
+/* Weights of [O][KH][KW][I] that fit their groups, as graph_check() and the passes leave them. */
+static bool has_layout(const struct graph *graph, const struct graph_node *node)
+{
+	const struct graph_value *w, *x;
+	int groups = node->op == GRAPH_CONV ? node->conv.groups : 1;
+	size_t elements;
+
+	if ((node->op != GRAPH_CONV && node->op != GRAPH_FC) || node->n_inputs < 2)
+		return false;
+	x = &graph->values[node->inputs[0]];
+	w = &graph->values[node->inputs[1]];
+	if (w->rank != (node->op == GRAPH_CONV ? 4 : 2) || graph_elements(w->rank, w->dims, &elements) < 0 ||
+	    !elements || elements > ENGINE_TENSOR_BYTES_MAX / sizeof(float) || groups < 1 || w->dims[0] % groups)
+		return false;
+	if (node->op == GRAPH_CONV &&
+	    (w->dims[1] != node->conv.window.kernel_h || w->dims[2] != node->conv.window.kernel_w))
+		return false;
+	return x->type == ENGINE_F32 || (x->type == ENGINE_S8 && x->quant.n_scales == 1);
+}
+
+size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index)
+{
+	const struct weights_gray colour = {0};
+	struct weights_conv conv;
+	struct packing p;
+	bool quantised;
+
+	if (!has_layout(graph, &graph->nodes[index]))
+		return 0;
+	packing_init(&p, weights, graph, index, &colour);
+	quantised = p.x->type == ENGINE_S8;
+	choose_layout(&p, quantised, &conv);
+	return packed_bytes(&p, &conv, quantised);
+}
+
+int weights_adopt(struct weights *weights, const struct graph *graph, int index, const void *panels)
+{
+	const struct weights_gray colour = {0};
+	struct weights_entry *entry = calloc(1, sizeof(*entry));
+	struct packing p;
+	bool quantised;
+	int r;
+
+	if (!entry)
+		return -ENOMEM;
+	packing_init(&p, weights, graph, index, &colour);
+	quantised = p.x->type == ENGINE_S8;
+	choose_layout(&p, quantised, &entry->conv);
+	r = add_padding(weights, &p, quantised, entry);
+	if (r < 0) {
+		free(entry);
+		return r;
+	}
+	entry->kind = ENTRY_CONV;
+	entry->index = index;
+	entry->conv.packed = panels;
+	entry->conv.padding = entry->padding;
+	entry->next = weights->first;
+	weights->first = entry;
+	return 0;
 }

@@ -44,6 +44,15 @@ void weights_finish(struct weights *weights);
 int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
 		 struct engine_error *ret_error, const struct weights_conv **ret_conv);
 
+/*
+ * For a file of the engine's own.  The panels of node `index` in colour and their size; NULL where no plan has made
+ * them. The size they have to have, 0 where the node has none.  adopt: from now on they are these, which are as large
+ * as that and outlive the weights; -EINVAL, -ENOMEM.
+ */
+const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes);
+size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index);
+int weights_adopt(struct weights *weights, const struct graph *graph, int index, const void *panels);
+
 /* A constant as an operand: same type and values.  NULL when memory is short. */
 const void *weights_operand(struct weights *weights, const struct graph *graph, int value);
 

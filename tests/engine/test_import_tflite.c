@@ -261,9 +261,9 @@ Test(import_tflite, errors_name_the_cause)
 	file = (struct file){.data = (const uint8_t *)"\x08\0\0\0TFL3", .size = 8};
 	imported_refuse(&file, -EINVAL, "");
 	file = (struct file){.data = (const uint8_t *)"garbage, and more of it", .size = 23};
-	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX nor");
+	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX");
 	file = (struct file){.data = (const uint8_t *)"", .size = 0};
-	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX nor");
+	imported_refuse(&file, -ENOTSUP, "neither a TFLite, an ONNX");
 }
 
 Test(import_tflite, scales_that_cannot_be_are_refused)

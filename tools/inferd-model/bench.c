@@ -16,17 +16,20 @@ static const char usage[] =
 	"\n"
 	"Runs a network on random input and prints the least, median and 90th percentile time of a run; the speed at the\n"
 	"median (two operations a multiply-add) beside what float multiply-adds alone reach on as many cores; the CPU\n"
-	"time of a run over all threads; and the most memory the process held.\n"
+	"time of a run over all threads; how long it takes from opening the file until the network can be run, from the\n"
+	"page cache; and the most memory the process held.\n"
 	"\n"
 	"  --threads N  threads to use (all CPUs)\n"
 	"  --runs R     measured runs (50), after a few that are not counted\n"
-	"  --profile    time of each step, mean of as many runs again; with --json under \"steps\"\n"
+	"  --profile    time of each step, mean of as many runs again, its share of the whole and of the peak; with\n"
+	"               --json under \"steps\"\n"
 	"  --size WxH   input size instead of the file's own\n"
 	"  --gray       run a network of three channels on one\n"
 	"  --json       one object on one line\n";
 
 #define RUNS_DEFAULT 50
 #define WARM_UP_RUNS 3
+#define LOADS	     11
 
 struct bench {
 	struct tool_network network;
@@ -34,7 +37,7 @@ struct bench {
 	int threads, runs;
 	double *ms; /* of each run, sorted at the end */
 	uint64_t *step_ns, *step_sum;
-	double cpu_ms, peak_gflops;
+	double cpu_ms, peak_gflops, load_ms;
 	long peak_rss_kb;
 };
 
@@ -144,6 +147,27 @@ static bool measure_runs(struct bench *bench)
 	return true;
 }
 
+/* Loads the file anew: open, parse or map, pack, plan.  The median, of the machine at rest as of all else here. */
+static bool measure_load(struct bench *bench, const struct engine_plan_options *wanted)
+{
+	double ms[LOADS];
+
+	for (int i = 0; i < LOADS; i++) {
+		struct tool_network network = {0};
+		double start = clock_ms(CLOCK_MONOTONIC);
+		bool good = tool_network_load(&network, bench->network.path) && tool_network_plan(&network, wanted);
+
+		ms[i] = clock_ms(CLOCK_MONOTONIC) - start;
+		tool_network_finish(&network);
+		if (!good)
+			return false;
+		tool_progress("load", i + 1, LOADS);
+	}
+	qsort(ms, LOADS, sizeof(*ms), compare_ms);
+	bench->load_ms = ms[LOADS / 2];
+	return true;
+}
+
 static bool measure_steps(struct bench *bench)
 {
 	bool good = true;
@@ -160,11 +184,11 @@ static bool measure_steps(struct bench *bench)
 	return good;
 }
 
-static bool measure(struct bench *bench, bool profile)
+static bool measure(struct bench *bench, const struct engine_plan_options *wanted, bool profile)
 {
 	int cpus = tool_cpus();
 	struct rusage usage_now;
-	bool good = measure_runs(bench) && (!profile || measure_steps(bench));
+	bool good = measure_runs(bench) && (!profile || measure_steps(bench)) && measure_load(bench, wanted);
 
 	tool_progress("", 0, 0);
 	if (!good)
@@ -204,15 +228,17 @@ static void print_steps(const struct bench *bench)
 
 	for (int i = 0; i < engine_plan_step_count(plan); i++)
 		total += step_ms(bench, i);
-	printf("\n%-4s %-32s %-12s %-20s %-18s %9s %6s %8s\n", "step", "name", "op", "kernel", "shape", "ms", "share",
-	       "gflops");
+	printf("\n%-4s %-32s %-12s %-20s %-18s %9s %6s %8s %6s\n", "step", "name", "op", "kernel", "shape", "ms",
+	       "share", "gflops", "peak");
 	for (int i = 0; i < engine_plan_step_count(plan); i++) {
-		double ms = step_ms(bench, i);
+		double ms = step_ms(bench, i), speed;
 
 		engine_plan_step(plan, i, &step);
-		printf("%-4d %-32s %-12s %-20s %-18s %9.4f %5.1f%% %8.2f\n", i, tool_label(step.name, 32, label),
-		       step.op, step.kernel[0] ? step.kernel : "-", tool_shape(step.rank, step.dims, shape), ms,
-		       total > 0 ? 100 * ms / total : 0, ms > 0 ? 2.0 * (double)step.macs / ms * 1e-6 : 0);
+		speed = ms > 0 ? 2.0 * (double)step.macs / ms * 1e-6 : 0;
+		printf("%-4d %-32s %-12s %-20s %-18s %9.4f %5.1f%% %8.2f %5.1f%%\n", i,
+		       tool_label(step.name, 32, label), step.op, step.kernel[0] ? step.kernel : "-",
+		       tool_shape(step.rank, step.dims, shape), ms, total > 0 ? 100 * ms / total : 0, speed,
+		       bench->peak_gflops > 0 ? 100 * speed / bench->peak_gflops : 0);
 	}
 	printf("%-90s %9.4f\n", "all steps", total);
 }
@@ -225,6 +251,7 @@ static void print_text(const struct bench *bench, bool profile)
 	       quantile(bench, 90));
 	printf("speed   %.2f gflops; float multiply-adds alone reach %.2f\n", gflops(bench), bench->peak_gflops);
 	printf("cpu     %.3f ms per run\n", bench->cpu_ms);
+	printf("load    %.3f ms\n", bench->load_ms);
 	printf("memory  %ld kB at most\n", bench->peak_rss_kb);
 	if (profile)
 		print_steps(bench);
@@ -252,8 +279,8 @@ static void print_json(const struct bench *bench, bool profile)
 	tool_json_string(bench->network.path);
 	printf(",\"threads\":%d,\"runs\":%d,\"ms\":{\"min\":%.6f,\"median\":%.6f,\"p90\":%.6f}", bench->threads,
 	       bench->runs, bench->ms[0], quantile(bench, 50), quantile(bench, 90));
-	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld", gflops(bench),
-	       bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb);
+	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld,\"load_ms\":%.6f",
+	       gflops(bench), bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb, bench->load_ms);
 	if (profile)
 		json_steps(bench);
 	puts("}");
@@ -284,7 +311,7 @@ static int bench_run(const struct tool_args *args)
 		tool_error("out of memory");
 		goto out;
 	}
-	if (!measure(&bench, args->profile))
+	if (!measure(&bench, &wanted, args->profile))
 		goto out;
 	if (args->json)
 		print_json(&bench, args->profile);

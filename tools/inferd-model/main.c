@@ -13,13 +13,14 @@ static const char usage[] =
 	"  inspect FILE  inputs, outputs, layers and memory of a network\n"
 	"  run FILE      one inference from .npy files to .npy files\n"
 	"  bench FILE    how long an inference takes\n"
+	"  convert FILE OUT  a network as inferd's own file, which loads at once\n"
 	"\n"
 	"FILE is a .tflite or .onnx network, or an ncnn .param with its .bin beside it.\n"
 	"inferd-model COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
 int main(int argc, char **argv)
 {
-	static const struct tool_command *const commands[] = {&tool_inspect, &tool_run, &tool_bench};
+	static const struct tool_command *const commands[] = {&tool_inspect, &tool_run, &tool_bench, &tool_convert};
 
 	engine_calm_threads(argv);
 	if (argc < 2) {

@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{"runs", required_argument, NULL, 'r'}, {"input", required_argument, NULL, 'i'},
 	{"out", required_argument, NULL, 'o'},	{"gray", no_argument, NULL, 'g'},
 	{"json", no_argument, NULL, 'j'},	{"profile", no_argument, NULL, 'p'},
+	{"portable", no_argument, NULL, 'P'},	{"half", no_argument, NULL, 'H'},
 	{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0},
 };
 
@@ -53,6 +54,32 @@ void tool_progress(const char *what, int done, int total)
 		return;
 	shown = now;
 	fprintf(stderr, "\r\033[K%s %d of %d", what, done, total);
+}
+
+bool tool_write_file(const char *path, const void *data, size_t size)
+{
+	size_t length = strlen(path) + sizeof(".new");
+	char *beside = malloc(length);
+	FILE *file;
+	bool done;
+
+	if (!beside) {
+		tool_error("out of memory");
+		return false;
+	}
+	snprintf(beside, length, "%s.new", path);
+	file = fopen(beside, "wb");
+	done = file && fwrite(data, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
+	if (file && fclose(file) != 0)
+		done = false;
+	if (done)
+		done = rename(beside, path) == 0;
+	if (!done) {
+		tool_error("%s: %s", path, strerror(errno));
+		remove(beside);
+	}
+	free(beside);
+	return done;
 }
 
 /* ---- text -------------------------------------------------------------------------------------- */
@@ -191,6 +218,12 @@ static bool set_option(struct tool_args *args, int option, const char *value)
 	case 'j':
 		args->json = true;
 		return true;
+	case 'P':
+		args->portable = true;
+		return true;
+	case 'H':
+		args->half = true;
+		return true;
 	default:
 		args->profile = true;
 		return true;
@@ -205,6 +238,13 @@ static bool take_positionals(const struct tool_command *command, int argc, char 
 		return false;
 	}
 	args->file = argv[optind++];
+	if (strchr(command->allowed, 'O')) {
+		if (optind == argc) {
+			tool_error("%s: to which file?  See inferd-model %s --help", command->name, command->name);
+			return false;
+		}
+		args->out_file = argv[optind++];
+	}
 	for (; optind < argc; optind++) {
 		if (strchr(command->allowed, 'i') && args->n_inputs > 0 && add_input(args, argv[optind]))
 			continue;

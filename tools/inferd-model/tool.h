@@ -14,20 +14,20 @@
 enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
 
 struct tool_args {
-	const char *file, *out_dir;
+	const char *file, *out_dir, *out_file;
 	const char *inputs[ENGINE_IO_MAX]; /* NAME=FILE or FILE, as given */
 	int n_inputs;
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
-	bool gray, json, profile;
+	bool gray, json, profile, portable, half;
 };
 
-/* One command: allowed lists the options it takes, by the letters of the table in tool.c. */
+/* One command: allowed lists the options it takes, by the letters of the table in tool.c; O: a second file. */
 struct tool_command {
 	const char *name, *allowed, *usage;
 	int (*run)(const struct tool_args *args);
 };
-extern const struct tool_command tool_inspect, tool_run, tool_bench;
+extern const struct tool_command tool_inspect, tool_run, tool_bench, tool_convert;
 
 /* Reads the command's arguments (argv[0] is its name) and runs it.  Returns the exit status. */
 int tool_main(const struct tool_command *command, int argc, char **argv);
@@ -37,6 +37,9 @@ void tool_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line on stderr that the next one replaces, at most a few a second and only on a terminal; total 0 clears it. */
 void tool_progress(const char *what, int done, int total);
+
+/* Writes a file whole or not at all: beside it first, then renamed.  Reports its failures and returns false. */
+bool tool_write_file(const char *path, const void *data, size_t size);
 
 /* A JSON string with its quotes.  Bytes that are not UTF-8 become U+FFFD. */
 void tool_json_string(const char *text);

@@ -1,0 +1,195 @@
+/* test_packed.c - converted files: the same answers, and what is damaged, foreign or hostile is refused. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/packed.h"
+#include "imported.h"
+#include "protobuf_builder.h"
+#include "support/test.h"
+
+TEST_SUITE(packed);
+
+#define DIMS(...) ((const int64_t[]){__VA_ARGS__})
+
+#define SIDE	5
+#define ANSWERS (4 * SIDE * SIDE)
+
+static struct message graph, whole;
+static float pixels[3 * SIDE * SIDE];
+
+/* Two convolutions, the second grouped and with a residual, a function with attributes, and a node of each kind. */
+static void make_original(void)
+{
+	static float first[4 * 3 * 9], second[4 * 2], bias[4];
+	struct message *node;
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++)
+		first[i] = test_random_float();
+	for (size_t i = 0; i < 8; i++)
+		second[i] = test_random_float();
+	for (size_t i = 0; i < 4; i++)
+		bias[i] = test_random_float();
+	for (size_t i = 0; i < sizeof(pixels) / sizeof(*pixels); i++)
+		pixels[i] = test_random_float();
+	graph.size = 0;
+	onnx_input(&graph, "x", 4, DIMS(1, 3, SIDE, SIDE));
+	onnx_floats(&graph, "w", 4, DIMS(4, 3, 3, 3), first);
+	onnx_floats(&graph, "b", 1, DIMS(4), bias);
+	onnx_floats(&graph, "v", 4, DIMS(4, 2, 1, 1), second);
+	node = onnx_node(&graph, "Conv", "x w b", "c");
+	onnx_attribute_integers(node, "pads", 4, DIMS(1, 1, 1, 1));
+	onnx_node(&graph, "Relu", "c", "r");
+	onnx_attribute_integer(onnx_node(&graph, "Conv", "r v b", "d"), "group", 2);
+	onnx_node(&graph, "Add", "d r", "s");
+	onnx_attribute_float(onnx_node(&graph, "Celu", "s", "e"), "alpha", 0.5f);
+	onnx_attribute_text(onnx_node(&graph, "Gelu", "e", "y"), "approximate", "tanh");
+	onnx_output(&graph, "y");
+	onnx_file(&whole, &graph, 20);
+}
+
+static void pack(enum engine_pack kind, uint8_t **ret_data, size_t *ret_size)
+{
+	struct engine_plan_options options = {0};
+	struct engine_error error = {""};
+	const struct engine_plan *plan;
+	struct engine_model *model;
+
+	cr_assert_eq(engine_model_load_memory("original", whole.data, whole.size, NULL, 0, &error, &model), 0, "%s",
+		     error.text);
+	cr_assert_eq(engine_model_plan(model, &options, &error, &plan), 0, "%s", error.text);
+	cr_assert_eq(engine_model_pack(model, kind, &error, ret_data, ret_size), 0, "%s", error.text);
+	engine_model_destroy(model);
+}
+
+static void run(const uint8_t *data, size_t size, float answers[ANSWERS])
+{
+	struct file file = {data, size, NULL, 0};
+
+	imported_run(&file, pixels, sizeof(pixels), answers, ANSWERS * sizeof(*answers));
+}
+
+Test(packed, answers_are_those_of_the_original)
+{
+	static const enum engine_pack kinds[] = {ENGINE_PACK_PANELS, ENGINE_PACK_PORTABLE};
+	float expected[ANSWERS], answers[ANSWERS];
+
+	make_original();
+	run(whole.data, whole.size, expected);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		uint8_t *data;
+		size_t size;
+
+		pack(kinds[i], &data, &size);
+		run(data, size, answers);
+		cr_assert_arr_eq(answers, expected, sizeof(answers), "kind %zu", i);
+		free(data);
+	}
+}
+
+Test(packed, halves_are_near_and_smaller)
+{
+	float expected[ANSWERS], answers[ANSWERS];
+	uint8_t *data, *portable;
+	size_t size, whole_size;
+
+	make_original();
+	run(whole.data, whole.size, expected);
+	pack(ENGINE_PACK_PORTABLE, &portable, &whole_size);
+	pack(ENGINE_PACK_HALF, &data, &size);
+	cr_assert_lt(size, whole_size);
+	run(data, size, answers);
+	for (int i = 0; i < ANSWERS; i++)
+		cr_assert_float_eq(answers[i], expected[i], 0.02f, "%d: %g, not %g", i, (double)answers[i],
+				   (double)expected[i]);
+	free(data);
+	free(portable);
+}
+
+/* A plan makes the panels; without one there is nothing to store. */
+Test(packed, panels_want_a_plan)
+{
+	struct engine_error error = {""};
+	struct engine_model *model;
+	uint8_t *data;
+	size_t size;
+
+	make_original();
+	cr_assert_eq(engine_model_load_memory("original", whole.data, whole.size, NULL, 0, &error, &model), 0);
+	cr_assert_eq(engine_model_pack(model, ENGINE_PACK_PANELS, &error, &data, &size), -EINVAL);
+	cr_assert(strstr(error.text, "planned"), "%s", error.text);
+	engine_model_destroy(model);
+}
+
+Test(packed, every_changed_byte_is_noticed)
+{
+	uint8_t *data;
+	size_t size;
+
+	make_original();
+	pack(ENGINE_PACK_PANELS, &data, &size);
+	for (size_t i = 0; i < size; i++) {
+		struct file file = {data, size, NULL, 0};
+
+		data[i] ^= (uint8_t)(1 << (i & 7));
+		if (i >= 8 && i < 12)
+			imported_refuse(&file, -ENOTSUP, "convert it again");
+		else if (i >= 64)
+			imported_refuse(&file, -EINVAL, "its checksum is wrong");
+		else if (i < 48) {
+			struct engine_model *model;
+
+			cr_assert_lt(engine_model_load_memory("file", data, size, NULL, 0, NULL, &model), 0, "byte %zu",
+				     i);
+		}
+		data[i] ^= (uint8_t)(1 << (i & 7));
+	}
+	imported_refuse_cuts(&(struct file){data, size, NULL, 0});
+	free(data);
+}
+
+Test(packed, panels_of_another_machine_are_refused)
+{
+	uint8_t *data;
+	size_t size;
+
+	make_original();
+	pack(ENGINE_PACK_PANELS, &data, &size);
+	memcpy(data + 48, "abacus", 7);
+	imported_refuse(&(struct file){data, size, NULL, 0}, -ENOTSUP, "converted for abacus, and this machine has");
+	free(data);
+}
+
+/* With the right checksum, too: whoever writes the file can compute it. */
+Test(packed, hostile_files_are_survived)
+{
+	static const enum engine_pack kinds[] = {ENGINE_PACK_PANELS, ENGINE_PACK_PORTABLE};
+
+	make_original();
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
+		uint8_t *data;
+		size_t size;
+
+		pack(kinds[k], &data, &size);
+		for (int i = 0; i < 3000; i++) {
+			size_t at = (size_t)test_random_range(0, (int64_t)size - 1);
+			uint8_t before = data[at];
+			struct engine_plan_options options = {0};
+			struct engine_error error = {""};
+			const struct engine_plan *plan;
+			struct engine_model *model;
+			int rc;
+
+			data[at] = (uint8_t)test_random();
+			packed_seal(data, size);
+			rc = engine_model_load_memory("hostile", data, size, NULL, 0, &error, &model);
+			if (rc == 0) {
+				rc = engine_model_plan(model, &options, &error, &plan);
+				engine_model_destroy(model);
+			}
+			cr_assert(rc == 0 || error.text[0], "byte %zu: no text for %d", at, rc);
+			data[at] = before;
+		}
+		free(data);
+	}
+}
