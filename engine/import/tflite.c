@@ -136,6 +136,7 @@ static int read_tensor(struct tflite *t, int i, size_t table)
 					(enum engine_type)tensor->type, tensor->rank, tensor->dims);
 	if (tensor->value < 0)
 		return graph_error(t->error, tensor->value, "tensor '%.*s' cannot be", length, text);
+	tensor->declared = tensor->value;
 	r = read_quant(t, table, tensor);
 	if (r < 0)
 		return graph_error(t->error, r, "tensor '%.*s' has impossible quantisation", length, text);
@@ -199,6 +200,9 @@ static int read_io(struct tflite *t, size_t subgraph, int field, bool inputs)
 		int32_t index = flatbuffer_i32_at(&t->fb, &list, i);
 		struct graph_value *value;
 
+		if (!inputs && index >= 0 && index < t->n_tensors && t->tensors[index].blocks.h &&
+		    tflite_cut(t, &t->tensors[index]) < 0)
+			return -ENOTSUP;
 		if (index < 0 || index >= t->n_tensors || t->tensors[index].value < 0)
 			return graph_error(t->error, -EINVAL, "%s %u of the network is no tensor that can be",
 					   inputs ? "input" : "output", i);
@@ -283,18 +287,24 @@ static bool on_constants(const struct tflite *t)
 	return true;
 }
 
+/* A dense convolution takes an image that is cut into parts as a whole, and so does what joins it. */
+static bool works_on_parts(const struct tflite *t, const struct tflite_operator *own)
+{
+	for (int k = 0; k < t->n_inputs; k++)
+		if (tflite_has_input(t, k) && tflite_input(t, k)->blocks.h &&
+		    (k > 0 || !own->takes_blocks || t->tensors[t->outputs[0]].blocks.h))
+			return true;
+	return false;
+}
+
 /* Where the graph's own operators fit they are fast; a general one takes what is left. */
 static int add_by_kind(struct tflite *t, const struct tflite_operator *own, const char *custom, size_t custom_bytes)
 {
 	int before = t->graph->n_nodes, r = -ENOTSUP;
 
-	for (int k = 0; k < t->n_inputs; k++)
-		if (tflite_has_input(t, k) && tflite_input(t, k)->blocks.h &&
-		    (k > 0 || !own || !own->takes_blocks || t->tensors[t->outputs[0]].blocks.h))
-			return tflite_refuse(t, -ENOTSUP, "works on the parts of an image");
 	if (own && (t->n_inputs < own->n_inputs || t->n_outputs < 1 || t->inputs[0] < 0))
 		return tflite_refuse(t, -EINVAL, "has too few inputs or outputs");
-	if (own && !(on_constants(t) && tflite_general_name(t->code))) {
+	if (own && !works_on_parts(t, own) && !(on_constants(t) && tflite_general_name(t->code))) {
 		r = own->add(t);
 		if (r == 0)
 			r = infer_nodes(t, before);
@@ -305,6 +315,14 @@ static int add_by_kind(struct tflite *t, const struct tflite_operator *own, cons
 		return r;
 	while (t->graph->n_nodes > before)
 		graph_drop_last_node(t->graph);
+	for (int k = 0; k < t->n_outputs; k++)
+		t->tensors[t->outputs[k]].blocks = (struct tflite_blocks){0};
+	for (int k = 0; k < t->n_inputs; k++) {
+		r = tflite_has_input(t, k) && tflite_input(t, k)->blocks.h ? tflite_cut(t, &t->tensors[t->inputs[k]])
+									   : 0;
+		if (r < 0)
+			return r;
+	}
 	return tflite_general(t, custom, custom_bytes);
 }
 

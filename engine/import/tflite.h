@@ -28,7 +28,8 @@ struct tflite_blocks {
 };
 
 struct tflite_tensor {
-	int value; /* -1: of a type that is not computed with */
+	int value;    /* -1: of a type that is not computed with */
+	int declared; /* the value as the file describes it: name, type and quantisation */
 	struct tflite_blocks blocks;
 	int rank;
 	int32_t dims[ENGINE_RANK_MAX]; /* as the file has them */
@@ -100,6 +101,9 @@ const struct tflite_operator *tflite_operator(int code);
 /* By general operators; -ENOTSUP and a sentence where there is none.  custom: the name of a custom operator. */
 int tflite_general(struct tflite *t, const char *custom, size_t custom_bytes);
 const char *tflite_general_name(int code);
+
+/* Cuts the image of a tensor with blocks into parts, by general operators: for those who work on the parts themselves. */
+int tflite_cut(struct tflite *t, struct tflite_tensor *tensor);
 
 /* A sparse constant's data, dense, into a value that has its type and shape. */
 int tflite_densify(struct tflite *t, size_t sparsity, const uint8_t *data, size_t bytes, int value);

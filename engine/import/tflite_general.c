@@ -279,33 +279,38 @@ static int cast(struct tflite *t, int x, enum engine_type type)
 	return x < 0 || t->graph->values[x].type == type ? x : add(t, "Cast", &x, 1, with_integer("to", numbers[type]));
 }
 
-/* The operator's output i is this value, in the type and quantisation that the file wants. */
-static int finish(struct tflite *t, int i, int value)
+/* The tensor is this value from now on, under its name in the file. */
+static int rename_to(struct tflite *t, struct tflite_tensor *tensor, int value)
 {
-	struct tflite_tensor *out;
-	struct graph_node *node;
-	const char *name;
-	int r;
+	const char *name = t->graph->values[tensor->declared].name;
 
-	if (value < 0 || i >= t->n_outputs)
-		return value < 0 ? value : 0;
-	out = &t->tensors[t->outputs[i]];
-	if (t->graph->values[out->value].quant.n_scales == 1) {
-		r = tflite_add_node(t, GRAPH_CAST, &value, 1, out->value, &node);
-		t->shapes[out->value] = t->shapes[value];
-		return r;
-	}
-	value = cast(t, value, (enum engine_type)out->type);
-	if (value < 0)
-		return value;
-	name = t->graph->values[out->value].name;
 	if (name && !t->graph->values[value].name) {
 		t->graph->values[value].name = strdup(name);
 		if (!t->graph->values[value].name)
 			return tflite_result(t, -ENOMEM);
 	}
-	out->value = value;
+	tensor->value = value;
 	return 0;
+}
+
+/* The operator's output i is this value, in the type and quantisation that the file wants. */
+static int finish(struct tflite *t, int i, int value)
+{
+	struct tflite_tensor *out;
+	struct graph_node *node;
+	int r;
+
+	if (value < 0 || i >= t->n_outputs)
+		return value < 0 ? value : 0;
+	out = &t->tensors[t->outputs[i]];
+	if (t->graph->values[out->declared].quant.n_scales == 1) {
+		out->value = out->declared;
+		r = tflite_add_node(t, GRAPH_CAST, &value, 1, out->declared, &node);
+		t->shapes[out->declared] = t->shapes[value];
+		return r;
+	}
+	value = cast(t, value, (enum engine_type)out->type);
+	return value < 0 ? value : rename_to(t, out, value);
 }
 
 /* The activation that an option names, behind a value. */
@@ -734,11 +739,10 @@ static int on_pad(struct tflite *t)
 		pads[i] = pairs[2 * i];
 		pads[n + i] = pairs[2 * i + 1];
 	}
-	if (t->code == 100 && flatbuffer_i8(&t->fb, t->options, 0, 0)) {
-		attributes_free(a.list);
-		return tflite_refuse(t, -ENOTSUP, "mirrors with its edge twice");
-	}
-	set_text(&a, "mode", t->code == 100 ? "reflect" : "constant");
+	set_text(&a, "mode",
+		 t->code != 100				   ? "constant"
+		 : flatbuffer_i8(&t->fb, t->options, 0, 0) ? "symmetric"
+							   : "reflect");
 	inputs[1] = integers(t, 2 * n, pads);
 	return finish(t, 0, add(t, "Pad", inputs, inputs[2] >= 0 ? 3 : 2, a));
 }
@@ -746,13 +750,13 @@ static int on_pad(struct tflite *t)
 static int on_gather(struct tflite *t)
 {
 	int inputs[2], r = operands(t, 2, inputs);
+	struct attributes a;
 
 	if (r < 0)
 		return r;
-	if (flatbuffer_i32(&t->fb, t->options, 1, 0))
-		return tflite_refuse(t, -ENOTSUP, "gathers batch by batch");
-	return finish(t, 0,
-		      add(t, "Gather", inputs, 2, with_integer("axis", flatbuffer_i32(&t->fb, t->options, 0, 0))));
+	a = with_integer("axis", flatbuffer_i32(&t->fb, t->options, 0, 0));
+	set_integer(&a, "batch_dims", flatbuffer_i32(&t->fb, t->options, 1, 0));
+	return finish(t, 0, add(t, "Gather", inputs, 2, a));
 }
 
 /* The table is the second input. */
@@ -790,6 +794,7 @@ static int on_one_hot(struct tflite *t)
 		pair[i] = reshape_as(t, inputs[3 - i], 1, (int32_t[]){1});
 	inputs[2] = add(t, "Concat", pair, 2, with_integer("axis", 0));
 	a = with_integer("axis", flatbuffer_i32(&t->fb, t->options, 0, -1));
+	set_integer(&a, "negative_counts_from_end", 0);
 	return finish(t, 0, add(t, "OneHot", inputs, 3, a));
 }
 
@@ -1051,6 +1056,93 @@ static int on_resize(struct tflite *t)
 	return finish(t, 0, add(t, "Resize", inputs, 4, a));
 }
 
+/* ---- images cut into parts ---------------------------------------------------------------------- */
+
+int tflite_cut(struct tflite *t, struct tflite_tensor *tensor)
+{
+	const struct tflite_blocks *b = &tensor->blocks;
+	struct graph_shape x = {0};
+	int r = shape_of(t, tensor->value, &x), inputs[2] = {tensor->value, -1}, value;
+	int64_t h, w;
+
+	if (r < 0)
+		return r;
+	h = (int64_t)x.dims[1] + b->top + b->bottom;
+	w = (int64_t)x.dims[2] + b->left + b->right;
+	if (x.rank != 4 || b->conv >= 0 || h % b->h || w % b->w || h > INT32_MAX || w > INT32_MAX)
+		return tflite_refuse(t, -ENOTSUP, "works on the parts of an image");
+	inputs[1] = integers(t, 8, (int64_t[]){0, b->top, b->left, 0, 0, b->bottom, b->right, 0});
+	value = reshape_as(t, add(t, "Pad", inputs, 2, none()), 6,
+			   (int32_t[]){x.dims[0], (int32_t)h / b->h, b->h, (int32_t)w / b->w, b->w, x.dims[3]});
+	value = value < 0 ? value : transpose(t, value, 6, (int64_t[]){2, 4, 0, 1, 3, 5});
+	value = reshape_as(t, value, 4, (int32_t[]){-1, (int32_t)h / b->h, (int32_t)w / b->w, x.dims[3]});
+	tensor->blocks = (struct tflite_blocks){0};
+	return value < 0 ? value : rename_to(t, tensor, value);
+}
+
+static int on_batch_to_space(struct tflite *t)
+{
+	int32_t block[2], crops[4], parts;
+	int x = operand(t, 0), r;
+	struct graph_shape shape = {0};
+	int64_t from[4] = {0}, to[4] = {INT32_MAX, 0, 0, INT32_MAX}, step[4] = {1, 1, 1, 1};
+
+	r = shape_of(t, x, &shape);
+	if (r < 0)
+		return r;
+	if (shape.rank != 4 || tflite_integers(t, 1, 2, block) != 2 || tflite_integers(t, 2, 4, crops) != 4)
+		return tflite_refuse(t, -ENOTSUP, "joins other axes than height and width");
+	for (int i = 0; i < 2; i++) {
+		int64_t side = (int64_t)shape.dims[1 + i] * block[i];
+
+		if (block[i] < 1 || block[i] > GRAPH_WINDOW_MAX || crops[2 * i] < 0 || crops[2 * i + 1] < 0 ||
+		    (int64_t)crops[2 * i] + crops[2 * i + 1] >= side || side > INT32_MAX)
+			return tflite_refuse(t, -EINVAL, "has an impossible block or crop");
+		from[1 + i] = crops[2 * i];
+		to[1 + i] = side - crops[2 * i + 1];
+	}
+	parts = (int32_t)((int64_t)block[0] * block[1] > shape.dims[0] ? 0 : block[0] * block[1]);
+	if (!parts || shape.dims[0] % parts)
+		return tflite_refuse(t, -EINVAL, "joins fewer parts than there are");
+	x = reshape_as(
+		t, x, 6,
+		(int32_t[]){block[0], block[1], shape.dims[0] / parts, shape.dims[1], shape.dims[2], shape.dims[3]});
+	x = x < 0 ? x : transpose(t, x, 6, (int64_t[]){2, 3, 0, 4, 1, 5});
+	x = reshape_as(t, x, 4, (int32_t[]){-1, shape.dims[1] * block[0], shape.dims[2] * block[1], shape.dims[3]});
+	return finish(t, 0, slice(t, x, 4, from, to, step));
+}
+
+/* Sequences of their own lengths, turned around. */
+static int on_reverse_sequence(struct tflite *t)
+{
+	int inputs[2], r = operands(t, 2, inputs);
+	struct attributes a;
+
+	if (r < 0)
+		return r;
+	inputs[1] = cast(t, inputs[1], ENGINE_S64);
+	a = with_integer("time_axis", flatbuffer_i32(&t->fb, t->options, 0, 0));
+	set_integer(&a, "batch_axis", flatbuffer_i32(&t->fb, t->options, 1, 0));
+	return finish(t, 0, add(t, "ReverseSequence", inputs, 2, a));
+}
+
+/* Functions with a parameter that ONNX has under a name. */
+static int on_function(struct tflite *t)
+{
+	int x = operand(t, 0);
+	struct attributes a = none();
+
+	if (t->code == 98)
+		set_number(&a, "alpha", (double)flatbuffer_f32(&t->fb, t->options, 0, 0));
+	if (t->code == 150 && flatbuffer_u8(&t->fb, t->options, 0, 0))
+		set_text(&a, "approximate", "tanh");
+	if (t->code == 21 || t->code == 20) {
+		set_number(&a, "min", t->code == 21 ? 0 : -1);
+		set_number(&a, "max", t->code == 21 ? 6 : 1);
+	}
+	return finish(t, 0, add(t, onnx_name(t->code), &x, 1, a));
+}
+
 /* ---- custom operators -------------------------------------------------------------------------- */
 
 /* An operator of this name, with the options of its map as attributes. */
@@ -1094,21 +1186,27 @@ static const struct general {
 	{9, "FULLY_CONNECTED", on_fully_connected, NULL, 2},
 	{11, "L2_NORMALIZATION", on_l2_norm, NULL, 1},
 	{13, "LOCAL_RESPONSE_NORMALIZATION", on_lrn, NULL, 1},
+	{14, "LOGISTIC", on_same, "Sigmoid", 1},
 	{17, "MAX_POOL_2D", on_pool, "MaxPool", 1},
 	{18, "MUL", on_fused, "Mul", 2},
 	{19, "RELU", on_same, "Relu", 1},
+	{20, "RELU_N1_TO_1", on_function, "Clip", 1},
+	{21, "RELU6", on_function, "Clip", 1},
 	{22, "RESHAPE", on_reshape, NULL, 1},
 	{23, "RESIZE_BILINEAR", on_resize, NULL, 2},
 	{25, "SOFTMAX", on_softmax, "Softmax", 1},
 	{26, "SPACE_TO_DEPTH", on_depth_space, "SpaceToDepth", 1},
+	{28, "TANH", on_same, "Tanh", 1},
 	{34, "PAD", on_pad, NULL, 2},
 	{36, "GATHER", on_gather, NULL, 2},
+	{37, "BATCH_TO_SPACE_ND", on_batch_to_space, NULL, 3},
 	{39, "TRANSPOSE", on_transpose, NULL, 2},
 	{40, "MEAN", on_reduce, "ReduceMean", 2},
 	{41, "SUB", on_fused, "Sub", 2},
 	{42, "DIV", on_fused, "Div", 2},
 	{43, "SQUEEZE", on_squeeze, NULL, 1},
 	{45, "STRIDED_SLICE", on_strided_slice, NULL, 4},
+	{47, "EXP", on_same, "Exp", 1},
 	{48, "TOPK_V2", on_topk, NULL, 2},
 	{49, "SPLIT", on_split, NULL, 2},
 	{50, "LOG_SOFTMAX", on_softmax, "LogSoftmax", 1},
@@ -1131,7 +1229,9 @@ static const struct general {
 	{70, "EXPAND_DIMS", on_squeeze, NULL, 1},
 	{71, "EQUAL", on_same, "Equal", 2},
 	{72, "NOT_EQUAL", on_not_equal, NULL, 2},
+	{73, "LOG", on_same, "Log", 1},
 	{74, "SUM", on_reduce, "ReduceSum", 2},
+	{75, "SQRT", on_same, "Sqrt", 1},
 	{76, "RSQRT", on_rsqrt, NULL, 1},
 	{77, "SHAPE", on_shape, NULL, 1},
 	{78, "POW", on_same, "Pow", 2},
@@ -1152,6 +1252,7 @@ static const struct general {
 	{95, "FLOOR_MOD", on_same, "Mod", 2},
 	{96, "RANGE", on_same, "Range", 3},
 	{97, "RESIZE_NEAREST_NEIGHBOR", on_resize, NULL, 2},
+	{98, "LEAKY_RELU", on_function, "LeakyRelu", 1},
 	{99, "SQUARED_DIFFERENCE", on_squared_difference, NULL, 2},
 	{100, "MIRROR_PAD", on_pad, NULL, 2},
 	{101, "ABS", on_same, "Abs", 1},
@@ -1163,12 +1264,17 @@ static const struct general {
 	{108, "COS", on_same, "Cos", 1},
 	{109, "WHERE", on_where, NULL, 1},
 	{110, "RANK", on_rank, NULL, 1},
+	{111, "ELU", on_same, "Elu", 1},
+	{112, "REVERSE_SEQUENCE", on_reverse_sequence, NULL, 2},
 	{116, "ROUND", on_same, "Round", 1},
+	{117, "HARD_SWISH", on_same, "HardSwish", 1},
 	{122, "SCATTER_ND", on_scatter_nd, NULL, 3},
 	{123, "SELECT_V2", on_same, "Where", 3},
 	{126, "BATCH_MATMUL", on_batch_matmul, NULL, 2},
 	{128, "CUMSUM", on_cumsum, NULL, 2},
 	{130, "BROADCAST_TO", on_expand, "Expand", 2},
+	{150, "GELU", on_function, "Gelu", 1},
+	{158, "SIGN", on_same, "Sign", 1},
 };
 
 static const struct general *find(int code)

@@ -167,6 +167,10 @@ static int depthwise_weights(struct tflite *t, struct tflite_tensor *tensor, int
 	data = graph_alloc_data(t->graph, value, channels * taps * size);
 	if (!data)
 		return -ENOMEM;
+	r = tflite_make_room(t);
+	if (r < 0)
+		return r;
+	tflite_set_shape(t, value, 4, dims);
 	from = &t->graph->values[constant];
 	for (size_t k = 0; k < taps; k++)
 		for (size_t c = 0; c < channels; c++)
@@ -303,6 +307,11 @@ static int on_prelu(struct tflite *t)
 	return tflite_add_node(t, GRAPH_PRELU, inputs, 2, tflite_output(t, 0), &node);
 }
 
+static bool is_real(enum engine_type type, int n_scales)
+{
+	return type == ENGINE_F32 || type == ENGINE_F16 || n_scales > 0;
+}
+
 /* Of constants the narrow ones are kept, which convolutions read as they are; who needs them wide makes a copy. */
 static int on_cast(struct tflite *t)
 {
@@ -316,8 +325,9 @@ static int on_cast(struct tflite *t)
 		out->value = -1;
 		return 0;
 	}
-	if (value && !value->quant.n_scales && value->type != ENGINE_F16 && value->type != ENGINE_F32)
-		return tflite_refuse(t, -ENOTSUP, "changes the type of integers");
+	if (!value || !is_real(value->type, value->quant.n_scales) ||
+	    !is_real((enum engine_type)out->type, t->graph->values[out->value].quant.n_scales))
+		return tflite_refuse(t, -ENOTSUP, "makes or reads integers");
 	return tflite_add_node(t, GRAPH_CAST, &x, 1, tflite_output(t, 0), &node);
 }
 

@@ -25,17 +25,37 @@ static int want_indices(struct engine_call *call, int i)
 
 /* ---- Gather ------------------------------------------------------------------------------------- */
 
+/* batch_dims is TensorFlow's: so many leading axes of both go together, and the indices' do not come again. */
+static int gather_axes(struct engine_call *call, int *ret_batch)
+{
+	const struct engine_tensor *x = call->inputs[0], *indices = call->inputs[1];
+	int axis = call_axis(call, engine_attribute_integer(call->attributes, "axis", 0), x->rank);
+	int64_t batch = engine_attribute_integer(call->attributes, "batch_dims", 0);
+
+	if (axis < 0)
+		return axis;
+	if (batch < 0)
+		batch += indices->rank;
+	if (batch < 0 || batch > axis || batch > indices->rank)
+		return call_fail(call, -EINVAL, "has %lld axes of batches", (long long)batch);
+	for (int i = 0; i < batch; i++)
+		if (x->dims[i] != indices->dims[i])
+			return call_fail(call, -EINVAL, "has batches of two sizes");
+	*ret_batch = (int)batch;
+	return axis;
+}
+
 static int infer_gather(struct engine_call *call)
 {
 	const struct engine_tensor *x = call->inputs[0], *indices = call->inputs[1];
-	int axis = call_axis(call, engine_attribute_integer(call->attributes, "axis", 0), x->rank), rank = 0;
+	int batch, axis = gather_axes(call, &batch), rank = 0;
 	int32_t dims[2 * ENGINE_RANK_MAX];
 
 	if (axis < 0 || want_indices(call, 1) < 0)
 		return -EINVAL;
 	for (int i = 0; i < axis; i++)
 		dims[rank++] = x->dims[i];
-	for (int i = 0; i < indices->rank; i++)
+	for (int i = batch; i < indices->rank; i++)
 		dims[rank++] = indices->dims[i];
 	for (int i = axis + 1; i < x->rank; i++)
 		dims[rank++] = x->dims[i];
@@ -45,13 +65,14 @@ static int infer_gather(struct engine_call *call)
 static int run_gather(struct engine_call *call)
 {
 	const struct engine_tensor *x = call->inputs[0], *indices = call->inputs[1];
-	int axis = call_axis(call, engine_attribute_integer(call->attributes, "axis", 0), x->rank);
-	size_t bytes = tensor_span(x, axis + 1, x->rank) * engine_type_size(x->type), n = tensor_count(indices);
-	size_t outer = tensor_span(x, 0, axis), side = (size_t)x->dims[axis];
+	int batch, axis = gather_axes(call, &batch);
+	size_t bytes = tensor_span(x, axis + 1, x->rank) * engine_type_size(x->type);
+	size_t n = tensor_span(indices, batch, indices->rank), outer = tensor_span(x, 0, axis);
+	size_t inner = tensor_span(x, batch, axis), side = (size_t)x->dims[axis];
 
 	for (size_t k = 0; k < outer; k++)
 		for (size_t i = 0; i < n; i++) {
-			int64_t index = index_in(call, indices, i, x->dims[axis]);
+			int64_t index = index_in(call, indices, k / inner * n + i, x->dims[axis]);
 
 			if (index < 0)
 				return (int)index;

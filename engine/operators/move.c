@@ -265,7 +265,8 @@ static int infer_pad(struct engine_call *call)
 	call->outputs[0]->type = shape.type;
 	if (value && (value->type != shape.type || tensor_count(value) != 1))
 		return call_fail(call, -EINVAL, "pads with something of another type");
-	if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") && strcmp(mode, "wrap"))
+	if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") && strcmp(mode, "wrap") &&
+	    strcmp(mode, "symmetric"))
 		return call_fail(call, -ENOTSUP, "has mode %.20s", mode);
 	r = pads_of(call, before, after);
 	for (int i = 0; r == 0 && i < shape.rank; i++) {
@@ -291,6 +292,9 @@ static int64_t padded_index(char mode, int64_t at, int64_t side)
 			return 0;
 		at = ((at % (2 * side - 2)) + 2 * side - 2) % (2 * side - 2);
 		return at < side ? at : 2 * side - 2 - at;
+	case 's': /* TensorFlow's: the edge is repeated, too */
+		at = ((at % (2 * side)) + 2 * side) % (2 * side);
+		return at < side ? at : 2 * side - 1 - at;
 	default:
 		return -1;
 	}

@@ -381,12 +381,14 @@ static int run_one_hot(struct engine_call *call)
 	struct engine_tensor *y = call->outputs[0];
 	int axis = call_axis(call, engine_attribute_integer(call->attributes, "axis", -1), y->rank);
 	size_t depth = (size_t)y->dims[axis], inner = tensor_span(y, axis + 1, y->rank);
+	/* In ONNX; of TensorFlow's no element is on. */
+	bool from_end = engine_attribute_integer(call->attributes, "negative_counts_from_end", 1) != 0;
 
 	for (size_t i = 0; i < tensor_count(y); i++) {
 		size_t at = i / inner / depth * inner + i % inner;
 		int64_t index = tensor_integer(indices, at);
 
-		index = index < 0 ? index + (int64_t)depth : index;
+		index = index < 0 && from_end ? index + (int64_t)depth : index;
 		tensor_copy(y, i, call->inputs[2], (int64_t)(i / inner % depth) == index);
 	}
 	return 0;

@@ -260,6 +260,10 @@ static bool write_output(struct job *job, int index, const char *dir)
 	bool good;
 
 	engine_plan_output(job->network.plan, index, &io);
+	io.rank = engine_context_output_dims(job->network.context, job->network.plan, index, io.dims);
+	io.bytes = engine_type_size(io.type);
+	for (int i = 0; i < io.rank; i++)
+		io.bytes *= (size_t)io.dims[i];
 	name_output(job, index, io.name);
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s.npy", dir, job->names[index]) >= sizeof(path)) {
 		tool_error("%s: the path is too long", dir);
