@@ -102,7 +102,8 @@ const struct tflite_operator *tflite_operator(int code);
 int tflite_general(struct tflite *t, const char *custom, size_t custom_bytes);
 const char *tflite_general_name(int code);
 
-/* Cuts the image of a tensor with blocks into parts, by general operators: for those who work on the parts themselves. */
+/* Cuts the image of a tensor with blocks into parts, by general operators: for those who work on the parts themselves.
+ */
 int tflite_cut(struct tflite *t, struct tflite_tensor *tensor);
 
 /* A sparse constant's data, dense, into a value that has its type and shape. */
