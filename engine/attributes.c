@@ -143,3 +143,22 @@ void attributes_at(const struct engine_attributes *attributes, int i, struct att
 	*ret_entry = (struct attributes_entry){attribute->name, attribute->n, attribute->integers, attribute->numbers,
 					       attribute->text};
 }
+
+struct engine_attributes *attributes_copy(const struct engine_attributes *attributes)
+{
+	struct engine_attributes *to = attributes_new();
+	int r = to ? 0 : -ENOMEM;
+
+	for (int i = 0; i < attributes_count(attributes) && r == 0; i++) {
+		const struct attribute *a = &attributes->list[i];
+		size_t length = strlen(a->name);
+
+		r = a->integers	 ? attributes_add_integers(to, a->name, length, a->integers, a->n)
+		    : a->numbers ? attributes_add_numbers(to, a->name, length, a->numbers, a->n)
+				 : attributes_add_text(to, a->name, length, a->text, strlen(a->text));
+	}
+	if (r == 0)
+		return to;
+	attributes_free(to);
+	return NULL;
+}

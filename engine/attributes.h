@@ -11,6 +11,7 @@
 #define ATTRIBUTES_MAX 64
 
 struct engine_attributes *attributes_new(void); /* NULL: no memory */
+struct engine_attributes *attributes_copy(const struct engine_attributes *attributes);
 void attributes_free(struct engine_attributes *attributes);
 
 /*

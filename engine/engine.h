@@ -115,6 +115,7 @@ struct engine_plan;
 struct engine_plan_options {
 	int width, height, channels;
 	float gray_gain[3], gray_bias[3];
+	int keep_tensors; /* not 0: memory of tensors is not used again within a run, so that all can be looked at */
 };
 
 /*
@@ -205,6 +206,45 @@ int engine_run(struct engine_context *context, const struct engine_plan *plan, i
 
 /* The next runs also record nanoseconds per step into ns[engine_plan_step_count()]; NULL stops it. */
 void engine_context_profile(struct engine_context *context, uint64_t *ns);
+
+/* ---- quantisation ------------------------------------------------------------------------------ */
+
+/*
+ * Post-training quantisation to int8.  create; for each of some tens of typical inputs fill the input of the plan, run
+ * it and observe; finish; then for other inputs run both plans and compare.  One thread.
+ */
+struct engine_quantizer;
+
+/* How the range of a tensor is chosen from what was observed; see histogram.h. */
+enum engine_range { ENGINE_RANGE_MINMAX, ENGINE_RANGE_PERCENTILE, ENGINE_RANGE_KL };
+
+/* width and height 0: the file's own. */
+int engine_quantizer_create(const char *path, int width, int height, struct engine_error *ret_error,
+			    struct engine_quantizer **ret_quantizer);
+void engine_quantizer_destroy(struct engine_quantizer *quantizer); /* accepts NULL */
+/* The float network's plan; and after finish that of the int8 network.  Both keep all tensors. */
+const struct engine_plan *engine_quantizer_plan(const struct engine_quantizer *quantizer);
+const struct engine_plan *engine_quantizer_int8_plan(const struct engine_quantizer *quantizer);
+/* Takes in all tensors of the context's last run, which was of engine_quantizer_plan(). */
+void engine_quantizer_observe(struct engine_quantizer *quantizer, struct engine_context *context);
+/*
+ * Makes the network in int8, as a file like engine_model_pack()'s portable one; *ret_data is the caller's to free.
+ * Inputs and outputs stay float.  percentile: the share of numbers a range covers, 0..100, of ENGINE_RANGE_PERCENTILE.
+ * May be called again with another method.
+ */
+int engine_quantizer_finish(struct engine_quantizer *quantizer, enum engine_range method, double percentile,
+			    struct engine_error *ret_error, uint8_t **ret_data, size_t *ret_size);
+
+/* How far the tensors of two runs on the same input are apart; summed over calls since finish. */
+void engine_quantizer_compare(struct engine_quantizer *quantizer, struct engine_context *real,
+			      struct engine_context *int8);
+struct engine_layer_error {
+	const char *name, *op; /* borrowed from the quantizer */
+	float lo, hi;	       /* the range of its int8 */
+	double decibels;       /* energy of the signal over that of the error; larger is better */
+};
+int engine_quantizer_layer_count(const struct engine_quantizer *quantizer);
+void engine_quantizer_layer(const struct engine_quantizer *quantizer, int index, struct engine_layer_error *ret_error);
 
 /* ---- pixels to input tensor -------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "import/import.h"
+#include "model.h"
 #include "packed.h"
 #include "passes.h"
 #include "plan.h"
@@ -22,6 +23,7 @@ struct mapping {
 
 struct engine_model {
 	struct graph graph;
+	enum passes_purpose purpose;
 	struct graph_shape *shapes; /* at the file's own size; NULL where it leaves a side open */
 	struct mapping file, weights_file;
 	void *copy;	      /* of a packed file in memory that is not aligned */
@@ -135,7 +137,7 @@ static int load(struct engine_model *model, const struct import_source *source, 
 	if (r == 0)
 		r = infer_own_size(model, error);
 	if (r == 0 && !packed_is(source->data, source->size))
-		r = passes_run(&model->graph, model->shapes, error);
+		r = passes_run(&model->graph, model->shapes, model->purpose, error);
 	if (r < 0)
 		name_error(error, source->name);
 	return r;
@@ -191,12 +193,24 @@ static int map_weights(struct engine_model *model, const char *path, struct engi
 
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model)
 {
+	return model_load(path, PASSES_ALL, ret_error, ret_model);
+}
+
+const struct graph *model_graph(const struct engine_model *model)
+{
+	return &model->graph;
+}
+
+int model_load(const char *path, enum passes_purpose purpose, struct engine_error *ret_error,
+	       struct engine_model **ret_model)
+{
 	struct engine_model *model = model_new();
 	struct import_source source = {.name = path};
 	int r;
 
 	if (!model)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
+	model->purpose = purpose;
 	r = map_file(path, ret_error, &model->file);
 	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
 		r = map_weights(model, path, ret_error);

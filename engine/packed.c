@@ -373,20 +373,30 @@ static uint64_t put_value(struct pack *p, int index)
 	return p->narrow[index] ? put_half(p, value) : put_constant(p, value->data, value->data_bytes);
 }
 
+/* Zero points are left out where all are 0, as those of weights are. */
 static void code_quant(struct codec *c, struct graph_quant *quant)
 {
-	void *scales = quant->scales, *zeros = quant->zero_points;
+	void *scales = quant->scales, *zeros = NULL;
 
 	quant->n_scales = code_below(c, quant->n_scales, 1 << 24);
 	code_int(c, &quant->axis);
 	if (!quant->n_scales)
 		return;
+	for (int i = 0; !c->reading && i < quant->n_scales; i++)
+		if (quant->zero_points[i])
+			zeros = quant->zero_points;
 	code_array(c, &scales, (size_t)quant->n_scales, sizeof(*quant->scales));
 	code_array(c, &zeros, (size_t)quant->n_scales, sizeof(*quant->zero_points));
+	if (!c->reading)
+		return;
+	if (c->r == 0 && !zeros)
+		zeros = calloc((size_t)quant->n_scales, sizeof(*quant->zero_points));
 	quant->scales = scales;
 	quant->zero_points = zeros;
-	for (int i = 0; c->reading && c->r == 0 && i < quant->n_scales; i++)
-		if (!scales || !zeros || !isfinite(quant->scales[i]) || quant->scales[i] <= 0.0f)
+	if (c->r == 0 && !zeros)
+		c->r = -ENOMEM;
+	for (int i = 0; c->r == 0 && i < quant->n_scales; i++)
+		if (!scales || !isfinite(quant->scales[i]) || quant->scales[i] <= 0.0f)
 			c->r = -EINVAL;
 }
 

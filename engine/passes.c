@@ -344,13 +344,17 @@ static bool takes_activation(const struct graph_node *node)
 	}
 }
 
-static void fuse_activations(struct passes *p)
+static void fuse_activations(struct passes *p, enum passes_purpose purpose)
 {
+	float lo, hi;
+
 	for (int i = 0; i < p->graph->n_nodes; i++) {
 		struct graph_node *node = &p->graph->nodes[i], *maker = only_maker(p, node);
 
 		if (node->op != GRAPH_UNARY || node->act.kind != GRAPH_ACT_NONE || !maker || !takes_activation(maker) ||
 		    is_quantised(&p->graph->values[node->outputs[0]]))
+			continue;
+		if (purpose == PASSES_TO_QUANTIZE && !graph_act_range(&node->unary, &lo, &hi))
 			continue;
 		maker->act = node->unary;
 		take_over(p, maker, node);
@@ -392,7 +396,8 @@ static void fuse_residuals(struct passes *p)
 	compact(p);
 }
 
-int passes_run(struct graph *graph, const struct graph_shape *shapes, struct engine_error *ret_error)
+int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passes_purpose purpose,
+	       struct engine_error *ret_error)
 {
 	struct passes p = {.graph = graph, .shapes = shapes};
 	int r;
@@ -411,8 +416,8 @@ int passes_run(struct graph *graph, const struct graph_shape *shapes, struct eng
 		r = fold_batchnorms(&p);
 	}
 	if (r == 0) {
-		fuse_activations(&p);
-		if (shapes)
+		fuse_activations(&p, purpose);
+		if (shapes && purpose == PASSES_ALL)
 			fuse_residuals(&p);
 		r = make_signed(&p);
 	}

@@ -9,10 +9,17 @@
 #include "graph.h"
 
 /*
+ * TO_QUANTIZE: nothing is fused that int8 computes as a step of its own (residuals, activations that do more than bound
+ * their argument), so that its tensors can be looked at.
+ */
+enum passes_purpose { PASSES_ALL, PASSES_TO_QUANTIZE };
+
+/*
  * shapes: of the graph at its own size (n_values entries), or NULL where the file leaves sizes open.  Afterwards no
  * activation is uint8 (they are int8, and was_u8), and no constant that a pass could widen is float16.
  * 0, -EINVAL or -ENOMEM.
  */
-int passes_run(struct graph *graph, const struct graph_shape *shapes, struct engine_error *ret_error);
+int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passes_purpose purpose,
+	       struct engine_error *ret_error);
 
 #endif

@@ -744,6 +744,12 @@ static int plan_lifetimes(struct planning *p)
 	return r;
 }
 
+static void keep_all(struct engine_plan *plan, int n_tensors)
+{
+	for (int i = 0; i < n_tensors; i++)
+		plan->tensors[i].last = plan->n_steps;
+}
+
 static bool needs_memory(const struct planning *p, int tensor)
 {
 	const struct plan_tensor *t = &p->plan->tensors[tensor];
@@ -835,6 +841,8 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 		r = plan_steps(&p);
 	if (r == 0)
 		r = plan_lifetimes(&p);
+	if (r == 0 && options->keep_tensors)
+		keep_all(p.plan, graph->n_values);
 	if (r == 0)
 		r = plan_memory(&p);
 	free(p.shapes);

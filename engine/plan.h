@@ -95,6 +95,9 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 		struct engine_error *ret_error, struct engine_plan **ret_plan);
 void plan_destroy(struct engine_plan *plan); /* accepts NULL */
 
+/* What the context's last run left of a tensor; of a plan that keeps tensors, all of them. */
+const void *run_tensor(struct engine_context *context, const struct engine_plan *plan, int tensor);
+
 static inline void *plan_pointer(const struct exec *exec, int tensor)
 {
 	const struct plan_tensor *t = &exec->plan->tensors[tensor];

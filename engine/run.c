@@ -98,6 +98,11 @@ int engine_context_output_dims(struct engine_context *context, const struct engi
 	return plan->tensors[value].rank;
 }
 
+const void *run_tensor(struct engine_context *context, const struct engine_plan *plan, int tensor)
+{
+	return io_pointer(context, plan, tensor);
+}
+
 void engine_context_profile(struct engine_context *context, uint64_t *ns)
 {
 	context->profile = ns;

@@ -37,8 +37,9 @@ int graph_elements(int rank, const int32_t *dims, size_t *ret_elements)
 			return -EINVAL;
 		empty |= dims[i] == 0;
 	}
-	for (int i = 0; i < rank && !empty; i++) {
-		elements *= (uint64_t)dims[i];
+	/* What is empty has other sides that loops run over all the same. */
+	for (int i = 0; i < rank; i++) {
+		elements *= dims[i] ? (uint64_t)dims[i] : 1;
 		if (elements > ENGINE_TENSOR_BYTES_MAX)
 			return -EOVERFLOW;
 	}

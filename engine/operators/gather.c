@@ -333,7 +333,8 @@ static int run_compress(struct engine_call *call)
 	size_t bytes = (n ? tensor_span(x, axis + 1, x->rank) : 1) * engine_type_size(x->type);
 	uint8_t *to = call->outputs[0]->data;
 
-	for (size_t k = 0; k < outer; k++)
+	/* Of what is empty there may be any number. */
+	for (size_t k = 0; k < outer && tensor_count(x); k++)
 		for (size_t i = 0; i < side && i < tensor_count(condition); i++) {
 			if (!tensor_integer(condition, i))
 				continue;

@@ -110,7 +110,7 @@ int network_plan(struct network *network, const struct engine_plan_options *opti
 	cr_assert_not_null(shapes);
 	r = graph_infer(&network->graph, shapes, &network->error);
 	if (r == 0)
-		r = passes_run(&network->graph, shapes, &network->error);
+		r = passes_run(&network->graph, shapes, PASSES_ALL, &network->error);
 	free(shapes);
 	if (r == 0)
 		r = plan_create(&network->graph, &network->weights, options ? options : &own, &network->error,

@@ -10,17 +10,23 @@
 static const char usage[] =
 	"usage: inferd-model COMMAND ...\n"
 	"\n"
-	"  inspect FILE  inputs, outputs, layers and memory of a network\n"
-	"  run FILE      one inference from .npy files to .npy files\n"
-	"  bench FILE    how long an inference takes\n"
-	"  convert FILE OUT  a network as inferd's own file, which loads at once\n"
+	"  inspect FILE       inputs, outputs, layers and memory of a network\n"
+	"  run FILE           one inference from .npy files to .npy files\n"
+	"  bench FILE         how long an inference takes\n"
+	"  convert FILE OUT   a network as inferd's own file, which loads at once\n"
+	"  quantize FILE OUT  a float network in int8, its ranges taken from photographs\n"
 	"\n"
-	"FILE is a .tflite or .onnx network, or an ncnn .param with its .bin beside it.\n"
+	"FILE is a .tflite or .onnx network, an ncnn .param with its .bin beside it, or a converted file.\n"
 	"inferd-model COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
 int main(int argc, char **argv)
 {
-	static const struct tool_command *const commands[] = {&tool_inspect, &tool_run, &tool_bench, &tool_convert};
+	static const struct tool_command *const commands[] = {
+		&tool_inspect,	&tool_run, &tool_bench, &tool_convert,
+#ifdef INFERD_PICTURES
+		&tool_quantize,
+#endif
+	};
 
 	engine_calm_threads(argv);
 	if (argc < 2) {

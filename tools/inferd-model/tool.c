@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,12 +16,16 @@
 #define RUNS_MAX 1000000
 
 static const struct option options[] = {
-	{"size", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},
-	{"runs", required_argument, NULL, 'r'}, {"input", required_argument, NULL, 'i'},
-	{"out", required_argument, NULL, 'o'},	{"gray", no_argument, NULL, 'g'},
-	{"json", no_argument, NULL, 'j'},	{"profile", no_argument, NULL, 'p'},
-	{"portable", no_argument, NULL, 'P'},	{"half", no_argument, NULL, 'H'},
-	{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0},
+	{"size", required_argument, NULL, 's'},	  {"threads", required_argument, NULL, 't'},
+	{"runs", required_argument, NULL, 'r'},	  {"input", required_argument, NULL, 'i'},
+	{"out", required_argument, NULL, 'o'},	  {"gray", no_argument, NULL, 'g'},
+	{"json", no_argument, NULL, 'j'},	  {"profile", no_argument, NULL, 'p'},
+	{"portable", no_argument, NULL, 'P'},	  {"half", no_argument, NULL, 'H'},
+	{"images", required_argument, NULL, 'I'}, {"test", required_argument, NULL, 'T'},
+	{"range", required_argument, NULL, 'R'},  {"percentile", required_argument, NULL, 'Q'},
+	{"mean", required_argument, NULL, 'M'},	  {"scale", required_argument, NULL, 'C'},
+	{"bgr", no_argument, NULL, 'B'},	  {"fit", required_argument, NULL, 'F'},
+	{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 };
 
 void tool_error(const char *format, ...)
@@ -198,8 +203,52 @@ static bool add_input(struct tool_args *args, const char *text)
 	return true;
 }
 
+static bool parse_word(const char *text, const char *const *words, int n, int *ret_index)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(text, words[i]) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	return false;
+}
+
+/* "1,2.5,3": at most `max` numbers; how many, or -1. */
+static int parse_numbers(const char *text, int max, float *ret_numbers)
+{
+	for (int n = 0; n < max; n++) {
+		char *end;
+
+		errno = 0;
+		ret_numbers[n] = strtof(text, &end);
+		if (errno || end == text || !isfinite(ret_numbers[n]))
+			return -1;
+		if (!*end)
+			return n + 1;
+		if (*end != ',')
+			return -1;
+		text = end + 1;
+	}
+	return -1;
+}
+
+/* Three numbers, or one for all channels. */
+static bool parse_channels(const char *text, float channels[3])
+{
+	int n = parse_numbers(text, 3, channels);
+
+	if (n == 1)
+		channels[1] = channels[2] = channels[0];
+	return n == 1 || n == 3;
+}
+
 static bool set_option(struct tool_args *args, int option, const char *value)
 {
+	static const char *const ranges[] = {"minmax", "percentile", "kl"};
+	static const char *const fits[] = {"stretch", "crop", "letterbox"};
+	float number;
+	int word;
+
 	switch (option) {
 	case 's':
 		return parse_size(value, &args->width, &args->height);
@@ -224,6 +273,25 @@ static bool set_option(struct tool_args *args, int option, const char *value)
 	case 'H':
 		args->half = true;
 		return true;
+	case 'I':
+		args->images = value;
+		return true;
+	case 'T':
+		args->test = value;
+		return true;
+	case 'R':
+		return parse_word(value, ranges, 3, &word) && (args->range = (enum engine_range)word, true);
+	case 'Q':
+		return parse_numbers(value, 1, &number) == 1 && number > 0 && number <= 100 &&
+		       (args->percentile = (double)number, true);
+	case 'M':
+		return parse_channels(value, args->normalize.mean);
+	case 'C':
+		return parse_channels(value, args->normalize.scale);
+	case 'B':
+		return args->normalize.bgr = true;
+	case 'F':
+		return parse_word(value, fits, 3, &word) && (args->normalize.fit = (enum engine_fit)word, true);
 	default:
 		args->profile = true;
 		return true;
@@ -256,7 +324,11 @@ static bool take_positionals(const struct tool_command *command, int argc, char 
 
 int tool_main(const struct tool_command *command, int argc, char **argv)
 {
-	struct tool_args args = {0};
+	struct tool_args args = {
+		.range = ENGINE_RANGE_PERCENTILE,
+		.percentile = 99.999,
+		.normalize = {.given = true, .crop = 0.875f, .scale = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f}},
+	};
 	int option, status;
 
 	opterr = 0;

@@ -20,6 +20,10 @@ struct tool_args {
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
 	bool gray, json, profile, portable, half;
+	const char *images, *test; /* folders */
+	enum engine_range range;
+	double percentile;
+	struct engine_normalize normalize;
 };
 
 /* One command: allowed lists the options it takes, by the letters of the table in tool.c; O: a second file. */
@@ -27,7 +31,7 @@ struct tool_command {
 	const char *name, *allowed, *usage;
 	int (*run)(const struct tool_args *args);
 };
-extern const struct tool_command tool_inspect, tool_run, tool_bench, tool_convert;
+extern const struct tool_command tool_inspect, tool_run, tool_bench, tool_convert, tool_quantize;
 
 /* Reads the command's arguments (argv[0] is its name) and runs it.  Returns the exit status. */
 int tool_main(const struct tool_command *command, int argc, char **argv);
