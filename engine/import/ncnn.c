@@ -737,7 +737,7 @@ static int on_inner_product(struct ncnn *n)
 
 /* ---- pools ------------------------------------------------------------------------------------- */
 
-static int read_pool_window(struct ncnn *n, struct graph_pool *pool)
+static int read_pool_window(struct ncnn *n, bool average, struct graph_pool *pool)
 {
 	const struct ncnn_layer *l = &n->layer;
 	struct graph_window *w = &pool->window;
@@ -756,8 +756,14 @@ static int read_pool_window(struct ncnn *n, struct graph_pool *pool)
 	if (mode < 0 || mode > 3)
 		return refuse(n, -EINVAL, "has an unknown padding mode");
 	pool->ceil_mode = mode == 0;
-	if (mode >= 2)
-		w->pad_mode = mode == 2 ? GRAPH_PAD_SAME_UPPER : GRAPH_PAD_SAME_LOWER;
+	if (mode < 2)
+		return 0;
+	/* What the mode pads counts; what the layer says beside it would be left out of sums that have it not. */
+	if (average && !pool->count_pad && (w->left || w->right || w->top || w->bottom))
+		return refuse(n, -ENOTSUP, "averages with a padding that its mode does not use");
+	pool->count_pad = true;
+	w->left = w->right = w->top = w->bottom = 0;
+	w->pad_mode = mode == 2 ? GRAPH_PAD_SAME_UPPER : GRAPH_PAD_SAME_LOWER;
 	return 0;
 }
 
@@ -777,7 +783,7 @@ static int on_pooling(struct ncnn *n)
 	if (value < 0)
 		return result(n, value);
 	node->pool.global = global || adaptive;
-	r = node->pool.global ? 0 : read_pool_window(n, &node->pool);
+	r = node->pool.global ? 0 : read_pool_window(n, type == 1, &node->pool);
 	if (r < 0)
 		return r;
 	/* A global pool leaves one axis, an adaptive one three. */
@@ -1050,6 +1056,15 @@ static int scale_by_blob(struct ncnn *n)
 	return set_alike(n, add_binary(n, GRAPH_MUL, value, factors), image);
 }
 
+/* A vector or matrix is one channel to a Bias layer: its first number is for all of it. */
+static int bias_plane(struct ncnn *n, int shift)
+{
+	float first;
+
+	memcpy(&first, n->graph->values[shift].data, sizeof(first));
+	return set_alike(n, add_binary(n, GRAPH_ADD, as_file(n, 0), add_scalar(n, first)), false);
+}
+
 /* Scale multiplies and may add; Bias adds. */
 static int on_scale(struct ncnn *n)
 {
@@ -1064,6 +1079,8 @@ static int on_scale(struct ncnn *n)
 	if (scale < 0)
 		return result(n, scale);
 	shift = bias_only || ncnn_int(&n->layer, 1, 0) ? read_bias(n, count) : add_floats(n, NULL, count, 0.0f);
+	if (bias_only && shift >= 0 && in_rank(n, 0) < 3)
+		return bias_plane(n, shift);
 	return add_scaling(n, scale, shift);
 }
 
@@ -1443,6 +1460,11 @@ static int on_squeeze(struct ncnn *n)
 
 	if (count < 0)
 		return count;
+	/* Channels that are known to be more stay. */
+	if (rank == 3 && named[0] && in_blob(n, 0)->channels > 1) {
+		named[0] = false;
+		count--;
+	}
 	if (!count)
 		return on_same(n);
 	if (rank == 3 && count == 2 && !named[0]) {
@@ -1649,7 +1671,7 @@ static int on_interp(struct ncnn *n)
 	if (in_rank(n, 0) > 3)
 		return refuse(n, -ENOTSUP, "resizes a blob of four axes");
 	if (in_rank(n, 0) != 3 || n->layer.n_inputs > 1 || type < 1 || type > 2 ||
-	    (type == 1 && (fixed || !is_whole(scale_h) || !is_whole(scale_w))))
+	    (fixed ? type == 1 : !is_whole(scale_h) || !is_whole(scale_w)))
 		return become(n, "Interp", n->layer.n_inputs > 1 ? 2 : 1, NULL, 0, in_rank(n, 0) == 2 ? 2 : 3);
 	x = as_image(n, 0);
 	value = x < 0 ? x : add_node(n, GRAPH_RESIZE, &x, 1, 4, &node);
@@ -1679,13 +1701,13 @@ static int on_glu(struct ncnn *n)
 
 static int on_argmax(struct ncnn *n)
 {
-	return become(n, "ArgMax", 1, NULL, 0, ncnn_int(&n->layer, 0, 0) ? 2 : 1);
+	return become(n, "ArgMax", 1, NULL, 0, 2);
 }
 
 /* The grid is [h][w][2] as in ONNX or, where the file says so, [2][h][w]. */
 static int on_grid_sample(struct ncnn *n)
 {
-	static const char *const modes[] = {"nearest", "linear", "cubic"};
+	static const char *const modes[] = {"linear", "nearest", "cubic"};
 	static const char *const paddings[] = {"zeros", "border", "reflection"};
 	int mode = ncnn_int(&n->layer, 0, 1), padding = ncnn_int(&n->layer, 1, 1), node, r;
 	bool registered;

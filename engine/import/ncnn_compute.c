@@ -121,8 +121,6 @@ static int read_interp(struct engine_call *call, struct interp *s)
 		out_h = ncnn_h(&like);
 		out_w = ncnn_w(&like);
 	}
-	if (s->x.rank == 2)
-		out_h = 1;
 	s->h = out_h && out_w ? out_h : scaled(s->in_h, factor_h);
 	s->w = out_h && out_w ? out_w : scaled(s->in_w, factor_w);
 	s->h = s->x.rank == 2 ? 1 : s->h;
@@ -130,10 +128,6 @@ static int read_interp(struct engine_call *call, struct interp *s)
 		return call_fail(call, -EINVAL, "makes an image of %lld x %lld", (long long)s->w, (long long)s->h);
 	s->step_h = out_h && out_w ? (double)s->in_h / (double)s->h : 1.0 / factor_h;
 	s->step_w = out_h && out_w ? (double)s->in_w / (double)s->w : 1.0 / factor_w;
-	if (s->type > 1) {
-		s->step_h = (double)s->in_h / (double)s->h;
-		s->step_w = (double)s->in_w / (double)s->w;
-	}
 	if (s->type > 1 && s->align) {
 		s->step_h = s->h > 1 ? (double)(s->in_h - 1) / (double)(s->h - 1) : 0;
 		s->step_w = s->w > 1 ? (double)(s->in_w - 1) / (double)(s->w - 1) : 0;

@@ -323,11 +323,11 @@ static int run_binary(struct engine_call *call)
 	return 0;
 }
 
-/* ---- PReLU, Quantize, Dequantize: a factor for each index of the first axis ---------------------- */
+/* ---- PReLU, Quantize, Dequantize: a factor for each index of the first axis, one for all of a vector ---- */
 
 static size_t factor_index(const struct ncnn_view *x, size_t i, size_t count)
 {
-	return count == 1 ? 0 : i / ncnn_span(x, 1, x->rank);
+	return count == 1 || x->rank == 1 ? 0 : i / ncnn_span(x, 1, x->rank);
 }
 
 static int infer_factors(struct engine_call *call)
@@ -397,7 +397,7 @@ static int infer_argmax(struct engine_call *call)
 		return call_fail(call, -EINVAL, "wants %lld elements", (long long)top);
 	call->scratch_bytes = (size_t)top * sizeof(size_t);
 	call->macs = ncnn_elements(&x) * (uint64_t)top;
-	return ncnn_set_shape(call, 0, values ? 2 : 1, values ? (int64_t[]){2, top} : (int64_t[]){top});
+	return ncnn_set_shape(call, 0, 2, (int64_t[]){values ? 2 : 1, top});
 }
 
 static int run_argmax(struct engine_call *call)
@@ -408,11 +408,11 @@ static int run_argmax(struct engine_call *call)
 	struct ncnn_view x;
 
 	ncnn_view_input(call, 0, &x);
-	/* Sorted as they come: of equal ones the first. */
+	/* Sorted as they come: of equal ones the last. */
 	for (size_t i = 0; i < ncnn_elements(&x); i++) {
 		size_t at = kept < top ? kept++ : top;
 
-		while (at > 0 && x.x[i] > x.x[best[at - 1]]) {
+		while (at > 0 && x.x[i] >= x.x[best[at - 1]]) {
 			if (at < top)
 				best[at] = best[at - 1];
 			at--;
@@ -694,7 +694,10 @@ static int read_tile(struct engine_call *call, struct ncnn_view *x, int64_t *n)
 		return call_fail(call, -ENOTSUP, "makes a blob of %d axes", rank);
 	x->rank = rank;
 	for (int i = 0; i < rank; i++) {
-		x->n[i] = i < rank - old.rank ? 1 : old.n[i - (rank - old.rank)];
+		/* An image among blobs of four axes has a depth of 1. */
+		int from = i - (rank - old.rank) + (old.rank == 3 && rank == 4 && i == 0);
+
+		x->n[i] = from < 0 || (old.rank == 3 && rank == 4 && i == 1) ? 1 : old.n[from];
 		n[i] = i < rank - n_repeats ? 1 : repeats[i - (rank - n_repeats)];
 	}
 	if (!n_repeats) {
