@@ -72,9 +72,13 @@ static float sigmoid(float x)
 	return 1.0f / (1.0f + expf(-x));
 }
 
-/* The best class of a cell and its probability: version 2 weighs the classes against each other. */
-static float best_class(const float *scores, size_t plane, int64_t classes, bool softmax, int64_t *ret_class)
+/*
+ * The best class of a cell, and the score of its box there.  Version 2 weighs the classes against each other; version 3
+ * has one fraction for both, in which the class counts where the box does not: thresholds in files are made for that.
+ */
+static float score_of(const float *x, size_t plane, int64_t classes, bool softmax, int64_t *ret_class)
 {
+	const float *scores = x + plane;
 	float sum = 0.0f, best;
 
 	*ret_class = 0;
@@ -84,7 +88,7 @@ static float best_class(const float *scores, size_t plane, int64_t classes, bool
 	best = scores[(size_t)*ret_class * plane];
 	for (int64_t q = 0; softmax && q < classes; q++)
 		sum += expf(scores[(size_t)q * plane] - best);
-	return softmax ? 1.0f / sum : sigmoid(best);
+	return softmax ? sigmoid(x[0]) / sum : 1.0f / (1.0f + expf(-x[0]) * (1.0f + expf(-best)));
 }
 
 /* Box p of one cell at x; false below the threshold. */
@@ -95,7 +99,7 @@ static bool read_box(const struct yolo *y, int input, int64_t p, const struct en
 	size_t plane = (size_t)h * (size_t)w;
 	const float *x = (const float *)t->data + (size_t)(p * (5 + y->classes)) * plane + cell;
 	int64_t class, anchor = y->mask ? y->mask[input * y->boxes + p] : p;
-	float score = sigmoid(x[4 * plane]) * best_class(x + 5 * plane, plane, y->classes, !y->mask, &class);
+	float score = score_of(x + 4 * plane, plane, y->classes, !y->mask, &class);
 	float net_w = y->mask ? (float)floor(y->scales[input] * w) : (float)w;
 	float net_h = y->mask ? (float)floor(y->scales[input] * h) : (float)h;
 	float cx = ((float)(cell % (size_t)w) + sigmoid(x[0])) / (float)w;
