@@ -313,7 +313,7 @@ static int add_general(struct ncnn *n, const struct engine_operator *op, const i
 	if (!op || n_inputs > op->max_inputs || n_outputs > op->max_outputs)
 		return refuse(n, -ENOTSUP, "has too many inputs or outputs");
 	for (int i = 0; i < n_inputs; i++)
-		if (inputs[i] < 0)
+		if (inputs[i] < -1)
 			return result(n, inputs[i]);
 	for (int i = 0; i < n_outputs; i++) {
 		outputs[i] = graph_add_value(n->graph, NULL, 0, ENGINE_F32, axes, unknown_dims);
@@ -862,7 +862,9 @@ static int on_gelu(struct ncnn *n)
 	bool image;
 	int x = as_any(n, 0, &image), value;
 
-	value = add_function(n, x, ncnn_int(&n->layer, 0, 0) ? NCNN_GELU_TANH : NCNN_GELU_ERF, 0, 0, 0);
+	if (!ncnn_int(&n->layer, 0, 0))
+		return set_alike(n, add_unary(n, x, GRAPH_ACT_GELU, 0, 0), image);
+	value = add_function(n, x, NCNN_GELU_TANH, 0, 0, 0);
 	return value < 0 ? value : set_alike(n, value, image);
 }
 
@@ -1258,7 +1260,8 @@ static int slice_by_operator(struct ncnn *n)
 
 static int on_slice(struct ncnn *n)
 {
-	int axis = axis_of(in_rank(n, 0), ncnn_int(&n->layer, 1, 0), true), outputs = n->layer.n_outputs, x, r = 0;
+	int axis = axis_of(in_rank(n, 0), ncnn_int(&n->layer, 1, 0), in_rank(n, 0) == 3), outputs = n->layer.n_outputs,
+	    x, r = 0;
 	int64_t begin = 0;
 	bool equal;
 
@@ -1309,6 +1312,11 @@ static int on_crop(struct ncnn *n)
 		node->slice.size[i + 1] = size == NCNN_DEFAULT || size == 0 ? -1 : size;
 	}
 	return set_image(n, value);
+}
+
+static int on_copy_to(struct ncnn *n)
+{
+	return become(n, "CopyTo", 2, NULL, 0, in_rank(n, 0));
 }
 
 /* Every output is an input: Split's the first, Noop's and its like each its own. */
@@ -1671,7 +1679,7 @@ static int on_interp(struct ncnn *n)
 	if (in_rank(n, 0) > 3)
 		return refuse(n, -ENOTSUP, "resizes a blob of four axes");
 	if (in_rank(n, 0) != 3 || n->layer.n_inputs > 1 || type < 1 || type > 2 ||
-	    (fixed ? type == 1 : !is_whole(scale_h) || !is_whole(scale_w)))
+	    (!fixed && (!is_whole(scale_h) || !is_whole(scale_w))))
 		return become(n, "Interp", n->layer.n_inputs > 1 ? 2 : 1, NULL, 0, in_rank(n, 0) == 2 ? 2 : 3);
 	x = as_image(n, 0);
 	value = x < 0 ? x : add_node(n, GRAPH_RESIZE, &x, 1, 4, &node);
@@ -1920,7 +1928,7 @@ static int on_recurrent(struct ncnn *n)
 {
 	const struct ncnn_layer *l = &n->layer;
 	int hidden = ncnn_int(l, 0, 0), size = ncnn_int(l, 1, 0), direction = ncnn_int(l, 2, 0), columns, node, r;
-	int directions = direction == 2 ? 2 : 1, inputs[7], n_inputs = 4, n_states = n->layer.n_inputs - 1;
+	int directions = direction == 2 ? 2 : 1, inputs[7], n_states = n->layer.n_inputs - 1;
 	const struct recurrent *kind = recurrents;
 	bool registered;
 
@@ -1942,10 +1950,16 @@ static int on_recurrent(struct ncnn *n)
 	inputs[2] = read_gates(n, kind, directions, hidden, hidden);
 	if (inputs[2] < 0)
 		return inputs[2];
-	if (n_states > 0)
-		return refuse(n, -ENOTSUP, "has a state that comes from outside");
-	node = add_general(n, operators_find(kind->type, strlen(kind->type), &registered), inputs, n_inputs, 4,
-			   n->layer.n_outputs);
+	inputs[4] = -1; /* every step of the sequence counts */
+	for (int i = 1; i <= n_states; i++)
+		inputs[4 + i] = in_rank(n, i) == 2
+					? add_reshape(n, as_file(n, i), 3, (int32_t[]){directions, 1, hidden})
+					: -EINVAL;
+	for (int i = 1; i <= n_states; i++)
+		if (inputs[4 + i] < 0)
+			return result(n, inputs[4 + i]);
+	node = add_general(n, operators_find(kind->type, strlen(kind->type), &registered), inputs,
+			   n_states ? 5 + n_states : 4, 4, n->layer.n_outputs);
 	r = node < 0 ? node : recurrent_attributes(n, node, hidden, direction);
 	for (int i = 0; i < n->layer.n_outputs && r == 0; i++)
 		r = set_output(n, i,
@@ -2057,6 +2071,7 @@ static const struct {
 	{"Dequantize", 1, on_quantize},
 	{"Requantize", 1, on_requantize},
 	{"Concat", 1, on_concat},
+	{"CopyTo", 2, on_copy_to},
 	{"Crop", 1, on_crop},
 	{"Padding", 1, on_padding},
 	{"Slice", 1, on_slice},

@@ -175,8 +175,6 @@ static float apply(int64_t function, float x, float a, float b, float c)
 		return erff(x);
 	case NCNN_GELU_TANH:
 		return 0.5f * x * (1.0f + tanhf(0.79788452f * (x + 0.044715f * x * x * x)));
-	case NCNN_GELU_ERF:
-		return 0.5f * x * erfcf(-0.70710678f * x);
 	case NCNN_CELU:
 		return x < 0 ? (expf(x / a) - 1.0f) * a : x;
 	case NCNN_SELU:
@@ -552,6 +550,62 @@ static int run_crop(struct engine_call *call)
 
 	read_crop(call, &x, begin, size);
 	copy_box(&x, begin, call, 0);
+	return 0;
+}
+
+/* CopyTo: the second blob over a part of the first, which begins where offsets or a list say. */
+static int read_copy_to(struct engine_call *call, struct ncnn_view *x, struct ncnn_view *part, int64_t *begin)
+{
+	int n_starts, n_axes, axis = 0, r = ncnn_view_input(call, 0, x);
+	const int64_t *starts = ncnn_key_ints(call, 9, &n_starts), *axes = ncnn_key_ints(call, 11, &n_axes);
+
+	if (r == 0)
+		r = ncnn_view_input(call, 1, part);
+	if (r < 0)
+		return r;
+	if (part->rank != x->rank || n_starts > x->rank || (n_axes && n_axes < n_starts))
+		return call_fail(call, -EINVAL, "has parts of different numbers of axes");
+	for (int i = 0; i < x->rank; i++)
+		begin[i] = n_starts ? 0 : ncnn_key_int(call, keys_of_axis(x->rank, i)[0], 0);
+	for (int i = 0; i < n_starts; i++) {
+		r = axis_of(call, n_axes ? axes[i] : i, x->rank, &axis);
+		if (r < 0)
+			return r;
+		begin[axis] = starts[i] >= 0 ? starts[i] : starts[i] == NCNN_DEFAULT ? 0 : starts[i] + x->n[axis];
+	}
+	for (int i = 0; i < x->rank; i++)
+		if (begin[i] < 0 || begin[i] + part->n[i] > x->n[i])
+			return call_fail(call, -EINVAL, "copies %d to %lld of %d", part->n[i], (long long)begin[i],
+					 x->n[i]);
+	return 0;
+}
+
+static int infer_copy_to(struct engine_call *call)
+{
+	int64_t begin[NCNN_RANK_MAX];
+	struct ncnn_view x, part;
+	int r = read_copy_to(call, &x, &part, begin);
+
+	return r < 0 ? r : set_like(call, 0, &x);
+}
+
+static int run_copy_to(struct engine_call *call)
+{
+	int64_t begin[NCNN_RANK_MAX] = {0};
+	ptrdiff_t stride[NCNN_RANK_MAX], offset = 0;
+	struct ncnn_view x, part;
+	struct odometer at;
+
+	read_copy_to(call, &x, &part, begin);
+	memcpy(ncnn_output(call, 0), x.x, ncnn_elements(&x) * sizeof(*x.x));
+	for (int i = 0; i < x.rank; i++) {
+		stride[i] = (ptrdiff_t)ncnn_span(&x, i + 1, x.rank);
+		offset += (ptrdiff_t)begin[i] * stride[i];
+	}
+	odometer_init(&at, part.rank, part.n);
+	odometer_add_strides(&at, stride, offset);
+	for (; !at.done; odometer_next(&at))
+		ncnn_output(call, 0)[at.offset[0]] = part.x[at.index];
 	return 0;
 }
 
@@ -994,6 +1048,7 @@ static int run_embed(struct engine_call *call)
 const struct engine_operator ncnn_moving_operators[] = {
 	{.name = "ArgMax", 1, 1, 1, infer_argmax, .run = run_argmax},
 	{.name = "BinaryOp", 2, 2, 1, infer_binary, .run = run_binary},
+	{.name = "CopyTo", 2, 2, 1, infer_copy_to, .run = run_copy_to},
 	{.name = "Crop", 1, 2, 1, infer_crop, .run = run_crop},
 	{.name = "Dequantize", 2, 3, 1, infer_factors, .run = run_dequantize},
 	{.name = "Embed", 2, 3, 1, infer_embed, .run = run_embed},

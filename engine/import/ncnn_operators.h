@@ -31,7 +31,6 @@ enum ncnn_function {
 	NCNN_ERF,
 	NCNN_SOFTPLUS,
 	NCNN_GELU_TANH,
-	NCNN_GELU_ERF,
 	NCNN_CELU,	/* a: alpha */
 	NCNN_SELU,	/* a: alpha, b: lambda */
 	NCNN_SHRINK,	/* a: bias, b: lambda */
