@@ -2177,6 +2177,8 @@ static int add_layer(struct ncnn *n)
 			continue;
 		if (n->layer.n_inputs < layers[i].n_inputs || n->layer.n_outputs < 1)
 			return refuse(n, -EINVAL, "has too few inputs or outputs");
+		if (n->layer.has_text)
+			return refuse(n, -ENOTSUP, "has a parameter that is a text");
 		r = layers[i].add(n);
 		for (int k = 0; k < n->layer.n_outputs && r == 0; k++)
 			if (!is_made(out_blob(n, k)))

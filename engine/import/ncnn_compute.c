@@ -166,12 +166,15 @@ static void cubic(float t, float weight[4])
 
 static void taps_at(int64_t type, int64_t i, double step, bool align, int64_t side, struct taps *taps)
 {
-	float at = (float)(align ? (double)i * step : ((double)i + 0.5) * step - 0.5), base = floorf(at);
+	double exact = type == 1 ? (double)((float)i * (float)step)
+		       : align	 ? (double)i * step
+				 : ((double)i + 0.5) * step - 0.5;
+	/* Far outside there is the edge's element alone. */
+	float at = (float)fmin(fmax(exact, -2.0), (double)side + 2.0), base = floorf(at);
 	int64_t first = (int64_t)base - (type == 3);
 
 	taps->n = type == 1 ? 1 : type == 2 ? 2 : 4;
 	if (type == 1) {
-		first = (int64_t)((float)i * (float)step);
 		taps->weight[0] = 1.0f;
 	} else if (type == 2) {
 		taps->weight[0] = 1.0f - (at - base);

@@ -248,11 +248,6 @@ static bool read_counted(struct ncnn_layer *layer, int key, const char *values)
 	return *end == ',' && read_list(layer, key, end + 1) && layer->key[key].count == count;
 }
 
-static bool is_text(const char *value)
-{
-	return *value == '"' || (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z');
-}
-
 static bool read_pair(struct ncnn_layer *layer, const char *word)
 {
 	char *end;
@@ -265,9 +260,10 @@ static bool read_pair(struct ncnn_layer *layer, const char *word)
 		key = KEY_ARRAY - key;
 	if (key < 0 || key >= NCNN_KEYS)
 		return false;
-	/* No layer that is known here has a text. */
-	if (!array && is_text(end + 1))
+	if (!array && end[1] == '"') {
+		layer->has_text = true;
 		return true;
+	}
 	layer->key[key].given = true;
 	layer->key[key].array = array;
 	return array ? read_counted(layer, (int)key, end + 1) : read_list(layer, (int)key, end + 1);
@@ -344,6 +340,7 @@ static bool read_binary_pair(struct ncnn_file *file, struct ncnn_layer *layer, i
 	if (string && file->end - file->at < count)
 		return false;
 	file->at += string ? count : 0;
+	layer->has_text |= string;
 	layer->key[key].array = array;
 	return string || read_binary_values(file, layer, key, count);
 }

@@ -41,6 +41,7 @@ struct ncnn_layer {
 	} key[NCNN_KEYS];
 	struct ncnn_number pool[NCNN_KEYS + NCNN_ARRAY_POOL];
 	int n_pool;
+	bool has_text; /* a parameter is a text, which no layer that is known here understands */
 	struct engine_error *error;
 };
 
