@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../graph.h"
 #include "ncnn_operators.h"
 #include "ncnn_param.h"
 
@@ -268,6 +269,9 @@ static int read_deconv(struct engine_call *call, struct deconv *d)
 			return call_fail(call, -EINVAL, "has an impossible kernel");
 		d->full[i] = (d->x.n[1 + i] - 1) * d->stride[i] + (d->kernel[i] - 1) * d->dilation[i] + 1 + more[i];
 	}
+	/* Their product then fits, whatever the layer says. */
+	if (d->channels > 1 << 20 || d->in > 1 << 20 || d->kernel[0] * d->kernel[1] > GRAPH_TAPS_MAX)
+		return call_fail(call, -EFBIG, "has too many weights");
 	cut_sides(call, d);
 	for (int i = 0; i < 2; i++)
 		if (d->before[i] < 0 || d->before[i] + d->out[i] > d->full[i])

@@ -18,7 +18,8 @@ const struct engine_operator *operators_find(const char *name, size_t name_bytes
 /* Ends with an entry without a name. */
 extern const struct engine_operator operators_elementwise[], operators_binary[], operators_reduce[], operators_shape[],
 	operators_move[], operators_gather[], operators_window[], operators_matrix[], operators_norm[],
-	operators_quant[], operators_resize[], operators_sort[], operators_recurrent[], operators_detect[], operators_yolo[];
+	operators_quant[], operators_resize[], operators_sort[], operators_recurrent[], operators_detect[],
+	operators_yolo[];
 
 /* Built-in operator number i, in the order of the tables; NULL behind the last. */
 const struct engine_operator *operators_at(int i);
