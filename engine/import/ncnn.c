@@ -1669,6 +1669,28 @@ static bool is_whole(float factor)
 	return factor >= 1.0f && factor <= 1024.0f && floorf(factor) == factor;
 }
 
+/* By the general operator, which works on images as they are, too. */
+static int interp_by_operator(struct ncnn *n)
+{
+	int inputs[2], count = n->layer.n_inputs > 1 ? 2 : 1, node, r;
+	bool image = in_rank(n, 0) == 3;
+
+	for (int i = 0; i < count; i++)
+		inputs[i] = image && in_rank(n, i) == 3 ? as_image(n, i) : as_file(n, i);
+	node = add_general(n, ncnn_operator("Interp"), inputs, count, in_rank(n, 0) == 2 ? 2 : 4, 1);
+	if (node < 0)
+		return node;
+	r = copy_keys(n, attributes_of(n, node));
+	if (r == 0)
+		r = attributes_add_integers(attributes_of(n, node), "image", 5, (int64_t[]){image}, 1);
+	if (r < 0)
+		return result(n, r);
+	r = set_output(n, 0, node_output(n, node, 0), in_rank(n, 0) == 2 ? 2 : 3, image);
+	if (r == 0 && in_rank(n, 0) != 2)
+		out_blob(n, 0)->channels = in_blob(n, 0)->channels;
+	return r;
+}
+
 static int on_interp(struct ncnn *n)
 {
 	int type = ncnn_int(&n->layer, 0, 0), w = ncnn_int(&n->layer, 4, 0), h = ncnn_int(&n->layer, 3, 0), x, value;
@@ -1680,7 +1702,7 @@ static int on_interp(struct ncnn *n)
 		return refuse(n, -ENOTSUP, "resizes a blob of four axes");
 	if (in_rank(n, 0) != 3 || n->layer.n_inputs > 1 || type < 1 || type > 2 ||
 	    (!fixed && (!is_whole(scale_h) || !is_whole(scale_w))))
-		return become(n, "Interp", n->layer.n_inputs > 1 ? 2 : 1, NULL, 0, in_rank(n, 0) == 2 ? 2 : 3);
+		return interp_by_operator(n);
 	x = as_image(n, 0);
 	value = x < 0 ? x : add_node(n, GRAPH_RESIZE, &x, 1, 4, &node);
 	if (value < 0)

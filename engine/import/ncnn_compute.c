@@ -90,7 +90,7 @@ struct interp {
 	struct ncnn_view x;
 	int64_t type, in_h, in_w, h, w;
 	double step_h, step_w;
-	bool align;
+	bool align, image; /* image: in the order of images, as is the blob whose size it takes */
 };
 
 static int64_t scaled(int64_t side, double factor)
@@ -100,7 +100,8 @@ static int64_t scaled(int64_t side, double factor)
 	return product > 0 && product < INT32_MAX ? (int64_t)product : 0;
 }
 
-/* Vectors become constant images; of a matrix each row is resized. */
+/* Vectors become constant images; of a matrix each row is resized.  Attribute "image": blobs of three axes are h x w x
+ * c. */
 static int read_interp(struct engine_call *call, struct interp *s)
 {
 	double factor_h = ncnn_key_float(call, 1, 1), factor_w = ncnn_key_float(call, 2, 1);
@@ -118,9 +119,16 @@ static int read_interp(struct engine_call *call, struct interp *s)
 		return call_fail(call, -ENOTSUP, "resizes in an unknown way");
 	s->in_w = s->x.rank == 1 ? 1 : ncnn_w(&s->x);
 	s->in_h = s->x.rank == 3 ? ncnn_h(&s->x) : 1;
+	s->image = engine_attribute_integer(call->attributes, "image", 0) != 0 && s->x.rank == 3;
+	if (s->image) {
+		s->in_h = s->x.n[0];
+		s->in_w = s->x.n[1];
+	}
 	if (call->n_inputs > 1) {
-		out_h = ncnn_h(&like);
-		out_w = ncnn_w(&like);
+		bool image = s->image && like.rank == 3;
+
+		out_h = image ? like.n[0] : ncnn_h(&like);
+		out_w = image ? like.n[1] : ncnn_w(&like);
 	}
 	s->h = out_h && out_w ? out_h : scaled(s->in_h, factor_h);
 	s->w = out_h && out_w ? out_w : scaled(s->in_w, factor_w);
@@ -143,6 +151,8 @@ static int infer_interp(struct engine_call *call)
 
 	if (r < 0)
 		return r;
+	if (s.image)
+		return ncnn_set_shape(call, 0, 3, (int64_t[]){s.h, s.w, s.x.n[2]});
 	return s.x.rank == 2 ? ncnn_set_shape(call, 0, 2, (int64_t[]){s.x.n[0], s.w})
 			     : ncnn_set_shape(call, 0, 3, (int64_t[]){s.x.n[0], s.h, s.w});
 }
@@ -187,6 +197,32 @@ static void taps_at(int64_t type, int64_t i, double step, bool align, int64_t si
 		taps->at[k] = first + k < 0 ? 0 : first + k >= side ? side - 1 : first + k;
 }
 
+/* Adds a pixel, times a weight, to another. */
+static void add_pixel(size_t channels, float weight, const float *restrict x, float *restrict y)
+{
+	for (size_t c = 0; c < channels; c++)
+		y[c] += weight * x[c];
+}
+
+static void interp_image(const struct interp *s, float *y)
+{
+	size_t channels = (size_t)s->x.n[2];
+	struct taps rows, columns;
+
+	for (int64_t i = 0; i < s->h; i++) {
+		taps_at(s->type, i, s->step_h, s->align, s->in_h, &rows);
+		for (int64_t k = 0; k < s->w; k++, y += channels) {
+			taps_at(s->type, k, s->step_w, s->align, s->in_w, &columns);
+			memset(y, 0, channels * sizeof(*y));
+			for (int a = 0; a < rows.n; a++)
+				for (int b = 0; b < columns.n; b++)
+					add_pixel(channels, rows.weight[a] * columns.weight[b],
+						  s->x.x + (size_t)(rows.at[a] * s->in_w + columns.at[b]) * channels,
+						  y);
+		}
+	}
+}
+
 static int run_interp(struct engine_call *call)
 {
 	float *y = ncnn_output(call, 0);
@@ -194,6 +230,10 @@ static int run_interp(struct engine_call *call)
 	struct interp s;
 
 	read_interp(call, &s);
+	if (s.image) {
+		interp_image(&s, y);
+		return 0;
+	}
 	for (int64_t c = 0; c < s.x.n[0]; c++)
 		for (int64_t i = 0; i < s.h; i++) {
 			taps_at(s.type, i, s.step_h, s.align, s.in_h, &rows);

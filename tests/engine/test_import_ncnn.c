@@ -485,6 +485,8 @@ Test(import_ncnn, layers_refuse_what_cannot_be)
 {
 	refuse_text("7767517\n2 4\nInput in 0 1 x 0=5 1=7 11=2 2=3\nSlice l 1 3 x a b c -23300=3,2,4,0 1=-1\n", -EINVAL,
 		    "'l' (Slice)");
+	refuse_text("7767517\n2 2\nInput in 0 1 x 0=5 1=2 2=3\nInterp l 1 1 x y 0=2 1=0. 2=2.\n", -EINVAL,
+		    "'l' (Interp)");
 	refuse_text("7767517\n2 2\nInput in 0 1 x 0=5\nCrop l 1 1 x y -23309=1,7 -23310=1,-233\n", -EINVAL,
 		    "'l' (Crop)");
 	refuse_text("7767517\n2 2\nInput in 0 1 x 0=5 1=1\nReshape l 1 1 x y 0=0 1=0 2=3\n", -EINVAL, "'l' (Reshape)");
