@@ -173,7 +173,7 @@ int engine_model_load_memory(const char *name, const void *data, size_t size, co
 	return 0;
 }
 
-/* The weights of "x.param" are in "x.bin"; of any other name, in the name with ".bin" behind it. */
+/* The weights of "x.param" and "x.param.bin" are in "x.bin"; of any other name, in the name with ".bin" behind it. */
 static int map_weights(struct engine_model *model, const char *path, struct engine_error *error)
 {
 	size_t n = strlen(path);
@@ -183,7 +183,9 @@ static int map_weights(struct engine_model *model, const char *path, struct engi
 	if (!bin)
 		return graph_error(error, -ENOMEM, "out of memory");
 	memcpy(bin, path, n + 1);
-	if (n > 6 && strcmp(path + n - 6, ".param") == 0)
+	if (n > 10 && strcmp(path + n - 10, ".param.bin") == 0)
+		n -= 10;
+	else if (n > 6 && strcmp(path + n - 6, ".param") == 0)
 		n -= 6;
 	memcpy(bin + n, ".bin", 5);
 	r = map_file(bin, error, &model->weights_file);
