@@ -82,7 +82,10 @@ static int import(const struct import_source *source, struct graph *graph, struc
 		return import_ncnn(source, graph, error);
 	if (import_is_onnx(source->data, source->size))
 		return import_onnx(source, graph, error);
-	return graph_error(error, -ENOTSUP, "neither a TFLite, an ONNX, an ncnn .param nor a converted file");
+	if (import_is_caffe(source->data, source->size))
+		return import_caffe(source, graph, error);
+	return graph_error(error, -ENOTSUP,
+			   "neither a TFLite, an ONNX, an ncnn .param, a Caffe .prototxt nor a converted file");
 }
 
 /* Shapes at the file's own size: checks the file as a whole, and some passes depend on them. */
@@ -173,23 +176,28 @@ int engine_model_load_memory(const char *name, const void *data, size_t size, co
 	return 0;
 }
 
-/* The weights of "x.param" and "x.param.bin" are in "x.bin"; of any other name, in the name with ".bin" behind it. */
-static int map_weights(struct engine_model *model, const char *path, struct engine_error *error)
+/* The weights of "x.param" and "x.param.bin" are in "x.bin", those of "x.prototxt" in "x.caffemodel". */
+static int map_weights(struct engine_model *model, const char *path, const char *suffix, struct engine_error *error)
 {
-	size_t n = strlen(path);
-	char *bin = malloc(n + 5);
+	static const char *const endings[] = {".param.bin", ".param", ".prototxt"};
+	size_t n = strlen(path), size = n + strlen(suffix) + 1;
+	char *beside = malloc(size);
 	int r;
 
-	if (!bin)
+	if (!beside)
 		return graph_error(error, -ENOMEM, "out of memory");
-	memcpy(bin, path, n + 1);
-	if (n > 10 && strcmp(path + n - 10, ".param.bin") == 0)
-		n -= 10;
-	else if (n > 6 && strcmp(path + n - 6, ".param") == 0)
-		n -= 6;
-	memcpy(bin + n, ".bin", 5);
-	r = map_file(bin, error, &model->weights_file);
-	free(bin);
+	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+		size_t ending = strlen(endings[i]);
+
+		if (n > ending && strcmp(path + n - ending, endings[i]) == 0) {
+			n -= ending;
+			break;
+		}
+	}
+	memcpy(beside, path, n);
+	memcpy(beside + n, suffix, strlen(suffix) + 1);
+	r = map_file(beside, error, &model->weights_file);
+	free(beside);
 	return r;
 }
 
@@ -215,7 +223,9 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	model->purpose = purpose;
 	r = map_file(path, ret_error, &model->file);
 	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
-		r = map_weights(model, path, ret_error);
+		r = map_weights(model, path, ".bin", ret_error);
+	else if (r == 0 && import_is_caffe(model->file.data, model->file.size))
+		r = map_weights(model, path, ".caffemodel", ret_error);
 	if (r == 0) {
 		source.data = model->file.data;
 		source.size = model->file.size;

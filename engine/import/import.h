@@ -19,7 +19,7 @@ struct import_source {
 	const uint8_t *data;
 	size_t size;
 	const uint8_t *weights;
-	size_t weights_size; /* ncnn .bin; NULL otherwise */
+	size_t weights_size; /* ncnn .bin, Caffe .caffemodel; NULL otherwise */
 };
 
 bool import_is_tflite(const uint8_t *data, size_t size);
@@ -30,5 +30,8 @@ int import_onnx(const struct import_source *source, struct graph *graph, struct 
 
 bool import_is_ncnn(const uint8_t *data, size_t size);
 int import_ncnn(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
+
+bool import_is_caffe(const uint8_t *data, size_t size);
+int import_caffe(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
 
 #endif

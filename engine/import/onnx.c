@@ -1448,12 +1448,30 @@ static int on_unsqueeze(struct onnx *o)
 	return set_output(o, 0, add_reshape(o, x, rank, dims), false);
 }
 
+/* An image with its channels put last is there already, and so is one that has them put first. */
+static int on_transposed_image(struct onnx *o, int n, const int64_t *order)
+{
+	const struct tensor *t = input(o, 0);
+	bool last = n == 4 && order[0] == 0 && order[1] == 2 && order[2] == 3 && order[3] == 1;
+	bool first = n == 4 && order[0] == 0 && order[1] == 3 && order[2] == 1 && order[3] == 2;
+	struct graph_node *node;
+	int x = !t ? -1 : last ? t->image : first && t->image < 0 ? t->file : -1, value;
+
+	if (x < 0 || t->is_constant || o->shapes[x].rank != 4 || o->graph->values[x].type != ENGINE_F32)
+		return -ENOTSUP;
+	value = begin_node(o, GRAPH_IDENTITY, &x, 1, &node);
+	return set_output(o, 0, finish_node(o, value), first);
+}
+
 static int on_transpose(struct onnx *o)
 {
 	int64_t order[ENGINE_RANK_MAX];
 	struct graph_node *node;
-	int x = as_file(o, input(o, 0)), n = integers_of(o, "perm", ENGINE_RANK_MAX, order), rank, value;
+	int n = integers_of(o, "perm", ENGINE_RANK_MAX, order), x = on_transposed_image(o, n, order), rank, value;
 
+	if (x != -ENOTSUP)
+		return x;
+	x = as_file(o, input(o, 0));
 	if (x < 0)
 		return x;
 	rank = o->shapes[x].rank;

@@ -262,16 +262,17 @@ static void expect_near(const float *a, const float *b, int n, const char *what)
 		cr_assert_float_eq(a[i], b[i], 1e-3, "%s %d: %g and %g", what, i, (double)a[i], (double)b[i]);
 }
 
-Test(import_onnx, a_detector_is_the_same_in_onnx_tflite_and_ncnn)
+Test(import_onnx, a_detector_is_the_same_in_all_formats)
 {
-	static float scores[4][BOXES * 2], boxes[4][BOXES * 4];
+	static float scores[5][BOXES * 2], boxes[5][BOXES * 4];
 	int far = 0;
 
 	detect("models/rfb320/rfb320.param", "models/rfb320/rfb320.bin", scores[0], boxes[0]);
 	detect("models/rfb320/rfb320_without_postprocessing.onnx", NULL, scores[1], boxes[1]);
 	detect("models/rfb320/rfb320_simplified.onnx", NULL, scores[2], boxes[2]);
 	detect("models/rfb320/rfb320_without_postprocessing.tflite", NULL, scores[3], boxes[3]);
-	for (int i = 1; i < 4; i++) {
+	detect("models/rfb320/rfb320.prototxt", "models/rfb320/rfb320.caffemodel", scores[4], boxes[4]);
+	for (int i = 1; i < 5; i++) {
 		expect_near(scores[0], scores[i], BOXES * 2, "score");
 		expect_near(boxes[0], boxes[i], BOXES * 4, "box");
 	}
