@@ -24,6 +24,7 @@
 #define CONFIG_PEERS_MAX    8
 #define CONFIG_NAME_BYTES   64 /* with the final zero; [A-Za-z0-9._-]+ */
 #define CONFIG_PATH_BYTES   1024
+#define CONFIG_PLUGINS_MAX  16
 
 enum config_task { CONFIG_CLASSIFY, CONFIG_DETECT, CONFIG_LANDMARKS, CONFIG_SEGMENT, CONFIG_EMBED, CONFIG_RAW };
 enum config_priority { CONFIG_LOW, CONFIG_NORMAL, CONFIG_HIGH };
@@ -94,6 +95,8 @@ struct config {
 	int n_lanes;
 	int memory_budget_mb; /* default 256 */
 	struct config_limits limits;
+	char plugins[CONFIG_PLUGINS_MAX][CONFIG_PATH_BYTES]; /* shared objects with operators of one's own */
+	int n_plugins;
 	struct config_model *models;
 	int n_models;
 	struct {

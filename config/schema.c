@@ -158,7 +158,6 @@ static const struct key keys[] = {
 /* Of a key as the user sees it: "models[NAME].variants[NAME].file". */
 #define WHERE_BYTES 256
 #define PATH_BYTES  64
-#define PLUGINS_MAX 16
 
 /* One file on its way into the configuration. */
 struct reading {
@@ -397,12 +396,22 @@ static int set_peers(struct reading *reading, const yaml_node_t *node, const cha
 	return rc;
 }
 
-/* The key is part of the contract; an empty list is the only one that can be followed yet. */
-static int check_plugins(struct reading *reading, const yaml_node_t *node, const char *where)
+static int set_plugins(struct reading *reading, const yaml_node_t *node, const char *where, struct config *config)
 {
-	int n, rc = get_list(reading, node, where, PLUGINS_MAX, &n);
+	int n, rc = get_list(reading, node, where, CONFIG_PLUGINS_MAX, &n);
+	struct value value;
+	struct cause cause;
 
-	return rc < 0 || !n ? rc : fail(reading, node, where, "plugins are not part of this version");
+	for (int i = 0; i < n && !rc; i++) {
+		const yaml_node_t *item = item_of(reading, node, i);
+
+		rc = get_value(reading, item, where, &value);
+		if (!rc && value_path(&value, reading->dir, &cause, config->plugins[i]) < 0)
+			return fail(reading, item, where, cause.text);
+	}
+	if (!rc)
+		config->n_plugins = n;
+	return rc;
 }
 
 /* ---- entries of lists -------------------------------------------------------------------------------- */
@@ -653,7 +662,7 @@ static int set_key(struct reading *reading, const struct key *key, const yaml_no
 	case TYPE_PEERS:
 		return set_peers(reading, node, where, key->offset == AT(config_model, users), base);
 	case TYPE_PLUGINS:
-		return check_plugins(reading, node, where);
+		return set_plugins(reading, node, where, base);
 	case TYPE_LANES:
 		return set_lanes(reading, node, where);
 	case TYPE_MODELS:

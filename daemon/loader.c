@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "plugins.h"
 
 static bool same_lanes(const struct config *a, const struct config *b)
 {
@@ -46,6 +47,9 @@ static int load_config(struct loader *loader)
 		if (rc < 0)
 			return rc;
 	}
+	rc = plugins_load(loader->config, &loader->error);
+	if (rc < 0)
+		return rc;
 	key = loader->running ? loader_needs_restart(loader->running, loader->config) : NULL;
 	if (!key)
 		return 0;

@@ -16,6 +16,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "plugins.h"
 
 #define DEFAULT_CONFIG "/etc/inferd/inferd.yaml"
 
@@ -119,7 +120,7 @@ static int check_config(const struct daemon_options *options, const struct confi
 	int n_lanes = daemon_lanes(config, options->root_fd, lanes);
 	struct models *models = calloc(1, sizeof(*models));
 	struct config_error error = {"out of memory"};
-	int rc = models ? 0 : -ENOMEM;
+	int rc = models ? plugins_load(config, &error) : -ENOMEM;
 
 	while (rc == 0 && models->n < config->n_models) {
 		rc = models_add(models, config, NULL, lanes, n_lanes, &error);

@@ -98,10 +98,21 @@ struct engine_operator {
  */
 int engine_register_operator(const struct engine_operator *op);
 
+/* What a plugin may call: it links nothing of the engine. */
+struct engine_plugin {
+	int version; /* ENGINE_OPERATOR_VERSION of the engine */
+	int (*register_operator)(const struct engine_operator *op);
+	int64_t (*integer)(const struct engine_attributes *attributes, const char *name, int64_t otherwise);
+	double (*number)(const struct engine_attributes *attributes, const char *name, double otherwise);
+	const char *(*text)(const struct engine_attributes *attributes, const char *name, const char *otherwise);
+	const int64_t *(*integers)(const struct engine_attributes *attributes, const char *name, int *ret_n);
+	const double *(*numbers)(const struct engine_attributes *attributes, const char *name, int *ret_n);
+};
+
 /*
- * Loads a shared object and calls its function `int inferd_operators(int version)`, which registers operators with
- * engine_register_operator() and returns 0.  The object stays loaded.  Its code runs with the rights of the process:
- * name only files that its owner wrote.
+ * Loads a shared object and calls its function `int inferd_operators(const struct engine_plugin *engine)`, which
+ * refuses a version that it was not made for, registers its operators and returns 0.  The object stays loaded, and what
+ * it was given stays valid.  Its code runs with the rights of the process: name only files that its owner wrote.
  */
 int engine_load_plugin(const char *path, struct engine_error *ret_error);
 

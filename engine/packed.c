@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "import/ncnn_operators.h"
 #include "operators/operators.h"
 
 #define ALIGNMENT    64
@@ -227,17 +229,30 @@ static void code_attribute(struct codec *c, struct engine_attributes *attributes
 	free(numbers);
 }
 
-static void code_general(struct codec *c, struct graph_general *general)
+/* Operators with ncnn's definitions have names of their own in the file. */
+static const char ncnn[] = "ncnn.";
+
+static const struct engine_operator *find_operator(const char *name)
 {
-	char *name = c->reading ? NULL : (char *)(uintptr_t)general->op->name;
-	int n = c->reading ? 0 : attributes_count(general->attributes);
 	bool registered;
 
+	return strncmp(name, ncnn, strlen(ncnn)) ? operators_find(name, strlen(name), &registered)
+						 : ncnn_operator(name + strlen(ncnn));
+}
+
+static void code_general(struct codec *c, struct graph_general *general)
+{
+	char text[128] = "", *name = c->reading ? NULL : text;
+	int n = c->reading ? 0 : attributes_count(general->attributes);
+
+	if (!c->reading)
+		snprintf(text, sizeof(text), "%s%s", ncnn_operator(general->op->name) == general->op ? ncnn : "",
+			 general->op->name);
 	code_text(c, &name);
 	code_int(c, &general->version);
 	n = code_below(c, n, ATTRIBUTES_MAX + 1);
 	if (c->reading) {
-		general->op = c->r < 0 ? NULL : operators_find(name, strlen(name), &registered);
+		general->op = c->r < 0 ? NULL : find_operator(name);
 		general->attributes = attributes_new();
 		if (c->r == 0 && !general->op)
 			c->r = -ENOENT;

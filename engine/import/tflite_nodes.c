@@ -76,6 +76,10 @@ int tflite_widen(struct tflite *t, int constant)
 
 	if (count * sizeof(*data) > t->made_max - t->made_bytes)
 		return -EFBIG;
+	/* The file says which axis the scales follow. */
+	if (from->quant.n_scales > 1 && (from->quant.axis < 0 || from->quant.axis >= from->rank ||
+					 from->quant.n_scales != from->dims[from->quant.axis]))
+		return -EINVAL;
 	value = graph_add_value(t->graph, from->name, from->name ? strlen(from->name) : 0, ENGINE_F32, from->rank,
 				from->dims);
 	if (value < 0)

@@ -76,7 +76,16 @@ int engine_register_operator(const struct engine_operator *op)
 
 int engine_load_plugin(const char *path, struct engine_error *ret_error)
 {
-	int (*operators)(int version);
+	static const struct engine_plugin engine = {
+		.version = ENGINE_OPERATOR_VERSION,
+		.register_operator = engine_register_operator,
+		.integer = engine_attribute_integer,
+		.number = engine_attribute_number,
+		.text = engine_attribute_text,
+		.integers = engine_attribute_integers,
+		.numbers = engine_attribute_numbers,
+	};
+	int (*operators)(const struct engine_plugin *plugin);
 	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL), *symbol;
 	int r;
 
@@ -88,7 +97,7 @@ int engine_load_plugin(const char *path, struct engine_error *ret_error)
 		return graph_error(ret_error, -EINVAL, "%.160s: has no function inferd_operators", path);
 	}
 	memcpy(&operators, &symbol, sizeof(operators));
-	r = operators(ENGINE_OPERATOR_VERSION);
+	r = operators(&engine);
 	/* It may have registered some: the object stays. */
 	return r == 0 ? 0
 		      : graph_error(ret_error, r < 0 ? r : -EINVAL, "%.160s: its operators cannot be registered (%d)",

@@ -207,7 +207,7 @@ Test(config, bad_values_are_named_with_line_and_key)
 		{"policy:\n  temp_high_c: 90\n",
 		 "c.yaml:2: policy.temp_high_c: 90 is not below temp_critical_c, which is 90"},
 		{"record: {enabled: yes}\n", "c.yaml:1: record.enabled: 'yes' is not true or false"},
-		{"plugins: [a.so]\n", "c.yaml:1: plugins: plugins are not part of this version"},
+		{"plugins: [{a: b}]\n", "c.yaml:1: plugins: a group of keys where a single value is due"},
 		{"lanes: [{name: a}]\n", "c.yaml:1: lanes[a]: the key 'cpus' is missing"},
 		{"lanes: [{cpus: 1}]\n", "c.yaml:1: lanes[0]: the key 'name' is missing"},
 		{"lanes: [{name: a, cpus: 3-1}]\n",

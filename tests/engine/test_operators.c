@@ -129,6 +129,27 @@ Test(operators, a_plugin_that_is_none_is_refused)
 	cr_assert(strstr(error.text, "has no function inferd_operators"), "%s", error.text);
 }
 
+Test(operators, one_of_a_plugin)
+{
+	static const float x[] = {1, -2, 4}, expected[] = {4, -5, 13};
+	struct engine_error error = {""};
+	struct message *node;
+	struct file file;
+	float y[3];
+
+	cr_assert_eq(engine_load_plugin(PLUGIN, &error), 0, "%s", error.text);
+	graph.size = 0;
+	onnx_input(&graph, "x", 1, DIMS(3));
+	node = onnx_node(&graph, "Triple", "x", "y");
+	message_text(node, 7, "org.example");
+	onnx_attribute_float(node, "plus", 1);
+	onnx_output(&graph, "y");
+	file = finish(13);
+	imported_run(&file, x, sizeof(x), y, sizeof(y));
+	cr_assert_arr_eq(y, expected, sizeof(y));
+	cr_assert_eq(engine_load_plugin(PLUGIN, &error), -EEXIST);
+}
+
 /* ---- sizes that follow from data --------------------------------------------------------------- */
 
 struct ready {
