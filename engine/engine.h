@@ -90,6 +90,11 @@ void engine_model_destroy(struct engine_model *model);
 
 int engine_model_input_count(const struct engine_model *model);
 int engine_model_output_count(const struct engine_model *model);
+/*
+ * What simplified the network, pass by pass: how many nodes a pass took out, and in words that the number stands
+ * before. NULL behind the last.
+ */
+const char *engine_model_pass(const struct engine_model *model, int index, int *ret_count);
 /* At the size the file was made for.  A dimension the file leaves open is -1. */
 void engine_model_input(const struct engine_model *model, int index, struct engine_io *ret_io);
 void engine_model_output(const struct engine_model *model, int index, struct engine_io *ret_io);
@@ -322,6 +327,17 @@ struct engine_placement engine_preprocess_placement(const struct engine_preproce
  * are read: the result is then wrong and nothing else happens.  Does not allocate.
  */
 int engine_preprocess_run(struct engine_preprocess *preprocess, const struct engine_image *image, void *dst);
+
+/* ---- what can be read -------------------------------------------------------------------------- */
+
+struct engine_operator_info {
+	const char *format;  /* "ONNX", "TFLite", "ncnn", "Caffe" */
+	const char *name;    /* of the operator or layer there */
+	bool fast;	     /* there is a fast path for the shapes that are common */
+	const char *without; /* what of its definition is not supported; "" for nothing */
+};
+/* Number `index` of all; false behind the last. */
+bool engine_operator_at(int index, struct engine_operator_info *ret_info);
 
 /* ---- the CPU ----------------------------------------------------------------------------------- */
 

@@ -204,6 +204,20 @@ static inline bool graph_is_constant(const struct graph_value *value)
 	return value->data || value->packed;
 }
 
+/* What simplified a graph, for inspection. */
+enum graph_pass {
+	GRAPH_PASS_CONSTANT, /* the importers' */
+	GRAPH_PASS_UNREAD,
+	GRAPH_PASS_CAST,
+	GRAPH_PASS_IDENTITY,
+	GRAPH_PASS_PAD,
+	GRAPH_PASS_SCALE,
+	GRAPH_PASS_GATE,
+	GRAPH_PASS_ACTIVATION,
+	GRAPH_PASS_RESIDUAL,
+	GRAPH_PASS_COUNT
+};
+
 struct graph {
 	struct graph_value *values;
 	int n_values, cap_values;
@@ -211,6 +225,7 @@ struct graph {
 	int n_nodes, cap_nodes;
 	int inputs[ENGINE_IO_MAX], outputs[ENGINE_IO_MAX];
 	int n_inputs, n_outputs;
+	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
 };
 
 void graph_init(struct graph *graph);

@@ -318,6 +318,14 @@ int engine_model_output_count(const struct engine_model *model)
 	return model->graph.n_outputs;
 }
 
+const char *engine_model_pass(const struct engine_model *model, int index, int *ret_count)
+{
+	if (index < 0 || index >= GRAPH_PASS_COUNT)
+		return NULL;
+	*ret_count = model->graph.passes[index];
+	return passes_names[index];
+}
+
 void engine_model_input(const struct engine_model *model, int index, struct engine_io *ret_io)
 {
 	model_io(model, model->graph.inputs[index], ret_io);

@@ -4,6 +4,7 @@
 #include "passes.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,6 +329,82 @@ static int fold_batchnorms(struct passes *p)
 	return 0;
 }
 
+/* The single number of a float constant. */
+static bool scalar_of(const struct passes *p, int value, float *ret)
+{
+	const struct graph_value *v = &p->graph->values[value];
+
+	if (!v->data || v->type != ENGINE_F32 || v->data_bytes != sizeof(*ret))
+		return false;
+	memcpy(ret, v->data, sizeof(*ret));
+	return true;
+}
+
+/* The node that makes a value for one reader alone, if it is of this kind. */
+static struct graph_node *maker_of(const struct passes *p, int value, enum graph_op op)
+{
+	int producer = p->graph->values[value].producer;
+	struct graph_node *node = producer < 0 || p->uses[value] != 1 ? NULL : &p->graph->nodes[producer];
+
+	return node && node->op == op && node->act.kind == GRAPH_ACT_NONE ? node : NULL;
+}
+
+/* clip(x + b, 0, most) times or over a number that makes it end at 1 is a hard sigmoid of x. */
+static void find_hard_sigmoids(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i], *clip, *add;
+		float factor, shift;
+
+		if ((node->op != GRAPH_DIV && node->op != GRAPH_MUL) || node->act.kind != GRAPH_ACT_NONE ||
+		    !scalar_of(p, node->inputs[1], &factor))
+			continue;
+		factor = node->op == GRAPH_DIV ? 1 / factor : factor;
+		clip = maker_of(p, node->inputs[0], GRAPH_UNARY);
+		if (!clip || clip->unary.kind != GRAPH_ACT_CLIP || clip->unary.a != 0.0f ||
+		    fabsf(clip->unary.b * factor - 1) > 1e-6f)
+			continue;
+		add = maker_of(p, clip->inputs[0], GRAPH_ADD);
+		if (!add || !scalar_of(p, add->inputs[1], &shift))
+			continue;
+		node->op = GRAPH_UNARY;
+		node->unary = (struct graph_act){GRAPH_ACT_HARDSIGMOID, factor, shift * factor};
+		node->inputs[0] = add->inputs[0];
+		node->n_inputs = 1;
+		kill_node(p, clip);
+		kill_node(p, add);
+	}
+	compact(p);
+}
+
+/* x times a sigmoid of x, hard or soft, is one function. */
+static bool fuse_gate(struct passes *p, struct graph_node *node, int side)
+{
+	struct graph_node *gate = maker_of(p, node->inputs[side], GRAPH_UNARY);
+	bool hard = gate && gate->unary.kind == GRAPH_ACT_HARDSIGMOID;
+
+	if (!gate || (!hard && gate->unary.kind != GRAPH_ACT_SIGMOID) || gate->inputs[0] != node->inputs[1 - side] ||
+	    is_quantised(&p->graph->values[node->outputs[0]]))
+		return false;
+	node->op = GRAPH_UNARY;
+	node->unary = (struct graph_act){hard ? GRAPH_ACT_HARDSWISH : GRAPH_ACT_SILU, gate->unary.a, gate->unary.b};
+	node->inputs[0] = node->inputs[1 - side];
+	node->n_inputs = 1;
+	kill_node(p, gate);
+	return true;
+}
+
+static void fuse_gates(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i];
+
+		if (node->op == GRAPH_MUL && node->act.kind == GRAPH_ACT_NONE && !fuse_gate(p, node, 0))
+			fuse_gate(p, node, 1);
+	}
+	compact(p);
+}
+
 static bool takes_activation(const struct graph_node *node)
 {
 	switch (node->op) {
@@ -396,29 +473,58 @@ static void fuse_residuals(struct passes *p)
 	compact(p);
 }
 
+const char *const passes_names[GRAPH_PASS_COUNT] = {
+	[GRAPH_PASS_CONSTANT] = "constants computed while reading",
+	[GRAPH_PASS_UNREAD] = "nodes dropped that nothing reads",
+	[GRAPH_PASS_CAST] = "float16 constants widened",
+	[GRAPH_PASS_IDENTITY] = "identities dropped",
+	[GRAPH_PASS_PAD] = "paddings folded into windows",
+	[GRAPH_PASS_SCALE] = "batch norms and scales folded into convolutions",
+	[GRAPH_PASS_GATE] = "nodes of hard sigmoid, HardSwish and SiLU made one",
+	[GRAPH_PASS_ACTIVATION] = "activations fused",
+	[GRAPH_PASS_RESIDUAL] = "residual additions fused",
+};
+
+/* Counts what a pass took out of the graph. */
+static void record(struct passes *p, enum graph_pass pass, int *n_nodes)
+{
+	p->graph->passes[pass] += *n_nodes - p->graph->n_nodes;
+	*n_nodes = p->graph->n_nodes;
+}
+
 int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passes_purpose purpose,
 	       struct engine_error *ret_error)
 {
 	struct passes p = {.graph = graph, .shapes = shapes};
-	int r;
+	int n = graph->n_nodes, r;
 
 	p.uses = calloc((size_t)graph->n_values + 1, sizeof(*p.uses));
 	if (!p.uses)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	count_uses(&p);
 	drop_unread(&p);
+	record(&p, GRAPH_PASS_UNREAD, &n);
 	if (shapes)
 		find_global_pools(&p);
 	r = fold_casts(&p);
+	record(&p, GRAPH_PASS_CAST, &n);
 	if (r == 0) {
 		drop_identities(&p);
+		record(&p, GRAPH_PASS_IDENTITY, &n);
 		fold_pads(&p);
+		record(&p, GRAPH_PASS_PAD, &n);
 		r = fold_batchnorms(&p);
+		record(&p, GRAPH_PASS_SCALE, &n);
 	}
 	if (r == 0) {
+		find_hard_sigmoids(&p);
+		fuse_gates(&p);
+		record(&p, GRAPH_PASS_GATE, &n);
 		fuse_activations(&p, purpose);
+		record(&p, GRAPH_PASS_ACTIVATION, &n);
 		if (shapes && purpose == PASSES_ALL)
 			fuse_residuals(&p);
+		record(&p, GRAPH_PASS_RESIDUAL, &n);
 		r = make_signed(&p);
 	}
 	free(p.uses);

@@ -22,4 +22,7 @@ enum passes_purpose { PASSES_ALL, PASSES_TO_QUANTIZE };
 int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passes_purpose purpose,
 	       struct engine_error *ret_error);
 
+/* What each pass did, in words for a count in front of it: "12 activations fused". */
+extern const char *const passes_names[GRAPH_PASS_COUNT];
+
 #endif

@@ -1042,6 +1042,20 @@ static const struct layer {
 	{"Upsample", NULL, 1, on_resize},
 };
 
+/* They become ONNX's operators, and are as fast as those. */
+const char *caffe_layer_at(int i, bool *ret_fast)
+{
+	static const char *const slow[] = {"ArgMax", "BNLL", "Deconvolution", "LRN", "Normalize", "Power"};
+
+	*ret_fast = i < (int)(sizeof(layers) / sizeof(*layers));
+	for (size_t k = 0; *ret_fast && k < sizeof(slow) / sizeof(*slow); k++)
+		if (!strcmp(layers[i].type, slow[k])) {
+			*ret_fast = false;
+			break;
+		}
+	return i < (int)(sizeof(layers) / sizeof(*layers)) ? layers[i].type : NULL;
+}
+
 static const struct layer *find_layer(const char *type)
 {
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)

@@ -34,4 +34,15 @@ int import_ncnn(const struct import_source *source, struct graph *graph, struct 
 bool import_is_caffe(const uint8_t *data, size_t size);
 int import_caffe(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
 
+/*
+ * Operator or layer number i that a reader knows, under the format's name; NULL behind the last.  *ret_fast: there is a
+ * fast path for it.
+ */
+const char *onnx_operator_at(int i, bool *ret_fast);
+const char *tflite_operator_at(int i, bool *ret_fast);
+const char *ncnn_layer_at(int i, bool *ret_fast);
+const char *caffe_layer_at(int i, bool *ret_fast);
+/* What of an operator is not supported; "" for nothing. */
+const char *import_limit(const char *format, const char *name);
+
 #endif

@@ -2135,6 +2135,13 @@ static const struct {
 	{"RNN", 1, on_recurrent},
 };
 
+/* Which of them are fast depends on their parameters: the table does not say. */
+const char *ncnn_layer_at(int i, bool *ret_fast)
+{
+	*ret_fast = i < (int)(sizeof(layers) / sizeof(*layers)) && !ncnn_operator(layers[i].type);
+	return i < (int)(sizeof(layers) / sizeof(*layers)) ? layers[i].type : NULL;
+}
+
 /* ---- the file ---------------------------------------------------------------------------------- */
 
 static int read_blob_names(struct ncnn *n)

@@ -626,6 +626,7 @@ static int fold_node(struct onnx *o, const struct graph_node *node, struct gener
 		o->folded_bytes += tensor_count(out) * engine_type_size(out->type);
 	}
 	r = general_fold(call, node, o->error);
+	o->graph->passes[GRAPH_PASS_CONSTANT]++;
 	graph_drop_last_node(o->graph);
 	return r;
 }
@@ -1613,6 +1614,27 @@ static const struct {
 	{"Unsqueeze", on_unsqueeze},
 	{"Upsample", on_resize},
 };
+
+/* The fast ones first, then those that are general only. */
+const char *onnx_operator_at(int i, bool *ret_fast)
+{
+	const int n = (int)(sizeof(operators) / sizeof(*operators));
+	const struct engine_operator *op;
+
+	*ret_fast = i < n;
+	if (i < n)
+		return operators[i].op;
+	i -= n;
+	for (int k = 0; (op = operators_at(k)); k++) {
+		bool known = false;
+
+		for (int f = 0; f < n; f++)
+			known |= !strcmp(op->name, operators[f].op);
+		if (!known && i-- == 0)
+			return op->name;
+	}
+	return NULL;
+}
 
 /* The tensor of a name, made when it is new; -1: the empty name. */
 static int tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)

@@ -111,6 +111,7 @@ static int fold(struct tflite *t, int node, int *values, int n_values, struct ge
 		tflite_set_shape(t, values[i], out->rank, out->dims);
 	}
 	r = general_fold(call, made, t->error);
+	t->graph->passes[GRAPH_PASS_CONSTANT]++;
 	graph_drop_last_node(t->graph);
 	return r;
 }

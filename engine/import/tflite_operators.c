@@ -685,3 +685,18 @@ const struct tflite_operator *tflite_operator(int code)
 			return &operators[i];
 	return NULL;
 }
+
+const char *tflite_operator_at(int i, bool *ret_fast)
+{
+	const int n = (int)(sizeof(operators) / sizeof(*operators));
+
+	*ret_fast = i < n;
+	if (i < n)
+		return operators[i].name;
+	i -= n;
+	for (int code = 0; code < 256; code++)
+		if (tflite_general_name(code) && !tflite_operator(code) && i-- == 0)
+			return tflite_general_name(code);
+	return i >= 0 && i < 2 ? (const char *const[]){"TFLite_Detection_PostProcess", "Convolution2DTransposeBias"}[i]
+			       : NULL;
+}

@@ -6,11 +6,12 @@
 #include "tool.h"
 
 static const char usage[] =
-	"usage: inferd-model inspect FILE [--size WxH] [--json]\n"
+	"usage: inferd-model inspect FILE [--size WxH] [--passes] [--json]\n"
 	"\n"
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
 	"\n"
 	"  --size WxH  plan for this input size instead of the file's own\n"
+	"  --passes    also what the file's nodes were simplified by\n"
 	"  --json      one object on one line\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
@@ -52,6 +53,17 @@ static void print_steps(const struct engine_plan *plan)
 		       step.fused[0] ? step.fused : "-", tool_shape(step.rank, step.dims, shape), step.macs,
 		       step.params);
 	}
+}
+
+static void print_passes(const struct engine_model *model)
+{
+	const char *what;
+	int n;
+
+	puts("\npasses:");
+	for (int i = 0; (what = engine_model_pass(model, i, &n)); i++)
+		if (n)
+			printf("%6d %s\n", n, what);
 }
 
 static void print_text(const struct tool_network *network)
@@ -138,10 +150,12 @@ static int inspect(const struct tool_args *args)
 			print_json(&network);
 		else
 			print_text(&network);
+		if (!args->json && args->passes)
+			print_passes(network.model);
 		status = TOOL_DONE;
 	}
 	tool_network_finish(&network);
 	return status;
 }
 
-const struct tool_command tool_inspect = {"inspect", "sj", usage, inspect};
+const struct tool_command tool_inspect = {"inspect", "sjA", usage, inspect};

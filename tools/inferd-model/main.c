@@ -15,8 +15,10 @@ static const char usage[] =
 	"  bench FILE         how long an inference takes\n"
 	"  convert FILE OUT   a network as inferd's own file, which loads at once\n"
 	"  quantize FILE OUT  a float network in int8, its ranges taken from photographs\n"
+	"  operators          what can be read of each format, as a table\n"
 	"\n"
-	"FILE is a .tflite or .onnx network, an ncnn .param with its .bin beside it, or a converted file.\n"
+	"FILE is a .tflite or .onnx network, an ncnn .param with its .bin beside it, a Caffe\n"
+	".prototxt with its .caffemodel beside it, or a converted file.\n"
 	"inferd-model COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
 int main(int argc, char **argv)
@@ -37,6 +39,8 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return TOOL_DONE;
 	}
+	if (strcmp(argv[1], "operators") == 0 && argc == 2)
+		return tool_print_operators();
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i]->name) == 0)
 			return tool_main(commands[i], argc - 1, argv + 1);

@@ -10,6 +10,9 @@
 
 #include "engine/engine.h"
 
+/* inferd-model operators, which takes no file. */
+int tool_print_operators(void);
+
 /* Exit statuses. */
 enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
 
@@ -19,7 +22,7 @@ struct tool_args {
 	int n_inputs;
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
-	bool gray, json, profile, portable, half;
+	bool gray, json, profile, portable, half, passes;
 	const char *images, *test; /* folders */
 	enum engine_range range;
 	double percentile;
