@@ -346,11 +346,15 @@ static const char *top(const struct caffe *c)
 	return c->tops[0];
 }
 
+/* A whole number of 32 bits; -1 for what is none. */
+static int64_t bounded(double number)
+{
+	return number >= -2147483648.0 && number <= 2147483647.0 ? (int64_t)number : -1;
+}
+
 static int64_t whole(const struct caffe *c, int at, const char *name, int64_t otherwise)
 {
-	double number = caffe_number(&c->text, at, name, (double)otherwise);
-
-	return number >= -2147483648.0 && number <= 2147483647.0 ? (int64_t)number : -1;
+	return bounded(caffe_number(&c->text, at, name, (double)otherwise));
 }
 
 /* Height and width: both at once, one after the other, or each under its name. */
@@ -744,7 +748,7 @@ static int on_slice(struct caffe *c)
 	if (n != c->n_tops - 1)
 		return refuse(c, -EINVAL, "has other points than it has parts");
 	for (int i = 0; i < c->n_tops; i++) {
-		int64_t from = i ? (int64_t)points[i - 1] : 0, to = i < n ? (int64_t)points[i] : INT32_MAX;
+		int64_t from = i ? bounded(points[i - 1]) : 0, to = i < n ? bounded(points[i]) : INT32_MAX;
 		char names[3][NAME_BYTES];
 		const char *inputs[] = {bottom(c), names[0], names[1], names[2]};
 
@@ -937,7 +941,7 @@ static int on_crop(struct caffe *c)
 		return refuse(c, -EINVAL, "has no second input, or other offsets than axes");
 	for (int64_t i = axis; i < 4; i++) {
 		axes[i - axis] = i;
-		from[i - axis] = (int64_t)offsets[n > 1 ? i - axis : 0];
+		from[i - axis] = bounded(offsets[n > 1 ? i - axis : 0]);
 	}
 	sides(c, c->bottoms[1], axis, like);
 	integers(c, (int)(4 - axis), from, begin);
@@ -1137,8 +1141,8 @@ static int add_input(struct caffe *c, const char *name, size_t bytes, const doub
 	if (!blob || n < 1)
 		return graph_error(c->error, -EINVAL, "input '%.*s' has no shape", bytes > 60 ? 60 : (int)bytes, name);
 	for (int i = 0; i < n; i++) {
-		wide[i] = dims[i] >= 1 && dims[i] <= 2147483647.0 ? (int64_t)dims[i] : 0;
-		if (!wide[i])
+		wide[i] = dims[i] >= 1 ? bounded(dims[i]) : 0;
+		if (wide[i] < 1)
 			return graph_error(c->error, -EINVAL, "input '%.*s' has an impossible shape",
 					   bytes > 60 ? 60 : (int)bytes, name);
 	}
