@@ -312,8 +312,10 @@ static int softmax(struct engine_call *call, bool logarithm)
 {
 	const struct engine_tensor *x = call->inputs[0];
 	struct rows rows;
+	int r = read_rows(call, is_coerced(call), &rows);
 
-	read_rows(call, is_coerced(call), &rows);
+	if (r < 0)
+		return r;
 	for (size_t row = 0; row < rows.count; row++) {
 		size_t start = row_start(&rows, row);
 		double most = -INFINITY, sum = 0;
@@ -346,8 +348,10 @@ static int run_hardmax(struct engine_call *call)
 {
 	const struct engine_tensor *x = call->inputs[0];
 	struct rows rows;
+	int r = read_rows(call, is_coerced(call), &rows);
 
-	read_rows(call, is_coerced(call), &rows);
+	if (r < 0)
+		return r;
 	for (size_t row = 0; row < rows.count; row++) {
 		size_t start = row_start(&rows, row), best = 0;
 
@@ -373,8 +377,10 @@ static int run_lp(struct engine_call *call)
 	const struct engine_tensor *x = call->inputs[0];
 	double p = (double)engine_attribute_integer(call->attributes, "p", 2);
 	struct rows rows;
+	int r = read_rows(call, false, &rows);
 
-	read_rows(call, false, &rows);
+	if (r < 0)
+		return r;
 	for (size_t row = 0; row < rows.count; row++) {
 		size_t start = row_start(&rows, row);
 		double sum = 0;
