@@ -141,6 +141,7 @@ struct graph_general {
 /* What passes folded into a node besides its act and residual; bits of graph_node.folded. */
 #define GRAPH_FOLDED_PAD   1u
 #define GRAPH_FOLDED_SCALE 2u
+#define GRAPH_FOLDED_QUANT 4u /* the float of a file around it; CONV, FC: sums are scaled in float, as ONNX has it */
 
 struct graph_node {
 	enum graph_op op;

@@ -615,6 +615,7 @@ static void describe(struct step *step)
 	const char *parts[] = {
 		node->folded & GRAPH_FOLDED_PAD ? "pad" : NULL,
 		node->folded & GRAPH_FOLDED_SCALE ? "batchnorm" : NULL,
+		node->folded & GRAPH_FOLDED_QUANT ? "qdq" : NULL,
 		node->residual >= 0 ? "add" : NULL,
 		node->act.kind != GRAPH_ACT_NONE ? graph_act_name(&node->act) : NULL,
 	};

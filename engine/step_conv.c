@@ -138,6 +138,7 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 		.zero_point = exec->plan->tensors[step->out].zero_point,
 		.lo = step->lo8,
 		.hi = step->hi8,
+		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
 	for (size_t t = from; t < to; t++) {
@@ -189,6 +190,7 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 		.pad = (int8_t)exec->plan->tensors[step->in[0]].zero_point,
 		.lo8 = step->lo8,
 		.hi8 = step->hi8,
+		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
 	for (size_t oy = from * step->gemm.rows; oy < end; oy++) {
