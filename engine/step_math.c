@@ -158,7 +158,7 @@ void step_cast(const struct step *step, const struct exec *exec, size_t from, si
 		else if (in->type == ENGINE_S8)
 			k->dequantize_s8(n, in->scale, in->zero_point, x, y);
 		else if (out->type == ENGINE_S8)
-			k->quantize_s8(n, 1.0f / out->scale, out->zero_point, x, y);
+			k->quantize_s8(n, out->scale, out->zero_point, x, y);
 		else if (in->type == ENGINE_F16)
 			k->f16_to_f32(n, x, y);
 		else
@@ -188,7 +188,7 @@ void step_softmax(const struct step *step, const struct exec *exec, size_t from,
 		k->softmax_f32(n, step->node->axis.beta, row, row);
 		for (size_t i = 0; i < n; i++) {
 			if (out->type == ENGINE_S8)
-				k->quantize_s8(1, 1.0f / out->scale, out->zero_point, row + i,
+				k->quantize_s8(1, out->scale, out->zero_point, row + i,
 					       (int8_t *)y + start + i * inner);
 			else
 				((float *)y)[start + i * inner] = row[i];

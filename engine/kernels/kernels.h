@@ -172,7 +172,7 @@ struct kernels {
 			  float *out);
 	void (*softmax_f32)(size_t n, float beta, const float *in, float *out); /* one row; in-place allowed */
 
-	void (*quantize_s8)(size_t n, float inverse_scale, int32_t zero_point, const float *in, int8_t *out);
+	void (*quantize_s8)(size_t n, float scale, int32_t zero_point, const float *in, int8_t *out);
 	void (*dequantize_s8)(size_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
 	void (*requantize_s8)(size_t n, float multiplier, int32_t in_zero, int32_t out_zero, const int8_t *in,
 			      int8_t *out);
