@@ -26,12 +26,17 @@ void onnx_input(struct message *graph, const char *name, int rank, const int64_t
 void onnx_output(struct message *graph, const char *name);
 void onnx_floats(struct message *graph, const char *name, int rank, const int64_t *dims, const float *values);
 void onnx_integers(struct message *graph, const char *name, int n, const int64_t *values);
+/* Of a type of onnx_file.h: 8-bit ones, int32 ... */
+void onnx_typed(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims,
+		const int64_t *values);
 /* The last node is closed by the next one, or by onnx_file(); attributes belong to the open one. */
 struct message *onnx_node(struct message *graph, const char *op, const char *inputs, const char *outputs);
 void onnx_attribute_integer(struct message *node, const char *name, int64_t value);
 void onnx_attribute_integers(struct message *node, const char *name, int n, const int64_t *values);
 void onnx_attribute_float(struct message *node, const char *name, float value);
 void onnx_attribute_text(struct message *node, const char *name, const char *value);
+/* The open node's domain, which is the standard one otherwise. */
+void onnx_domain(struct message *node, const char *domain);
 /* The whole file. */
 void onnx_file(struct message *file, struct message *graph, int64_t opset);
 
