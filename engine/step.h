@@ -29,4 +29,31 @@ static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
 	return left < STEP_CHUNK ? left : STEP_CHUNK;
 }
 
+/*
+ * A stretch of an elementwise step: n elements from these on in its input and output.  Dense tensors are cut into
+ * chunks, a tile each; strided ones into rows of the last axis, of which a tile has step->gemm.rows.
+ */
+struct step_span {
+	size_t n, in, out;
+};
+
+static inline struct step_span step_span(const struct step *step, const struct plan_tensor *in,
+					 const struct plan_tensor *out, size_t index)
+{
+	if (!step->strided)
+		return (struct step_span){step_chunk(out, index), index * STEP_CHUNK, index * STEP_CHUNK};
+	return (struct step_span){(size_t)out->dims[out->rank - 1], index * in->stride, index * out->stride};
+}
+
+/* Stretches before tile `to`. */
+static inline size_t step_spans(const struct step *step, const struct plan_tensor *out, size_t to)
+{
+	size_t rows;
+
+	if (!step->strided)
+		return to;
+	rows = out->count / (size_t)out->dims[out->rank - 1];
+	return to * step->gemm.rows < rows ? to * step->gemm.rows : rows;
+}
+
 #endif
