@@ -74,33 +74,71 @@ void step_concat(const struct step *step, const struct exec *exec, size_t from, 
 	}
 }
 
+/* A matrix to copy: m rows of n elements, and how far apart they are in elements of either side. */
+struct block {
+	size_t m, n, y_row;
+	ptrdiff_t x_row, x_column;
+};
+
+/* The longer walk is the inner one: pixels of few groups are as common as few pixels of many channels. */
+#define COPY_BLOCK(name, type)                                                                                         \
+	static void name(const struct block *b, const void *from, void *to)                                            \
+	{                                                                                                              \
+		const type *x = from;                                                                                  \
+		type *y = to;                                                                                          \
+                                                                                                                       \
+		if (b->m > b->n)                                                                                       \
+			for (size_t j = 0; j < b->n; j++)                                                              \
+				for (size_t i = 0; i < b->m; i++)                                                      \
+					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \
+		else                                                                                                   \
+			for (size_t i = 0; i < b->m; i++)                                                              \
+				for (size_t j = 0; j < b->n; j++)                                                      \
+					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \
+	}
+COPY_BLOCK(copy_block_8, uint8_t)
+COPY_BLOCK(copy_block_16, uint16_t)
+COPY_BLOCK(copy_block_32, uint32_t)
+COPY_BLOCK(copy_block_64, uint64_t)
+
+static void copy_block(const struct block *b, size_t size, const uint8_t *x, uint8_t *y)
+{
+	if (b->x_column == 1)
+		for (size_t i = 0; i < b->m; i++)
+			memcpy(y + i * b->y_row * size, x + (ptrdiff_t)i * b->x_row * (ptrdiff_t)size, b->n * size);
+	else
+		(size == 1   ? copy_block_8
+		 : size == 2 ? copy_block_16
+		 : size == 4 ? copy_block_32
+			     : copy_block_64)(b, x, y);
+}
+
 /*
- * Copies the elements of rows from..to-1 along the last axis of the output, odometer style: strides in elements of x
- * for each of its axes.
+ * Copies the elements of rows from..to-1 along the last axis of the output: strides in elements of x for each of its
+ * axes.  The last two axes are walked at once, those before them odometer style.
  */
 static void copy_strided(const struct plan_tensor *out, const ptrdiff_t *stride, const uint8_t *x, uint8_t *y,
 			 size_t from, size_t to)
 {
-	const int32_t *dims = out->dims;
 	int rank = out->rank;
-	size_t size = engine_type_size(out->type), n = rank ? (size_t)dims[rank - 1] : 1;
-	ptrdiff_t last = rank ? stride[rank - 1] : 1;
+	size_t size = engine_type_size(out->type), m = rank > 1 ? (size_t)out->dims[rank - 2] : 1;
+	struct block block = {
+		.n = rank ? (size_t)out->dims[rank - 1] : 1,
+		.y_row = out->stride,
+		.x_row = rank > 1 ? stride[rank - 2] : 0,
+		.x_column = rank ? stride[rank - 1] : 1,
+	};
 
-	for (size_t row = from; row < to; row++) {
-		const uint8_t *source = x;
-		uint8_t *target = y + row * out->stride * size;
-		size_t rest = row;
+	for (size_t row = from; row < to; row += block.m) {
+		ptrdiff_t at = (ptrdiff_t)(row % m) * block.x_row;
+		size_t rest = row / m;
 
-		for (int i = rank - 2; i >= 0; i--) {
-			source += (ptrdiff_t)(rest % (size_t)dims[i]) * stride[i] * (ptrdiff_t)size;
-			rest /= (size_t)dims[i];
+		block.m = m - row % m < to - row ? m - row % m : to - row;
+		for (int i = rank - 3; i >= 0; i--) {
+			at += (ptrdiff_t)(rest % (size_t)out->dims[i]) * stride[i];
+			rest /= (size_t)out->dims[i];
 		}
-		if (last == 1) {
-			memcpy(target, source, n * size);
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-			memcpy(target + i * size, source + (ptrdiff_t)i * last * (ptrdiff_t)size, size);
+		copy_block(&block, size, x + at * (ptrdiff_t)size, y + row * out->stride * size);
 	}
 }
 
