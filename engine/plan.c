@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "general.h"
+#include "squeeze.h"
 #include "step.h"
 #include "views.h"
 
@@ -691,10 +692,19 @@ static int plan_views(struct planning *p)
 	return 0;
 }
 
+static int plan_squeezes(struct planning *p)
+{
+	int n = squeeze_merge(p->plan);
+
+	p->plan->passes[PLAN_PASS_SQUEEZE] = n < 0 ? 0 : n;
+	return n < 0 ? graph_error(p->error, n, "out of memory") : 0;
+}
+
 const char *const plan_pass_names[PLAN_PASS_COUNT] = {
 	[PLAN_PASS_CONCAT] = "concatenations made views",
 	[PLAN_PASS_SLICE] = "slices made views",
 	[PLAN_PASS_RESHAPE] = "reshapes made views",
+	[PLAN_PASS_SQUEEZE] = "squeeze-and-excite blocks fused",
 };
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -726,6 +736,31 @@ static bool is_packed(const struct step *step, int input)
 	return input > 0 && (op == GRAPH_CONV || op == GRAPH_FC || op == GRAPH_PRELU || op == GRAPH_BATCHNORM);
 }
 
+/* What the step that runs at `index` writes and reads. */
+static int step_lifetimes(struct planning *p, const struct step *step, int index)
+{
+	struct engine_plan *plan = p->plan;
+	int r = 0;
+
+	for (int k = 0; k < step->node->n_outputs; k++) {
+		struct plan_tensor *root = &plan->tensors[plan->tensors[step->node->outputs[k]].root];
+
+		root->first = root->first < 0 ? index : root->first;
+		extend(plan, step->node->outputs[k], index);
+	}
+	if (step->residual >= 0) {
+		extend(plan, step->residual, index);
+		r = place_constant(p, step->residual);
+	}
+	for (int k = 0; k < step->n_in && r == 0; k++) {
+		if (step->in[k] < 0 || is_packed(step, k))
+			continue;
+		extend(plan, step->in[k], index);
+		r = place_constant(p, step->in[k]);
+	}
+	return r;
+}
+
 static int plan_lifetimes(struct planning *p)
 {
 	struct engine_plan *plan = p->plan;
@@ -734,22 +769,10 @@ static int plan_lifetimes(struct planning *p)
 	for (int i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct step *step = &plan->steps[i];
 
-		for (int k = 0; k < step->node->n_outputs; k++) {
-			struct plan_tensor *root = &plan->tensors[plan->tensors[step->node->outputs[k]].root];
-
-			root->first = root->first < 0 ? i : root->first;
-			extend(plan, step->node->outputs[k], i);
-		}
-		if (step->residual >= 0) {
-			extend(plan, step->residual, i);
-			r = place_constant(p, step->residual);
-		}
-		for (int k = 0; k < step->n_in && r == 0; k++) {
-			if (step->in[k] < 0 || is_packed(step, k))
-				continue;
-			extend(plan, step->in[k], i);
-			r = place_constant(p, step->in[k]);
-		}
+		for (int k = 0; k < step->n_parts && r == 0; k++)
+			r = step_lifetimes(p, &step->parts[k], i);
+		if (!step->n_parts)
+			r = step_lifetimes(p, step, i);
 	}
 	for (int i = 0; i < p->graph->n_outputs && r == 0; i++) {
 		extend(plan, p->graph->outputs[i], plan->n_steps);
@@ -814,8 +837,11 @@ static int plan_memory(struct planning *p)
 	for (int i = 0; i < n_tensors; i++)
 		if (needs_memory(p, i))
 			plan->tensors[i].offset = buffers[n++].offset;
-	for (int i = 0; i < plan->n_steps; i++)
+	for (int i = 0; i < plan->n_steps; i++) {
 		plan->steps[i].scratch = buffers[n++].offset;
+		for (int k = 0; k < plan->steps[i].n_parts; k++)
+			plan->steps[i].parts[k].scratch = plan->steps[i].scratch;
+	}
 	plan->shapes_offset = buffers[n].offset;
 	for (int i = 0; i < n_tensors; i++)
 		plan->tensors[i].offset = plan->tensors[plan->tensors[i].root].offset +
@@ -857,6 +883,8 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 	if (r == 0)
 		r = plan_steps(&p);
 	if (r == 0)
+		r = plan_squeezes(&p);
+	if (r == 0)
 		r = plan_lifetimes(&p);
 	if (r == 0 && options->keep_tensors)
 		keep_all(p.plan, graph->n_values);
@@ -882,6 +910,9 @@ void plan_destroy(struct engine_plan *plan)
 	for (int i = 0; i < plan->n_steps; i++) {
 		struct step *step = &plan->steps[i];
 
+		for (int k = 0; k < step->n_parts; k++)
+			free(step->parts[k].table);
+		free(step->parts);
 		free(step->table);
 		if (step->state)
 			step->node->general.op->release(step->state);

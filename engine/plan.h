@@ -47,7 +47,7 @@ struct plan_gemm {
 };
 
 /* What made steps unnecessary at this size, for inspection. */
-enum plan_pass { PLAN_PASS_CONCAT, PLAN_PASS_SLICE, PLAN_PASS_RESHAPE, PLAN_PASS_COUNT };
+enum plan_pass { PLAN_PASS_CONCAT, PLAN_PASS_SLICE, PLAN_PASS_RESHAPE, PLAN_PASS_SQUEEZE, PLAN_PASS_COUNT };
 
 struct exec {
 	const struct engine_plan *plan;
@@ -73,7 +73,9 @@ struct step {
 	const float *slope, *shift; /* per channel, of PRELU and BATCHNORM; borrowed from the weights */
 	int8_t *table;		    /* of an int8 function of one argument; owned */
 	void *state;		    /* of a general operator; released with the plan */
-	size_t scratch;		    /* offset in the arena, of scratch_bytes */
+	struct step *parts;	    /* of a step that stands for several, run one after the other; owned */
+	int n_parts;
+	size_t scratch; /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;
 	const char *kernel;
 	char fused[64];

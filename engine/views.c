@@ -299,6 +299,27 @@ static bool view_concat(struct views *v, const struct graph_node *node)
 	return whole;
 }
 
+/* ---- gates ------------------------------------------------------------------------------------- */
+
+/*
+ * What multiplies the channels of a picture that nobody reads afterwards, as squeeze-and-excite does, works in place:
+ * each element is read before it is written.
+ */
+static bool gate_in_place(struct views *v, int node, int side)
+{
+	const struct graph_node *gate = &v->graph->nodes[node];
+	int x = gate->inputs[side], out = gate->outputs[0];
+	const struct plan_tensor *picture = &v->t[x];
+
+	if (v->graph->values[x].producer < 0 || !is_plain(v, x) || picture->root != x || v->members[x] != 1 ||
+	    v->is_output[x] || v->uses[v->first_use[x + 1] - 1] != node || !same_form(picture, &v->t[out]) ||
+	    picture->count != v->t[out].count || last_of(picture) != last_of(&v->t[out]) ||
+	    v->t[gate->inputs[1 - side]].count >= picture->count || v->is_output[out])
+		return false;
+	make_view(v, x, out, 0, picture->stride);
+	return true;
+}
+
 /* ---- the walk ---------------------------------------------------------------------------------- */
 
 static void list_uses(struct views *v)
@@ -380,6 +401,8 @@ int views_find(const struct graph *graph, struct plan_tensor *tensors, bool resh
 		} else if (node->op == GRAPH_CONCAT && !reshapes_only) {
 			gone[i] = view_concat(&v, node);
 			passes[PLAN_PASS_CONCAT] += gone[i];
+		} else if (node->op == GRAPH_MUL && !reshapes_only && !gate_in_place(&v, i, 0)) {
+			gate_in_place(&v, i, 1);
 		}
 	}
 	views_finish(&v);

@@ -4,7 +4,7 @@
  * A reshape is the same memory under another shape.  What goes into a concatenation is written straight into its part
  * of it, and a slice is read where it lies, as long as a part is a stretch of memory or the same channels of every
  * pixel: then it has a start and a stride.  A step that cannot read or write with a stride keeps its tensors dense, and
- * the concatenation or slice copies.
+ * the concatenation or slice copies.  A gate's output lies in its input.
  */
 #ifndef INFERD_VIEWS_H
 #define INFERD_VIEWS_H

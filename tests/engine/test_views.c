@@ -92,6 +92,28 @@ static void add_binary(struct pool *p, int a)
 	add(p, y, p->channels[a]);
 }
 
+/* Along the channels; its step reads and writes only dense tensors. */
+static void add_softmax(struct pool *p, int from)
+{
+	int y = image(p, false);
+	struct graph_node *node = network_node(&p->n, GRAPH_SOFTMAX, p->values[from], -1, -1, y);
+
+	node->axis.axis = 3;
+	node->axis.beta = 1.0f;
+	add(p, y, p->channels[from]);
+}
+
+/* Adds an earlier value to a convolution of it, which then does it itself. */
+static void add_residual(struct pool *p, int from)
+{
+	int y = image(p, false);
+
+	add_conv(p, from, p->channels[from]);
+	network_node(&p->n, GRAPH_ADD, p->values[p->count - 1], p->values[from], -1, y);
+	p->count--;
+	add(p, y, p->channels[from]);
+}
+
 static void add_prelu(struct pool *p, int from)
 {
 	int slope = network_constant(&p->n, p->type, 1, (int32_t[]){p->channels[from]}), y = image(p, false);
@@ -188,7 +210,7 @@ static void add_node(struct pool *p)
 {
 	int from = pick(p);
 
-	switch (test_random_range(0, 11)) {
+	switch (test_random_range(0, 14)) {
 	case 0:
 	case 1:
 		add_conv(p, from, (int)test_random_range(1, 20));
@@ -220,6 +242,12 @@ static void add_node(struct pool *p)
 		break;
 	case 10:
 		add_shuffle(p, from);
+		break;
+	case 11:
+		add_softmax(p, from);
+		break;
+	case 12:
+		add_residual(p, from);
 		break;
 	default:
 		add_concat(p);
@@ -319,4 +347,55 @@ Test(views, random_int8_graphs_give_what_copies_give)
 	for (int i = 0; i < 150; i++)
 		views += compare(ENGINE_S8);
 	cr_assert_gt(views, 100);
+}
+
+/* ---- squeeze and excite ------------------------------------------------------------------------ */
+
+static int layer(struct network *n, int x, int in, int out, enum graph_act_kind act)
+{
+	int y = network_image(n, ENGINE_F32, -1, -1, -1);
+	int w = network_constant(n, ENGINE_F32, 4, (int32_t[]){out, 1, 1, in});
+	struct graph_node *node = network_node(n, GRAPH_CONV, x, w, -1, y);
+
+	node->conv.window = network_window(1, 1, 0);
+	node->conv.groups = 1;
+	node->act.kind = act;
+	return y;
+}
+
+/* The mean and its two layers are one step, and the product lies where the picture was. */
+Test(views, a_squeeze_and_excite_block_is_two_steps)
+{
+	struct engine_plan_options kept = {.keep_tensors = 1};
+	struct engine_plan *apart;
+	struct network n;
+	float input[7 * 5 * 12], want[7 * 5 * 12];
+	int x, picture, mean, gate, product, y;
+
+	network_init(&n);
+	x = network_image(&n, ENGINE_F32, 7, 5, 12);
+	picture = layer(&n, x, 12, 12, GRAPH_ACT_SILU);
+	mean = network_image(&n, ENGINE_F32, -1, -1, -1);
+	network_node(&n, GRAPH_AVGPOOL, picture, -1, -1, mean)->pool.global = true;
+	gate = layer(&n, layer(&n, mean, 12, 3, GRAPH_ACT_RELU), 3, 12, GRAPH_ACT_SIGMOID);
+	product = network_image(&n, ENGINE_F32, -1, -1, -1);
+	network_node(&n, GRAPH_MUL, gate, picture, -1, product);
+	y = layer(&n, product, 12, 12, GRAPH_ACT_NONE);
+	network_io(&n, x, y);
+	for (size_t i = 0; i < sizeof(input) / sizeof(*input); i++)
+		input[i] = test_random_float();
+	cr_assert_eq(network_plan(&n, &kept), 0, "%s", n.error.text);
+	network_run(&n, input, 1);
+	memcpy(want, network_output(&n), sizeof(want));
+	apart = n.plan;
+	cr_assert_eq(plan_create(&n.graph, &n.weights, &(struct engine_plan_options){0}, &n.error, &n.plan), 0);
+	cr_assert_eq(engine_context_reserve(n.context, n.plan), 0);
+	cr_assert_eq(n.plan->n_steps, 4);
+	cr_assert_eq(n.plan->passes[PLAN_PASS_SQUEEZE], 1);
+	cr_assert_eq(n.plan->tensors[product].root, picture);
+	cr_assert_eq(apart->tensors[product].root, product);
+	network_run(&n, input, 4);
+	cr_assert(memcmp(network_output(&n), want, sizeof(want)) == 0);
+	plan_destroy(apart);
+	network_finish(&n);
 }
