@@ -144,9 +144,14 @@ static bool view_reshape(struct views *v, const struct graph_node *node)
 
 /* ---- slices ------------------------------------------------------------------------------------ */
 
+static size_t first_index(const struct graph_slice *slice, const struct plan_tensor *x, int axis)
+{
+	return (size_t)(slice->begin[axis] < 0 ? slice->begin[axis] + x->dims[axis] : slice->begin[axis]);
+}
+
 /*
  * Where the rows of a slice begin in its input, in elements; false where they are not rows that follow each other.
- * Only one axis but the last may be cut, and only where everything before it is single.
+ * Besides the last, which may be cut anyhow, only one axis may be, and only where all before it are of one element.
  */
 static bool slice_start(const struct graph_slice *slice, const struct plan_tensor *x, const struct plan_tensor *out,
 			size_t *ret_start)
@@ -155,19 +160,15 @@ static bool slice_start(const struct graph_slice *slice, const struct plan_tenso
 	bool cut = false;
 
 	for (int i = x->rank - 2; i >= 0; i--) {
-		int32_t begin = slice->begin[i] < 0 ? slice->begin[i] + x->dims[i] : slice->begin[i];
-
 		if ((slice->step[i] != 1 && out->dims[i] > 1) || (cut && out->dims[i] > 1))
 			return false;
-		rows += (size_t)begin * inner;
+		rows += first_index(slice, x, i) * inner;
 		inner *= (size_t)x->dims[i];
 		cut = cut || out->dims[i] != x->dims[i];
 	}
 	if (slice->step[x->rank - 1] != 1 && last_of(out) > 1)
 		return false;
-	*ret_start = rows * x->stride + (size_t)(slice->begin[x->rank - 1] < 0
-							 ? slice->begin[x->rank - 1] + x->dims[x->rank - 1]
-							 : slice->begin[x->rank - 1]);
+	*ret_start = rows * x->stride + first_index(slice, x, x->rank - 1);
 	return true;
 }
 
@@ -282,8 +283,10 @@ static bool view_concat(struct views *v, const struct graph_node *node)
 	struct part place = {0};
 	bool whole = true;
 
-	for (int i = 0; i < out->rank; i++)
-		*(i < node->axis.axis ? &outer : &inner) *= i == node->axis.axis ? 1 : (size_t)out->dims[i];
+	for (int i = 0; i < node->axis.axis; i++)
+		outer *= (size_t)out->dims[i];
+	for (int i = node->axis.axis + 1; i < out->rank; i++)
+		inner *= (size_t)out->dims[i];
 	place.strided = outer > 1;
 	if (!is_plain(v, node->outputs[0]) || node->act.kind != GRAPH_ACT_NONE ||
 	    (place.strided && node->axis.axis != out->rank - 1))

@@ -349,7 +349,7 @@ Test(views, random_int8_graphs_give_what_copies_give)
 	cr_assert_gt(views, 100);
 }
 
-/* ---- squeeze and excite ------------------------------------------------------------------------ */
+/* ---- what becomes a view ----------------------------------------------------------------------- */
 
 static int layer(struct network *n, int x, int in, int out, enum graph_act_kind act)
 {
@@ -362,6 +362,64 @@ static int layer(struct network *n, int x, int in, int out, enum graph_act_kind 
 	node->act.kind = act;
 	return y;
 }
+
+static int joined(struct network *n, int a, int b, int c)
+{
+	int y = network_image(n, ENGINE_F32, -1, -1, -1);
+
+	network_node(n, GRAPH_CONCAT, a, b, c, y)->axis.axis = 3;
+	return y;
+}
+
+/* Every layer reads all before it: each concatenation holds the one before, and none is a step. */
+Test(views, a_dense_block_is_one_memory)
+{
+	struct network n;
+	int x, a, b, c, ab, abc, y;
+
+	network_init(&n);
+	x = network_image(&n, ENGINE_F32, 4, 4, 8);
+	a = layer(&n, x, 8, 5, GRAPH_ACT_RELU);
+	b = layer(&n, a, 5, 3, GRAPH_ACT_RELU);
+	ab = joined(&n, a, b, -1);
+	c = layer(&n, ab, 8, 2, GRAPH_ACT_RELU);
+	abc = joined(&n, a, b, c);
+	y = layer(&n, abc, 10, 4, GRAPH_ACT_NONE);
+	network_io(&n, x, y);
+	cr_assert_eq(network_plan(&n, NULL), 0, "%s", n.error.text);
+	cr_assert_eq(n.plan->n_steps, 4);
+	cr_assert_eq(n.plan->passes[PLAN_PASS_CONCAT], 2);
+	cr_assert_eq(n.plan->tensors[ab].root, abc);
+	cr_assert_eq(n.plan->tensors[b].start, 5);
+	cr_assert_eq(n.plan->tensors[c].start, 8);
+	cr_assert_eq(n.plan->tensors[a].stride, 10);
+	network_finish(&n);
+}
+
+/* Only one place can be written to, and the network's input and outputs stay where they are. */
+Test(views, what_has_no_single_place_is_copied)
+{
+	struct network n;
+	int x, a, twice, with_input, y;
+
+	network_init(&n);
+	x = network_image(&n, ENGINE_F32, 4, 4, 8);
+	a = layer(&n, x, 8, 5, GRAPH_ACT_RELU);
+	twice = joined(&n, a, a, -1);
+	with_input = joined(&n, x, twice, -1);
+	y = layer(&n, with_input, 18, 4, GRAPH_ACT_NONE);
+	network_io(&n, x, y);
+	n.graph.outputs[n.graph.n_outputs++] = twice;
+	cr_assert_eq(network_plan(&n, NULL), 0, "%s", n.error.text);
+	cr_assert_eq(n.plan->passes[PLAN_PASS_CONCAT], 0);
+	cr_assert_eq(n.plan->n_steps, 4);
+	cr_assert_eq(n.plan->tensors[a].root, twice);
+	cr_assert_eq(n.plan->tensors[twice].root, twice);
+	cr_assert_eq(n.plan->tensors[x].root, x);
+	network_finish(&n);
+}
+
+/* ---- squeeze and excite ------------------------------------------------------------------------ */
 
 /* The mean and its two layers are one step, and the product lies where the picture was. */
 Test(views, a_squeeze_and_excite_block_is_two_steps)
