@@ -105,8 +105,8 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	for (size_t t = from; t < to; t++) {
 		struct tile tile = tile_of(step, t);
 		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
-		size_t group_n = tile.group * (size_t)g->group_n;
-		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + group_n;
+		size_t first_n = tile.group * (size_t)g->group_n;
+		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a);
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
@@ -119,7 +119,7 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 				args.a = (const float *const *)(const void *)(a + m * taps);
 				args.c = c + m * stride + n;
 				args.residual =
-					residual ? residual + (tile.first + m) * residual_stride + group_n + n : NULL;
+					residual ? residual + (tile.first + m) * residual_stride + first_n + n : NULL;
 				kernel->run(&args);
 			}
 		}

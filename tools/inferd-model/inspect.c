@@ -11,7 +11,7 @@ static const char usage[] =
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
 	"\n"
 	"  --size WxH  plan for this input size instead of the file's own\n"
-	"  --passes    also what the file's nodes were simplified by\n"
+	"  --passes    also what the nodes of the file were simplified by, and what is no step at this size\n"
 	"  --json      one object on one line\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
