@@ -86,7 +86,7 @@ void step_unary(const struct step *step, const struct exec *exec, size_t from, s
 	const void *x = plan_pointer(exec, step->in[0]);
 	void *y = plan_pointer(exec, step->out);
 
-	for (size_t i = step->strided ? from * step->gemm.rows : from; i < step_spans(step, out, to); i++) {
+	for (size_t i = from * step->gemm.rows; i < step_spans(step, out, to); i++) {
 		struct step_span s = step_span(step, in, out, i);
 
 		if (out->type == ENGINE_S8) {
@@ -146,7 +146,7 @@ void step_cast(const struct step *step, const struct exec *exec, size_t from, si
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct kernels *k = exec->kernels;
 
-	for (size_t i = step->strided ? from * step->gemm.rows : from; i < step_spans(step, out, to); i++) {
+	for (size_t i = from * step->gemm.rows; i < step_spans(step, out, to); i++) {
 		struct step_span s = step_span(step, in, out, i);
 		const void *x = (const uint8_t *)plan_pointer(exec, step->in[0]) + s.in * engine_type_size(in->type);
 		void *y = (uint8_t *)plan_pointer(exec, step->out) + s.out * engine_type_size(out->type);
