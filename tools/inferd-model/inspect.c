@@ -11,7 +11,7 @@ static const char usage[] =
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
 	"\n"
 	"  --size WxH  plan for this input size instead of the file's own\n"
-	"  --passes    also what the file's nodes were simplified by\n"
+	"  --passes    also what the nodes of the file were simplified by, and what is no step at this size\n"
 	"  --json      one object on one line\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
@@ -55,13 +55,16 @@ static void print_steps(const struct engine_plan *plan)
 	}
 }
 
-static void print_passes(const struct engine_model *model)
+static void print_passes(const struct tool_network *network)
 {
 	const char *what;
 	int n;
 
 	puts("\npasses:");
-	for (int i = 0; (what = engine_model_pass(model, i, &n)); i++)
+	for (int i = 0; (what = engine_model_pass(network->model, i, &n)); i++)
+		if (n)
+			printf("%6d %s\n", n, what);
+	for (int i = 0; (what = engine_plan_pass(network->plan, i, &n)); i++)
 		if (n)
 			printf("%6d %s\n", n, what);
 }
@@ -151,7 +154,7 @@ static int inspect(const struct tool_args *args)
 		else
 			print_text(&network);
 		if (!args->json && args->passes)
-			print_passes(network.model);
+			print_passes(&network);
 		status = TOOL_DONE;
 	}
 	tool_network_finish(&network);
