@@ -688,6 +688,9 @@ const struct tflite_operator *tflite_operator(int code)
 
 const char *tflite_operator_at(int i, bool *ret_fast)
 {
+	static const char *const customs[] = {"TFLite_Detection_PostProcess", "Convolution2DTransposeBias",
+					      "Landmarks2TransformMatrix", "TransformLandmarks",
+					      "TransformTensorBilinear"};
 	const int n = (int)(sizeof(operators) / sizeof(*operators));
 
 	*ret_fast = i < n;
@@ -697,6 +700,5 @@ const char *tflite_operator_at(int i, bool *ret_fast)
 	for (int code = 0; code < 256; code++)
 		if (tflite_general_name(code) && !tflite_operator(code) && i-- == 0)
 			return tflite_general_name(code);
-	return i >= 0 && i < 2 ? (const char *const[]){"TFLite_Detection_PostProcess", "Convolution2DTransposeBias"}[i]
-			       : NULL;
+	return i >= 0 && i < (int)(sizeof(customs) / sizeof(*customs)) ? customs[i] : NULL;
 }

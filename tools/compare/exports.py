@@ -47,16 +47,29 @@ def batch(folder, side, count=16):
 
 
 def recalibrated(name, images):
-    """The network with weights of a fixed seed and the batch-norm statistics of the photographs."""
+    """The network with weights of a fixed seed, the batch-norm statistics of the photographs, and centred scores."""
     torch.manual_seed(1)
-    model = getattr(torchvision.models, name)(weights=None)
+    model = getattr(torchvision.models, name)(weights=None).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None
+            module.train()
     with torch.no_grad():
-        model.train()(images)
-    return model.eval()
+        model(images)
+        model.eval()
+        centre(model, images)
+    return model
+
+
+def centre(model, images):
+    """What the last layer answers on average is the same for every picture, and hides how they differ: it goes."""
+    last = [m for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))][-1]
+    answers = []
+    hook = last.register_forward_hook(lambda module, inputs, output: answers.append(output))
+    model(images)
+    hook.remove()
+    last.bias -= answers[0].mean([d for d in range(answers[0].dim()) if d != 1])
 
 
 def export(model, side, opset, path):
