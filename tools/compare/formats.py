@@ -26,6 +26,8 @@ import numpy as np
 
 import networks
 
+# Open sides of inputs that are no pictures, and of those that are only lines of text; a picture's are 224.
+OPEN_SIDES = {("x", 4): (1, 3, 48, 320), ("input", 2): (1, 576), ("state", 3): (2, 1, 128)}
 APART = 10  # tolerances between the outputs of two photographs
 SUFFIXES = (".onnx", ".tflite", ".param", ".caffemodel")
 
@@ -35,7 +37,7 @@ def parse_args():
     parser.add_argument("paths", nargs="+", type=pathlib.Path, help="networks, or folders of them")
     parser.add_argument("--inferd-model", default="build/tools/inferd-model/inferd-model")
     parser.add_argument("--images", type=pathlib.Path, required=True, help="folder of photographs")
-    parser.add_argument("--count", type=int, default=2, help="photographs to use (default 2)")
+    parser.add_argument("--count", type=int, default=4, help="photographs to use (default 4)")
     parser.add_argument("--json", action="store_true", help="print an object for each network instead of a table")
     return parser.parse_args()
 
@@ -69,13 +71,11 @@ class OnnxRuntime:
     """An ONNX file with ONNX Runtime's plain kernels: its optimisations change what a quantised network computes."""
 
     label = "ONNX Runtime"
-    sizes = {"batch": 1}  # what open sizes are set to; a picture's sides are 224
-
     def __init__(self, path):
         import onnxruntime
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         self.session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
         self.names = [o.name for o in self.session.get_outputs()]
         self.quanta = onnx_quanta(path, self.names)
@@ -83,6 +83,7 @@ class OnnxRuntime:
     @staticmethod
     def shape(value):
         sides = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
+        sides = [d or open_side for d, open_side in zip(sides, OPEN_SIDES.get((value.name, len(sides)), sides))]
         if len(sides) == 4 and sides[1] in (1, 3, None):
             return [sides[0] or 1, sides[1] or 3, sides[2] or 224, sides[3] or 224]
         return [d or 1 for d in sides]
@@ -136,6 +137,44 @@ class LiteRT:
         return {o["name"]: self.interpreter.get_tensor(o["index"]) for o in self.interpreter.get_output_details()}
 
 
+class MediaPipe:
+    """A TFLite file of MediaPipe with operators of its own, run by MediaPipe on an image from 0 to 1."""
+
+    label = "MediaPipe"
+    python = pathlib.Path(sys.executable).parent.parent / "mediapipe" / "bin" / "python"
+
+    def __init__(self, path):
+        from ai_edge_litert import schema_py_generated as schema
+        self.path, self.quanta = path, {}
+        self.graph = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes())).subgraphs[0]
+        self.names = [self.graph.tensors[o].name.decode() for o in self.graph.outputs]
+
+    def inputs(self, path):
+        value = self.graph.tensors[self.graph.inputs[0]]
+        self.image = networks.pixels(path, int(value.shape[2]), int(value.shape[1]))
+        return {value.name.decode(): self.image[None].astype(np.float32) / 255}
+
+    def run(self, _):
+        with tempfile.TemporaryDirectory() as folder:
+            image, out = pathlib.Path(folder) / "image.npy", pathlib.Path(folder) / "outputs.npz"
+            np.save(image, self.image)
+            script = pathlib.Path(__file__).with_name("mediapipe_outputs.py")
+            subprocess.run([self.python, script, self.path.resolve(), image, out, str(len(self.names))], check=True,
+                           capture_output=True)
+            outputs = np.load(out)
+            return {name: outputs[f"arr_{i}"] for i, name in enumerate(self.names)}
+
+
+def tflite(path):
+    """LiteRT, or where that lacks an operator the runtime that the file was made for."""
+    try:
+        return LiteRT(path)
+    except RuntimeError as error:
+        if "ops_custom" not in str(error):
+            raise
+        return MediaPipe(path)
+
+
 class Ncnn(networks.Ncnn):
     """An ncnn network, its one input a picture of the size that the file says."""
 
@@ -174,7 +213,7 @@ class OpenCV:
         return dict(zip(names, self.net.forward(names)))
 
 
-RUNTIMES = dict(zip(SUFFIXES, (OnnxRuntime, LiteRT, Ncnn, OpenCV)))
+RUNTIMES = dict(zip(SUFFIXES, (OnnxRuntime, tflite, Ncnn, OpenCV)))
 
 
 def found(paths):
@@ -227,10 +266,11 @@ def check(args, path, folder):
 
 
 def apart(seen):
-    """How many tolerances the first two photographs are apart in the output that tells them apart best."""
-    (first, quanta), (second, _) = seen[:2]
+    """How many tolerances the most different photographs are apart, in the output that tells them apart best."""
     distances = [np.abs(first[n].astype(np.float64) - second[n].astype(np.float64)).max(initial=0) /
-                 tolerance(first[n], quanta.get(n, 0)) for n in first if first[n].shape == second[n].shape]
+                 tolerance(first[n], quanta.get(n, 0))
+                 for i, (first, quanta) in enumerate(seen) for second, _ in seen[:i]
+                 for n in first if first[n].shape == second[n].shape]
     return float(max(distances, default=0))
 
 
