@@ -319,6 +319,7 @@ static int on_cast(struct tflite *t)
 	const struct graph_value *value = x < 0 ? NULL : &t->graph->values[x];
 	struct tflite_tensor *out = &t->tensors[t->outputs[0]];
 	struct graph_node *node = NULL;
+	int r;
 
 	if (value && value->data && out->type == ENGINE_F32 && (value->type == ENGINE_F16 || value->quant.n_scales)) {
 		out->narrow = x;
@@ -328,7 +329,10 @@ static int on_cast(struct tflite *t)
 	if (!value || !is_real(value->type, value->quant.n_scales) ||
 	    !is_real((enum engine_type)out->type, t->graph->values[out->value].quant.n_scales))
 		return tflite_refuse(t, -ENOTSUP, "makes or reads integers");
-	return tflite_add_node(t, GRAPH_CAST, &x, 1, tflite_output(t, 0), &node);
+	r = tflite_add_node(t, GRAPH_CAST, &x, 1, tflite_output(t, 0), &node);
+	if (r >= 0)
+		node->cast.half_away = true;
+	return r;
 }
 
 static int on_concat(struct tflite *t)

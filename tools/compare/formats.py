@@ -114,6 +114,20 @@ def onnx_quanta(path, outputs):
     return quanta
 
 
+def tflite_quanta(path):
+    """The same of a TFLite file, whose operator 6 is DEQUANTIZE."""
+    from ai_edge_litert import schema_py_generated as schema
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    graph = model.subgraphs[0]
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
+    quanta = {}
+    for node in graph.operators:
+        scale = graph.tensors[node.inputs[0]].quantization.scale if codes[node.opcodeIndex] == 6 else None
+        if scale is not None and node.outputs[0] in graph.outputs:
+            quanta[graph.tensors[node.outputs[0]].name.decode()] = float(scale[0])
+    return quanta
+
+
 class LiteRT:
     """A TFLite file with the kernels that define the format."""
 
@@ -125,7 +139,7 @@ class LiteRT:
                                        experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
         self.interpreter.allocate_tensors()
         self.details = self.interpreter.get_input_details()
-        self.quanta = {}
+        self.quanta = tflite_quanta(path)
 
     def inputs(self, path):
         return {d["name"]: tensor(path, d["name"], [int(n) for n in d["shape"]], d["dtype"]) for d in self.details}
