@@ -195,7 +195,8 @@ class Ncnn(networks.Ncnn):
     label = "ncnn"
 
     def __init__(self, path):
-        super().__init__(path)
+        scaled = "_pnnx" in path.name  # of exports.py; others take bytes less a mean
+        super().__init__(path, *(("rgb", (127.5,) * 3, 1 / 58) if scaled else ()))
         self.quanta = {}
 
     def inputs(self, path):
@@ -282,7 +283,7 @@ def check(args, path, folder):
 def apart(seen):
     """How many tolerances the most different photographs are apart, in the output that tells them apart best."""
     distances = [np.abs(first[n].astype(np.float64) - second[n].astype(np.float64)).max(initial=0) /
-                 tolerance(first[n], quanta.get(n, 0))
+                 max(tolerance(first[n], quanta.get(n, 0)), tolerance(second[n], quanta.get(n, 0)))
                  for i, (first, quanta) in enumerate(seen) for second, _ in seen[:i]
                  for n in first if first[n].shape == second[n].shape]
     return float(max(distances, default=0))
