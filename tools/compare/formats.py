@@ -122,7 +122,8 @@ def tflite_quanta(path):
     codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
     quanta = {}
     for node in graph.operators:
-        scale = graph.tensors[node.inputs[0]].quantization.scale if codes[node.opcodeIndex] == 6 else None
+        quantisation = graph.tensors[node.inputs[0]].quantization if codes[node.opcodeIndex] == 6 else None
+        scale = quantisation.scale if quantisation else None
         if scale is not None and node.outputs[0] in graph.outputs:
             quanta[graph.tensors[node.outputs[0]].name.decode()] = float(scale[0])
     return quanta
