@@ -169,6 +169,9 @@ struct graph_node {
 			float beta;
 		} axis; /* CONCAT, SOFTMAX */
 		struct {
+			bool half_away; /* what is half between two quanta goes away from zero, not to the even one */
+		} cast;
+		struct {
 			bool flatten;
 		} fc; /* x is flattened to one row first */
 	};

@@ -141,6 +141,22 @@ void step_channels(const struct step *step, const struct exec *exec, size_t from
 	}
 }
 
+/*
+ * Halves go away from zero, as TFLite has it.  A camera's bytes scaled to -1..1 lie at halves, all of them, so that
+ * rounding to the even number would move every second one.  The addend is the greatest float below a half.
+ */
+static void quantize_away(size_t n, float scale, int32_t zero_point, const float *in, int8_t *out)
+{
+	float lo = (float)(-128 - zero_point), hi = (float)(127 - zero_point);
+
+	for (size_t i = 0; i < n; i++) {
+		float value = in[i] / scale;
+
+		value = value > lo ? (value < hi ? value : hi) : lo;
+		out[i] = (int8_t)((int32_t)(value + copysignf(0.49999997f, value)) + zero_point);
+	}
+}
+
 void step_cast(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
@@ -158,6 +174,8 @@ void step_cast(const struct step *step, const struct exec *exec, size_t from, si
 			k->requantize_s8(n, in->scale / out->scale, in->zero_point, out->zero_point, x, y);
 		else if (in->type == ENGINE_S8)
 			k->dequantize_s8(n, in->scale, in->zero_point, x, y);
+		else if (out->type == ENGINE_S8 && step->node->cast.half_away)
+			quantize_away(n, out->scale, out->zero_point, x, y);
 		else if (out->type == ENGINE_S8)
 			k->quantize_s8(n, out->scale, out->zero_point, x, y);
 		else if (in->type == ENGINE_F16)

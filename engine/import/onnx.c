@@ -2375,6 +2375,29 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 	return 0;
 }
 
+/*
+ * A Cast or Identity is no node, so the output behind it is the value before it, under that one's name: it gets the
+ * file's name for the output, unless it is an input or an output already.
+ */
+static int rename_value(struct onnx *o, int value, struct protobuf_bytes name)
+{
+	struct graph *graph = o->graph;
+	char *copy;
+
+	for (int i = 0; i < graph->n_inputs; i++)
+		if (graph->inputs[i] == value)
+			return 0;
+	for (int i = 0; i < graph->n_outputs; i++)
+		if (graph->outputs[i] == value)
+			return 0;
+	copy = strndup((const char *)name.data, name.size);
+	if (!copy)
+		return graph_error(o->error, -ENOMEM, "out of memory");
+	free(graph->values[value].name);
+	graph->values[value].name = copy;
+	return 0;
+}
+
 static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 {
 	struct onnx_value_info info;
@@ -2394,6 +2417,9 @@ static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 		return graph_error(o->error, -ENOTSUP, "output '%.*s' is no tensor that is computed",
 				   clip_length(info.name), (const char *)info.name.data);
 	value = t->image >= 0 ? t->image : t->file;
+	r = rename_value(o, value, info.name);
+	if (r < 0)
+		return r;
 	o->graph->values[value].channels_first = t->image >= 0;
 	o->graph->values[value].file_rank = o->shapes[value].rank;
 	o->graph->outputs[o->graph->n_outputs++] = value;
