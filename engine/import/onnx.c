@@ -1777,27 +1777,6 @@ static const struct {
 	{"Upsample", on_resize},
 };
 
-/* The fast ones first, then those that are general only. */
-const char *onnx_operator_at(int i, bool *ret_fast)
-{
-	const int n = (int)(sizeof(operators) / sizeof(*operators));
-	const struct engine_operator *op;
-
-	*ret_fast = i < n;
-	if (i < n)
-		return operators[i].op;
-	i -= n;
-	for (int k = 0; (op = operators_at(k)); k++) {
-		bool known = false;
-
-		for (int f = 0; f < n; f++)
-			known |= !strcmp(op->name, operators[f].op);
-		if (!known && i-- == 0)
-			return op->name;
-	}
-	return NULL;
-}
-
 /* The tensor of a name, made when it is new; -1: the empty name. */
 static int tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)
 {
@@ -2097,6 +2076,29 @@ static const struct qlinear qlinears[] = {
 	{"QLinearGlobalAveragePool", "GlobalAveragePool", 1, true, false},
 	{"QLinearConcat", "Concat", -1, true, false},
 };
+
+/* The fast ones first, then those of the quantised form, then those that are general only. */
+const char *onnx_operator_at(int i, bool *ret_fast)
+{
+	const int n = (int)(sizeof(operators) / sizeof(*operators)), n_q = (int)(sizeof(qlinears) / sizeof(*qlinears));
+	const struct engine_operator *op;
+
+	*ret_fast = i < n + n_q;
+	if (i < n + n_q)
+		return i < n ? operators[i].op : qlinears[i - n].op;
+	i -= n + n_q;
+	for (int k = 0; (op = operators_at(k)); k++) {
+		bool known = false;
+
+		for (int f = 0; f < n; f++)
+			known |= !strcmp(op->name, operators[f].op);
+		for (int f = 0; f < n_q; f++)
+			known |= !strcmp(op->name, qlinears[f].op);
+		if (!known && i-- == 0)
+			return op->name;
+	}
+	return NULL;
+}
 
 static const struct qlinear *qlinear_of(const struct onnx *o)
 {
