@@ -2,30 +2,23 @@
  * model.c - loading a file, and what a model and its plans tell about themselves.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "import/import.h"
+#include "mapping.h"
 #include "model.h"
 #include "packed.h"
 #include "passes.h"
 #include "plan.h"
-
-struct mapping {
-	void *data;
-	size_t size;
-};
 
 struct engine_model {
 	struct graph graph;
 	enum passes_purpose purpose;
 	struct graph_shape *shapes; /* at the file's own size; NULL where it leaves a side open */
 	struct mapping file, weights_file;
+	struct mapping_beside beside;
 	void *copy;	      /* of a packed file in memory that is not aligned */
 	pthread_mutex_t lock; /* of all below */
 	struct weights weights;
@@ -34,45 +27,6 @@ struct engine_model {
 };
 
 /* ---- loading ----------------------------------------------------------------------------------- */
-
-static int map_file(const char *path, struct engine_error *error, struct mapping *ret_mapping)
-{
-	/* Not to hang on a pipe, and not to take a device. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = 0;
-	struct mapping mapping = {0};
-	struct stat st;
-
-	if (fd < 0) {
-		r = -errno;
-		return graph_error(error, r, "%.160s: %s", path, strerror(-r));
-	}
-	if (fstat(fd, &st) < 0)
-		r = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_size == 0)
-		r = -EINVAL;
-	else if ((uint64_t)st.st_size > ENGINE_FILE_BYTES_MAX)
-		r = -EFBIG;
-	if (r == 0) {
-		mapping.size = (size_t)st.st_size;
-		mapping.data = mmap(NULL, mapping.size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (mapping.data == MAP_FAILED)
-			r = -errno;
-	}
-	close(fd);
-	if (r == -EINVAL)
-		return graph_error(error, r, "%.160s: empty, or not a regular file", path);
-	if (r < 0)
-		return graph_error(error, r, "%.160s: %s", path, strerror(-r));
-	*ret_mapping = mapping;
-	return 0;
-}
-
-static void unmap_file(struct mapping *mapping)
-{
-	if (mapping->data)
-		munmap(mapping->data, mapping->size);
-	*mapping = (struct mapping){0};
-}
 
 static int import(const struct import_source *source, struct graph *graph, struct engine_error *error)
 {
@@ -161,7 +115,8 @@ static struct engine_model *model_new(void)
 int engine_model_load_memory(const char *name, const void *data, size_t size, const void *weights, size_t weights_size,
 			     struct engine_error *ret_error, struct engine_model **ret_model)
 {
-	struct import_source source = {name, data, size, weights, weights_size};
+	struct import_source source = {
+		.name = name, .data = data, .size = size, .weights = weights, .weights_size = weights_size};
 	struct engine_model *model = model_new();
 	int r;
 
@@ -196,9 +151,22 @@ static int map_weights(struct engine_model *model, const char *path, const char 
 	}
 	memcpy(beside, path, n);
 	memcpy(beside + n, suffix, strlen(suffix) + 1);
-	r = map_file(beside, error, &model->weights_file);
+	r = mapping_open(beside, error, &model->weights_file);
 	free(beside);
 	return r;
+}
+
+/* For import_source.find_beside. */
+static int find_beside(void *context, const char *location, const uint8_t **ret_data, size_t *ret_size)
+{
+	struct mapping mapping;
+	int r = mapping_beside(context, location, &mapping);
+
+	if (r < 0)
+		return r;
+	*ret_data = mapping.data;
+	*ret_size = mapping.size;
+	return 0;
 }
 
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model)
@@ -215,13 +183,15 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	       struct engine_model **ret_model)
 {
 	struct engine_model *model = model_new();
-	struct import_source source = {.name = path};
+	struct import_source source = {.name = path, .find_beside = find_beside};
 	int r;
 
 	if (!model)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	model->purpose = purpose;
-	r = map_file(path, ret_error, &model->file);
+	model->beside.path = path;
+	source.context = &model->beside;
+	r = mapping_open(path, ret_error, &model->file);
 	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
 		r = map_weights(model, path, ".bin", ret_error);
 	else if (r == 0 && import_is_caffe(model->file.data, model->file.size))
@@ -255,8 +225,9 @@ void engine_model_destroy(struct engine_model *model)
 	graph_finish(&model->graph);
 	free(model->shapes);
 	free(model->copy);
-	unmap_file(&model->file);
-	unmap_file(&model->weights_file);
+	mapping_close(&model->file);
+	mapping_close(&model->weights_file);
+	mapping_beside_finish(&model->beside);
 	pthread_mutex_destroy(&model->lock);
 	free(model);
 }

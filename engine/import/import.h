@@ -20,6 +20,12 @@ struct import_source {
 	size_t size;
 	const uint8_t *weights;
 	size_t weights_size; /* ncnn .bin, Caffe .caffemodel; NULL otherwise */
+	/*
+	 * Finds a file beside this one, by its path from there: 0, or a negative errno.  What is at *ret_data lives as
+	 * long as the model.  NULL where there is no folder.
+	 */
+	int (*find_beside)(void *context, const char *location, const uint8_t **ret_data, size_t *ret_size);
+	void *context;
 };
 
 bool import_is_tflite(const uint8_t *data, size_t size);

@@ -21,15 +21,16 @@
 #include "names.h"
 #include "onnx_file.h"
 
-#define NODES_MAX     (GRAPH_NODES_MAX / 4)
-#define TENSORS_MAX   (GRAPH_VALUES_MAX / 8)
-#define IO_MAX	      256	 /* inputs or outputs of one node */
-#define INTEGERS_MAX  64	 /* of a tensor that is computed with here */
-#define SPARE_TENSORS 32	 /* of a node that is taken apart; behind those of the file */
-#define FOLDED_BYTES  (1u << 20) /* constants computed from constants may take this and twice the file */
-#define FOLDED_MACS   (1u << 26) /* of one of them */
-#define OPSET_MIN     1
-#define OPSET_MAX     21
+#define NODES_MAX      (GRAPH_NODES_MAX / 4)
+#define TENSORS_MAX    (GRAPH_VALUES_MAX / 8)
+#define IO_MAX	       256	  /* inputs or outputs of one node */
+#define INTEGERS_MAX   64	  /* of a tensor that is computed with here */
+#define SPARE_TENSORS  32	  /* of a node that is taken apart; behind those of the file */
+#define FOLDED_BYTES   (1u << 20) /* constants computed from constants may take this and twice the file */
+#define FOLDED_MACS    (1u << 26) /* of one of them */
+#define LOCATION_BYTES 256	  /* of the path of a file with data */
+#define OPSET_MIN      1
+#define OPSET_MAX      21
 
 /* Fields of the messages. */
 enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
@@ -54,6 +55,7 @@ struct tensor {
 };
 
 struct onnx {
+	const struct import_source *source;
 	struct graph *graph;
 	struct engine_error *error;
 	int64_t opset;
@@ -93,6 +95,71 @@ static int result(const struct onnx *o, int r)
 			       r == -ENOMEM  ? "out of memory"
 			       : r == -EFBIG ? "the network is too large"
 					     : "makes no sense in its place");
+}
+
+/* ---- data in other files ----------------------------------------------------------------------- */
+
+static int refuse_external(const struct onnx *o, const struct onnx_tensor *tensor, int code, const char *why)
+{
+	return graph_error(o->error, code, "tensor '%.*s' has its data in '%.*s': %s", clip_length(tensor->name),
+			   (const char *)tensor->name.data, clip_length(tensor->location),
+			   (const char *)tensor->location.data, why);
+}
+
+static const char *why_not_found(int r)
+{
+	switch (r) {
+	case -EPERM:
+	case -ELOOP:
+	case -ENOTDIR:
+		return "a path out of the model's folder, or through a link, is not followed";
+	case -EINVAL:
+		return "empty, or not a regular file";
+	case -EMFILE:
+		return "the model names too many files";
+	default:
+		return strerror(-r);
+	}
+}
+
+/* Data in another file becomes raw data as if it were here. */
+static int bring_in(struct onnx *o, struct onnx_tensor *tensor)
+{
+	size_t element = onnx_element_size(tensor->type), bytes = tensor->count * element, size = 0;
+	const uint8_t *data = NULL;
+	char location[LOCATION_BYTES];
+	int r;
+
+	if (!element)
+		return refuse_external(o, tensor, -ENOTSUP, "of a type that is not read");
+	if (!o->source->find_beside)
+		return refuse_external(o, tensor, -ENOTSUP, "a model in memory has no folder");
+	if (tensor->location.size >= sizeof(location) || memchr(tensor->location.data, '\0', tensor->location.size))
+		return refuse_external(o, tensor, -EINVAL, "that is no path");
+	memcpy(location, tensor->location.data, tensor->location.size);
+	location[tensor->location.size] = '\0';
+	r = o->source->find_beside(o->source->context, location, &data, &size);
+	if (r < 0)
+		return refuse_external(o, tensor, r, why_not_found(r));
+	if (tensor->length && tensor->length != bytes)
+		return refuse_external(o, tensor, -EINVAL, "its length is not that of its shape");
+	if (tensor->offset > size || bytes > size - tensor->offset)
+		return refuse_external(o, tensor, -EINVAL, "the file ends before the data does");
+	tensor->raw = (struct protobuf_bytes){data + tensor->offset, bytes};
+	tensor->external = false;
+	return 0;
+}
+
+static int read_tensor(struct onnx *o, struct protobuf_bytes message, struct onnx_tensor *ret)
+{
+	struct onnx_tensor tensor;
+	int r = onnx_read_tensor(message, &tensor, o->error);
+
+	if (r == 0 && tensor.external)
+		r = bring_in(o, &tensor);
+	if (r == 0)
+		*ret = tensor;
+	return r;
 }
 
 /* ---- attributes -------------------------------------------------------------------------------- */
@@ -664,7 +731,7 @@ static int on_constant(struct onnx *o)
 	    o->n_outputs < 1 || o->outputs[0] < 0)
 		return refuse(o, -ENOTSUP, "is no tensor and no numbers");
 	t = &o->tensors[o->outputs[0]];
-	r = onnx_read_tensor(attribute.tensor, &t->constant, o->error);
+	r = read_tensor(o, attribute.tensor, &t->constant);
 	t->is_constant = r == 0;
 	return r;
 }
@@ -707,7 +774,7 @@ static int general_inputs(struct onnx *o, int inputs[ENGINE_OPERATOR_IO_MAX])
 	}
 	if (onnx_is(o->op, "ConstantOfShape") && n == 1 &&
 	    onnx_attribute(o->node, "value", &attribute, &o->malformed) && attribute.tensor.data) {
-		int r = onnx_read_tensor(attribute.tensor, &fill.constant, o->error);
+		int r = read_tensor(o, attribute.tensor, &fill.constant);
 
 		inputs[n] = r < 0 ? r : add_constant(o, &fill, false);
 		if (inputs[n] < 0)
@@ -2320,7 +2387,7 @@ static int add_initializer(struct onnx *o, struct protobuf_bytes message)
 {
 	struct onnx_tensor tensor;
 	bool is_new;
-	int r = onnx_read_tensor(message, &tensor, o->error), t;
+	int r = read_tensor(o, message, &tensor), t;
 
 	if (r < 0)
 		return r;
@@ -2546,6 +2613,7 @@ int import_onnx(const struct import_source *source, struct graph *graph, struct 
 
 	if (!o)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
+	o->source = source;
 	o->graph = graph;
 	o->error = ret_error;
 	while (protobuf_next(&reader, &field)) {

@@ -47,6 +47,40 @@ static int read_dims(struct protobuf *reader, const struct protobuf_field *field
 	return 0;
 }
 
+/* A decimal number; what is none is larger than any file. */
+static uint64_t decimal(struct protobuf_bytes text)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9' || number > UINT64_MAX / 20)
+			return UINT64_MAX;
+		number = 10 * number + (text.data[i] - '0');
+	}
+	return number;
+}
+
+/* One of the texts that say where the data is. */
+static void read_external(const struct protobuf_field *entry, struct onnx_tensor *tensor)
+{
+	struct protobuf reader = protobuf_open(entry->bytes);
+	struct protobuf_bytes key = {0}, value = {0};
+	struct protobuf_field field;
+
+	tensor->external = true;
+	if (entry->wire != PROTOBUF_BYTES)
+		return;
+	while (protobuf_next(&reader, &field))
+		if (field.wire == PROTOBUF_BYTES && field.number <= 2)
+			*(field.number == 1 ? &key : &value) = field.bytes;
+	if (onnx_is(key, "location"))
+		tensor->location = value;
+	else if (onnx_is(key, "offset"))
+		tensor->offset = decimal(value);
+	else if (onnx_is(key, "length"))
+		tensor->length = decimal(value);
+}
+
 int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, struct engine_error *ret_error)
 {
 	struct onnx_tensor tensor = {.message = message};
@@ -66,7 +100,7 @@ int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, str
 		else if (field.number == TENSOR_LOCATION)
 			tensor.external = field.value == 1;
 		else if (field.number == TENSOR_EXTERNAL)
-			tensor.external = true;
+			read_external(&field, &tensor);
 	}
 	if (r < 0)
 		return r;
@@ -85,7 +119,7 @@ int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, str
 	return 0;
 }
 
-static size_t element_size(int64_t type)
+size_t onnx_element_size(int64_t type)
 {
 	switch (type) {
 	case ONNX_UINT8:
@@ -134,7 +168,7 @@ struct elements {
 static int take_raw(struct elements *elements)
 {
 	const struct onnx_tensor *tensor = elements->tensor;
-	size_t size = element_size(tensor->type);
+	size_t size = onnx_element_size(tensor->type);
 
 	if (!size || tensor->raw.size / size != tensor->count || tensor->raw.size % size)
 		return -EINVAL;
@@ -167,7 +201,7 @@ static int take_elements(struct elements *elements)
 	uint32_t list = list_of(tensor->type, &wire);
 	struct protobuf_field field;
 
-	if (tensor->external || !element_size(tensor->type))
+	if (tensor->external || !onnx_element_size(tensor->type))
 		return -ENOTSUP;
 	if (tensor->raw.data)
 		return take_raw(elements);

@@ -33,8 +33,10 @@ struct onnx_tensor {
 	int64_t type;
 	int rank;
 	int32_t dims[ENGINE_RANK_MAX];
-	size_t count; /* elements */
-	bool external;
+	size_t count;  /* elements */
+	bool external; /* its data is `length` bytes (0: all) from `offset` of the file `location`, beside this one */
+	struct protobuf_bytes location;
+	uint64_t offset, length;
 };
 
 struct onnx_attribute {
@@ -56,6 +58,9 @@ struct onnx_value_info {
 /* 0, -EINVAL or -ENOTSUP with a sentence. */
 int onnx_read_tensor(struct protobuf_bytes message, struct onnx_tensor *ret, struct engine_error *ret_error);
 int onnx_read_value_info(struct protobuf_bytes message, struct onnx_value_info *ret, struct engine_error *ret_error);
+
+/* Bytes of an element as raw data; 0 for a type that is not computed with. */
+size_t onnx_element_size(int64_t type);
 
 /* Copies all elements: numbers of any type as float; integers as int64. */
 int onnx_copy_floats(const struct onnx_tensor *tensor, float *out);

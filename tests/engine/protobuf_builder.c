@@ -109,6 +109,39 @@ void onnx_floats(struct message *graph, const char *name, int rank, const int64_
 	message_add(graph, 5, &tensor);
 }
 
+static void add_entry(struct message *tensor, const char *key, const char *value)
+{
+	static struct message entry;
+
+	entry.size = 0;
+	message_text(&entry, 1, key);
+	message_text(&entry, 2, value);
+	message_add(tensor, 13, &entry);
+}
+
+static void make_external(struct message *tensor, int n, const char *location, const char *offset, const char *length)
+{
+	tensor->size = 0;
+	message_varint(tensor, 1, (uint64_t)n);
+	message_varint(tensor, 2, 1);
+	add_entry(tensor, "location", location);
+	if (offset)
+		add_entry(tensor, "offset", offset);
+	if (length)
+		add_entry(tensor, "length", length);
+	message_varint(tensor, 14, 1);
+}
+
+void onnx_external(struct message *graph, const char *name, int n, const char *location, const char *offset,
+		   const char *length)
+{
+	static struct message tensor;
+
+	make_external(&tensor, n, location, offset, length);
+	message_text(&tensor, 8, name);
+	message_add(graph, 5, &tensor);
+}
+
 void onnx_integers(struct message *graph, const char *name, int n, const int64_t *values)
 {
 	static struct message tensor, packed;
@@ -191,6 +224,17 @@ void onnx_attribute_float(struct message *to, const char *name, float value)
 	attribute.size = 0;
 	message_text(&attribute, 1, name);
 	message_f32(&attribute, 2, value);
+	message_add(to, 5, &attribute);
+}
+
+void onnx_attribute_external(struct message *to, const char *name, int n, const char *location)
+{
+	static struct message tensor;
+
+	make_external(&tensor, n, location, NULL, NULL);
+	attribute.size = 0;
+	message_text(&attribute, 1, name);
+	message_add(&attribute, 5, &tensor);
 	message_add(to, 5, &attribute);
 }
 

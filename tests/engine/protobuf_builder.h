@@ -25,6 +25,9 @@ void message_add(struct message *message, uint32_t field, const struct message *
 void onnx_input(struct message *graph, const char *name, int rank, const int64_t *dims);
 void onnx_output(struct message *graph, const char *name);
 void onnx_floats(struct message *graph, const char *name, int rank, const int64_t *dims, const float *values);
+/* Floats in another file; length NULL: not said. */
+void onnx_external(struct message *graph, const char *name, int n, const char *location, const char *offset,
+		   const char *length);
 void onnx_integers(struct message *graph, const char *name, int n, const int64_t *values);
 /* Of a type of onnx_file.h: 8-bit ones, int32 ... */
 void onnx_typed(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims,
@@ -34,6 +37,8 @@ struct message *onnx_node(struct message *graph, const char *op, const char *inp
 void onnx_attribute_integer(struct message *node, const char *name, int64_t value);
 void onnx_attribute_integers(struct message *node, const char *name, int n, const int64_t *values);
 void onnx_attribute_float(struct message *node, const char *name, float value);
+/* A tensor of n floats in another file. */
+void onnx_attribute_external(struct message *node, const char *name, int n, const char *location);
 void onnx_attribute_text(struct message *node, const char *name, const char *value);
 /* The open node's domain, which is the standard one otherwise. */
 void onnx_domain(struct message *node, const char *domain);
