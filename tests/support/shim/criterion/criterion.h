@@ -222,8 +222,17 @@ __attribute__((weak)) int main(void)
 #define cr_assert_float_eq(a, b, epsilon, ...)                                                                         \
 	shim_check(fabs((double)(a) - (double)(b)) <= (double)(epsilon), "too far apart: " #a " and " #b, __VA_ARGS__)
 /* Expectations end the test here as well. */
+#define cr_expect	    cr_assert
 #define cr_expect_eq	    cr_assert_eq
+#define cr_expect_neq	    cr_assert_neq
+#define cr_expect_lt	    cr_assert_lt
+#define cr_expect_leq	    cr_assert_leq
+#define cr_expect_gt	    cr_assert_gt
+#define cr_expect_geq	    cr_assert_geq
+#define cr_expect_null	    cr_assert_null
+#define cr_expect_not_null  cr_assert_not_null
 #define cr_expect_str_eq    cr_assert_str_eq
+#define cr_expect_arr_eq    cr_assert_arr_eq
 #define cr_expect_float_eq  cr_assert_float_eq
 #define cr_assert_fail(...) shim_fail(__FILE__, __LINE__, "not to be reached", " " __VA_ARGS__)
 #define cr_skip_test(...)   shim_skip(" " __VA_ARGS__)
