@@ -18,7 +18,7 @@ void governor_configure(struct governor *governor, const struct config *config)
 static void decide_pinned(const struct stream *stream, struct policy_decision *decision)
 {
 	const struct ladder *ladder = stream->model->ladder;
-	float learned_us = ladder->memory.rung[stream->pinned].mean_us;
+	float learned_us = policy_latency_typical_us(&ladder->latency, ladder->rungs, stream->pinned);
 
 	*decision = (struct policy_decision){.rung = stream->pinned, .cause = POLICY_BEST};
 	decision->predicted_us = learned_us > 0 ? learned_us : ladder->rungs[stream->pinned].prior_us;
@@ -51,11 +51,15 @@ void governor_decide(const struct governor *governor, const struct job *job, con
 	memcpy(sample.lane_wait_us, queue->lane_wait_us, sizeof(sample.lane_wait_us));
 	sensors_fill(governor->sensors, &sample);
 	params.min_fps = stream_min_fps(stream);
-	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->memory, &sample, state, ret_decision);
+	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->latency, &sample, state, ret_decision);
 }
 
-void governor_observe(struct ladder *ladder, const struct job *job)
+void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)
 {
-	policy_observe(ladder->rungs, ladder->n_rungs, job->rung, (float)(job->preprocess_us + job->inference_us),
-		       &ladder->memory);
+	float us = (float)(job->preprocess_us + job->inference_us);
+	struct policy_sample sample = {.now_us = now_us};
+
+	sensors_fill(governor->sensors, &sample);
+	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us,
+			       sample.freq_cap[ladder->rungs[job->rung].lane], now_us);
 }

@@ -1,0 +1,486 @@
+/*
+ * latency.c - see latency.h; docs/policy.md has the formulas and where the constants come from.
+ *
+ * Arithmetic is + - * / and sqrt only, so that a recorded day replays to the bit.
+ */
+#include "latency.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "arith.h"
+
+#define NOISE_START    0.01f /* variances of logarithms: a standard deviation of 10% */
+#define NOISE_MIN      0.0004f
+#define NOISE_MAX      0.25f
+#define NOISE_LEARN    0.02f
+#define DRIFT_START    0.002f
+#define DRIFT_MIN      0.0002f
+#define DRIFT_MAX      0.05f
+#define DRIFT_LEARN    0.1f
+#define CLIP	       3.0f   /* standard deviations beyond which a residual counts no more */
+#define DOUBT	       2.5f   /* standard deviations from which on a residual may be a jump of the slowdown */
+#define COLD_RUNS      2      /* of a variant on a lane: caches, page faults and clocks that have to rise */
+#define COLD_NOISE     0.09f  /* variance of what they add */
+#define HISTOGRAM_KEEP 0.996f /* share of the histogram's weight that a run leaves */
+#define BOUND_START    2.5f
+#define BOUND_MIN      1.0f
+#define BOUND_MAX      6.0f
+#define BOUND_STEP     0.15f
+#define USUAL_LEARN    0.005f
+#define SWITCH_LEARN   0.1f
+#define SWITCH_MAX     0.7f
+#define SLOWDOWN_MAX   7.0f /* a factor of 1000 either way */
+#define BIAS_MAX       2.0f
+#define US_MAX	       1e9f /* longer times are taken for nonsense */
+
+/* Shares of what a residual teaches the biases, and of the doubt about a rung that never ran. */
+static const float bias_share[3] = {0.4f, 0.2f, 0.3f};
+static const float doubt_share[3] = {0.4f, 0.2f, 0.4f};
+
+/* Upper edges of the histogram's bins in standard deviations; the last bin is open. */
+static const float edge[POLICY_BINS - 1] = {-3,	  -2.5f, -2, -1.75f, -1.5f, -1.25f, -1, -0.75f, -0.5f, -0.25f, 0, 0.25f,
+					    0.5f, 0.75f, 1,  1.25f,  1.5f,  1.75f,  2,	2.25f,	2.5f,  2.75f,  3, 3.5f,
+					    4,	  4.5f,	 5,  6,	     7,	    8,	    10, 12,	15};
+
+/* ---- chance ------------------------------------------------------------------------------------ */
+
+static void add_up(struct policy_latency *latency)
+{
+	float sum = 0, all = 0;
+
+	for (int i = 0; i < POLICY_BINS; i++)
+		all += latency->weight[i];
+	for (int i = 0; i < POLICY_BINS; i++) {
+		sum += latency->weight[i];
+		latency->below[i] = sum / all;
+	}
+}
+
+/* A normal distribution, but for the share of runs that something else held up. */
+static void seed_histogram(struct policy_latency *latency)
+{
+	const float kept = 1 / (1 - HISTOGRAM_KEEP), held_up = 0.02f;
+	float before = 0;
+
+	for (int i = 0; i < POLICY_BINS; i++) {
+		bool open = i == POLICY_BINS - 1;
+		float share = open ? 1 : (1 - held_up) * policy_normal(edge[i]);
+
+		if (!open && edge[i] > 0)
+			share += held_up * (1 - policy_exp(-edge[i] / 4));
+		latency->weight[i] = (share - before) * kept;
+		before = share;
+	}
+	add_up(latency);
+}
+
+static int bin_of(float z)
+{
+	int lo = 0, hi = POLICY_BINS - 1;
+
+	while (lo < hi) {
+		int middle = (lo + hi) / 2;
+
+		if (z <= edge[middle])
+			hi = middle;
+		else
+			lo = middle + 1;
+	}
+	return lo;
+}
+
+static float share_below(const struct policy_latency *latency, float z)
+{
+	int bin = bin_of(z);
+	float part;
+
+	if (bin == 0)
+		return latency->below[0] * policy_exp(2 * (z - edge[0]));
+	if (bin == POLICY_BINS - 1)
+		return 1 - (1 - latency->below[bin - 1]) * policy_exp((edge[bin - 1] - z) / 4);
+	part = (z - edge[bin - 1]) / (edge[bin] - edge[bin - 1]);
+	return latency->below[bin - 1] + part * (latency->below[bin] - latency->below[bin - 1]);
+}
+
+/* ---- forecast ---------------------------------------------------------------------------------- */
+
+static void find_kin(struct policy_latency *latency, const struct policy_rung *rungs)
+{
+	for (int i = 0; i < latency->n_rungs; i++) {
+		int variant = 0, size = 0;
+
+		while (rungs[variant].variant != rungs[i].variant)
+			variant++;
+		while (rungs[size].width != rungs[i].width || rungs[size].height != rungs[i].height ||
+		       rungs[size].channels != rungs[i].channels)
+			size++;
+		latency->variant_of[i] = (uint8_t)variant;
+		latency->size_of[i] = (uint8_t)size;
+	}
+}
+
+void policy_latency_init(struct policy_latency *latency, const struct policy_rung *rungs, int n_rungs)
+{
+	memset(latency, 0, sizeof(*latency));
+	latency->n_rungs = n_rungs < POLICY_RUNGS_MAX ? n_rungs : POLICY_RUNGS_MAX;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		latency->lane[i].drift = DRIFT_START;
+		latency->lane[i].last_rung = -1;
+	}
+	latency->noise = NOISE_START;
+	latency->bound = BOUND_START;
+	latency->switch_variant = 0.08f;
+	latency->switch_other = 0.03f;
+	find_kin(latency, rungs);
+	seed_histogram(latency);
+}
+
+static int lane_of(const struct policy_rung *rung)
+{
+	return rung->lane < POLICY_LANES_MAX ? rung->lane : POLICY_LANES_MAX - 1;
+}
+
+/* Logarithm of what a capped clock adds to a time. */
+static float cap_ln(const struct policy_params *params, float freq_cap)
+{
+	if (!(freq_cap < 0.999f))
+		return 0;
+	return policy_ln(1 - params->cap_share + params->cap_share / policy_clamp(freq_cap, 0.1f, 1));
+}
+
+static const float *switch_of(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
+{
+	int last = latency->lane[lane_of(&rungs[rung])].last_rung;
+
+	if (last < 0 || last == rung || last >= latency->n_rungs)
+		return NULL;
+	return rungs[last].variant != rungs[rung].variant ? &latency->switch_variant : &latency->switch_other;
+}
+
+/* Time passes: the lane may have changed since it was last seen, but not further than an unknown device. */
+static float lane_variance(const struct policy_latency_lane *lane, const struct policy_params *params, int64_t now_us)
+{
+	float ceiling = params->prior_spread * params->prior_spread, seconds, variance;
+
+	if (!lane->count)
+		return ceiling;
+	seconds = policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, 1000);
+	variance = lane->variance + lane->drift * (1 + seconds);
+	return variance < ceiling ? variance : ceiling;
+}
+
+struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
+					       const struct policy_rung *rungs, int rung, float freq_cap,
+					       int64_t now_us)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
+				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
+	const float *change = switch_of(latency, rungs, rung);
+	float doubt = params->rung_spread * params->rung_spread *
+		      (doubt_share[0] / (1 + (float)variant->count) + doubt_share[1] / (1 + (float)size->count) +
+		       doubt_share[2] / (1 + (float)own->count));
+	struct policy_forecast forecast;
+
+	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + lane->slowdown + variant->value +
+			   size->value + own->value + cap_ln(params, freq_cap) + (change ? *change : 0);
+	forecast.spread_ln = sqrtf(lane_variance(lane, params, now_us) + doubt + latency->noise);
+	forecast.bias_spread_ln = sqrtf(doubt);
+	return forecast;
+}
+
+float policy_latency_typical_us(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+
+	if (!lane->count)
+		return 0;
+	return policy_clamp(rungs[rung].prior_us, 1, US_MAX) *
+	       policy_exp(lane->slowdown + latency->variant[latency->variant_of[rung]].value +
+			  latency->size[latency->size_of[rung]].value + latency->rung[rung].value);
+}
+
+float policy_latency_chance(const struct policy_latency *latency, const struct policy_forecast *forecast,
+			    float budget_ln)
+{
+	return share_below(latency, (budget_ln - forecast->mean_ln) / forecast->spread_ln);
+}
+
+/* ---- learning ---------------------------------------------------------------------------------- */
+
+static void learn_bias(struct policy_bias *bias, float share, float residual)
+{
+	float gain = 1 / (4 + (float)bias->count);
+
+	bias->value = policy_clamp(bias->value + share * (gain > 0.01f ? gain : 0.01f) * residual, -BIAS_MAX, BIAS_MAX);
+	bias->count += bias->count < UINT32_MAX;
+}
+
+/* Moves the lane's slowdown towards a run; returns the share of the residual that it took. */
+static float learn_lane(struct policy_latency_lane *lane, float variance, float noise, float residual)
+{
+	float gain = variance / (variance + noise), moved = gain * residual;
+
+	lane->slowdown = policy_clamp(lane->slowdown + moved, -SLOWDOWN_MAX, SLOWDOWN_MAX);
+	lane->variance = (1 - gain) * variance;
+	lane->drift = policy_clamp((1 - DRIFT_LEARN) * lane->drift + DRIFT_LEARN * moved * moved, DRIFT_MIN, DRIFT_MAX);
+	lane->usual += (lane->count < 1 / USUAL_LEARN ? 1 / (1 + (float)lane->count) : USUAL_LEARN) *
+		       (lane->slowdown - lane->usual);
+	return gain;
+}
+
+/* The bound rises after a run that exceeded it and sinks a little after one that did not. */
+static void learn_bound(struct policy_latency *latency, const struct policy_params *params, float z)
+{
+	float bound = latency->bound + BOUND_STEP * ((z > latency->bound ? 1 : 0) - params->bound_share);
+
+	latency->bound = policy_clamp(bound, BOUND_MIN, BOUND_MAX);
+	latency->bound_runs++;
+	latency->bound_saturated += latency->bound != bound;
+}
+
+static void learn_chance(struct policy_latency *latency, const struct policy_params *params, float residual,
+			 float variance, float z)
+{
+	float square = residual * residual - variance;
+
+	latency->noise = policy_clamp(latency->noise + NOISE_LEARN * ((square > 0 ? square : 0) - latency->noise),
+				      NOISE_MIN, NOISE_MAX);
+	for (int i = 0; i < POLICY_BINS; i++)
+		latency->weight[i] *= HISTOGRAM_KEEP;
+	latency->weight[bin_of(z)] += 1;
+	add_up(latency);
+	learn_bound(latency, params, z);
+}
+
+/*
+ * One residual beyond doubt is taken for chance and clipped; a second one on the same side, or one to the quicker side
+ * (nothing makes a run quicker by chance), is a jump of the slowdown.
+ */
+static bool jumped(struct policy_latency_lane *lane, float z)
+{
+	if (z > DOUBT)
+		lane->streak = lane->streak > 0 ? lane->streak + 1 : 1;
+	else if (z < -DOUBT)
+		lane->streak = lane->streak < 0 ? lane->streak - 1 : -1;
+	else
+		lane->streak = 0;
+	return lane->streak > 1 || lane->streak < 0;
+}
+
+void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
+			    const struct policy_rung *rungs, int rung, float us, float freq_cap, int64_t now_us)
+{
+	struct policy_latency_lane *lane;
+	struct policy_forecast forecast;
+	float residual, z, variance, gain, clip;
+	float *change;
+	uint8_t *runs;
+	bool cold, jump;
+
+	if (rung < 0 || rung >= latency->n_rungs || !(us > 0 && us <= US_MAX))
+		return;
+	lane = &latency->lane[lane_of(&rungs[rung])];
+	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
+	variance = lane_variance(lane, params, now_us);
+	residual = policy_ln(us) - forecast.mean_ln;
+	z = residual / forecast.spread_ln;
+	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];
+	cold = *runs < COLD_RUNS;
+	*runs += *runs < UINT8_MAX;
+	jump = jumped(lane, z);
+	clip = CLIP * forecast.spread_ln;
+	if (jump && variance < residual * residual)
+		variance = residual * residual;
+	else
+		residual = policy_clamp(residual, -clip, clip);
+	gain = learn_lane(lane, variance, latency->noise + (cold ? COLD_NOISE : 0), residual);
+	change = (float *)(uintptr_t)switch_of(latency, rungs, rung);
+	if (change && !jump && !cold)
+		*change = policy_clamp(*change + SWITCH_LEARN * (1 - gain) * residual, 0, SWITCH_MAX);
+	if (!cold) {
+		if (!jump && !change) {
+			learn_bias(&latency->variant[latency->variant_of[rung]], bias_share[0], (1 - gain) * residual);
+			learn_bias(&latency->size[latency->size_of[rung]], bias_share[1], (1 - gain) * residual);
+			learn_bias(&latency->rung[rung], bias_share[2], (1 - gain) * residual);
+		}
+		learn_chance(latency, params, residual, variance, z);
+	}
+	lane->count += lane->count < UINT32_MAX;
+	lane->seen_us = now_us;
+	lane->last_rung = (int16_t)rung;
+}
+
+/* ---- over a restart ---------------------------------------------------------------------------- */
+
+#define MAGIC	     0x4c504e49u /* "INPL" */
+#define FORMAT	     1u
+#define HEADER_BYTES 24 /* magic, format, hash, rungs, length of all */
+#define FLOATS_FIXED (4 + POLICY_BINS + POLICY_LANES_MAX)
+
+/* Little-endian on every machine. */
+static void put_u32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static void put_float(uint8_t **at, float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_u32(*at, bits);
+	*at += 4;
+}
+
+/* Keeps in *ok whether it is a number within lo..hi. */
+static float get_float(const uint8_t **at, float lo, float hi, bool *ok)
+{
+	uint32_t bits = get_u32(*at);
+	float value;
+
+	memcpy(&value, &bits, sizeof(value));
+	*at += 4;
+	*ok = *ok && value >= lo && value <= hi;
+	return value;
+}
+
+/* CRC-32 as of IEEE 802.3. */
+static uint32_t checksum(const uint8_t *bytes, size_t size)
+{
+	uint32_t crc = 0xffffffffu;
+
+	for (size_t i = 0; i < size; i++) {
+		crc ^= bytes[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
+	}
+	return ~crc;
+}
+
+static size_t saved_bytes(int n_rungs)
+{
+	return HEADER_BYTES + (FLOATS_FIXED + (size_t)n_rungs * 6) * 4 + 4;
+}
+
+static void put_bias(uint8_t **at, const struct policy_bias *bias)
+{
+	put_float(at, bias->value);
+	put_u32(*at, bias->count);
+	*at += 4;
+}
+
+static void get_bias(const uint8_t **at, struct policy_bias *bias, bool *ok)
+{
+	bias->value = get_float(at, -BIAS_MAX, BIAS_MAX, ok);
+	bias->count = get_u32(*at);
+	*at += 4;
+}
+
+size_t policy_latency_save(const struct policy_latency *latency, uint64_t hash, void *bytes, size_t size)
+{
+	size_t total = saved_bytes(latency->n_rungs);
+	uint8_t *start = bytes, *at = start + HEADER_BYTES;
+
+	_Static_assert(HEADER_BYTES + (FLOATS_FIXED + POLICY_RUNGS_MAX * 6) * 4 + 4 <= POLICY_LATENCY_BYTES_MAX,
+		       "the largest fits");
+	if (size < total)
+		return 0;
+	put_u32(start, MAGIC);
+	put_u32(start + 4, FORMAT);
+	put_u32(start + 8, (uint32_t)hash);
+	put_u32(start + 12, (uint32_t)(hash >> 32));
+	put_u32(start + 16, (uint32_t)latency->n_rungs);
+	put_u32(start + 20, (uint32_t)total);
+	put_float(&at, latency->noise);
+	put_float(&at, latency->bound);
+	put_float(&at, latency->switch_variant);
+	put_float(&at, latency->switch_other);
+	for (int i = 0; i < POLICY_BINS; i++)
+		put_float(&at, latency->weight[i]);
+	for (int i = 0; i < POLICY_LANES_MAX; i++)
+		put_float(&at, latency->lane[i].usual);
+	for (int i = 0; i < latency->n_rungs; i++) {
+		put_bias(&at, &latency->variant[i]);
+		put_bias(&at, &latency->size[i]);
+		put_bias(&at, &latency->rung[i]);
+	}
+	put_u32(at, checksum(start, total - 4));
+	return total;
+}
+
+static enum policy_load check_header(const struct policy_latency *latency, uint64_t hash, const uint8_t *bytes,
+				     size_t size)
+{
+	if (size < HEADER_BYTES + 4)
+		return POLICY_LOAD_TRUNCATED;
+	if (get_u32(bytes) != MAGIC || get_u32(bytes + 4) != FORMAT)
+		return POLICY_LOAD_VERSION;
+	if (get_u32(bytes + 20) != size)
+		return POLICY_LOAD_TRUNCATED;
+	if (get_u32(bytes + size - 4) != checksum(bytes, size - 4))
+		return POLICY_LOAD_CHECKSUM;
+	if (get_u32(bytes + 8) != (uint32_t)hash || get_u32(bytes + 12) != (uint32_t)(hash >> 32))
+		return POLICY_LOAD_HASH;
+	if (get_u32(bytes + 16) != (uint32_t)latency->n_rungs || size != saved_bytes(latency->n_rungs))
+		return POLICY_LOAD_RUNGS;
+	return POLICY_LOADED;
+}
+
+enum policy_load policy_latency_load(struct policy_latency *latency, uint64_t hash, const void *bytes, size_t size)
+{
+	enum policy_load verdict = check_header(latency, hash, bytes, size);
+	const uint8_t *at = (const uint8_t *)bytes + HEADER_BYTES;
+	struct policy_latency fresh = *latency;
+	float all = 0;
+	bool ok = true;
+
+	if (verdict != POLICY_LOADED)
+		return verdict;
+	fresh.noise = get_float(&at, NOISE_MIN, NOISE_MAX, &ok);
+	fresh.bound = get_float(&at, BOUND_MIN, BOUND_MAX, &ok);
+	fresh.switch_variant = get_float(&at, 0, SWITCH_MAX, &ok);
+	fresh.switch_other = get_float(&at, 0, SWITCH_MAX, &ok);
+	for (int i = 0; i < POLICY_BINS; i++)
+		all += fresh.weight[i] = get_float(&at, 0, 1 / (1 - HISTOGRAM_KEEP) + 1, &ok);
+	for (int i = 0; i < POLICY_LANES_MAX; i++)
+		fresh.lane[i].slowdown = fresh.lane[i].usual = get_float(&at, -SLOWDOWN_MAX, SLOWDOWN_MAX, &ok);
+	for (int i = 0; i < fresh.n_rungs; i++) {
+		get_bias(&at, &fresh.variant[i], &ok);
+		get_bias(&at, &fresh.size[i], &ok);
+		get_bias(&at, &fresh.rung[i], &ok);
+	}
+	if (!ok || !(all > 1))
+		return POLICY_LOAD_NUMBERS;
+	add_up(&fresh);
+	*latency = fresh;
+	return POLICY_LOADED;
+}
+
+const char *policy_load_text(enum policy_load load)
+{
+	switch (load) {
+	case POLICY_LOADED:
+		return "what was learned before is used";
+	case POLICY_LOAD_TRUNCATED:
+		return "its length is not what it says";
+	case POLICY_LOAD_VERSION:
+		return "another version wrote it";
+	case POLICY_LOAD_CHECKSUM:
+		return "its checksum is wrong";
+	case POLICY_LOAD_HASH:
+		return "it was learned on another device or of other models";
+	case POLICY_LOAD_RUNGS:
+		return "it was learned of another number of rungs";
+	case POLICY_LOAD_NUMBERS:
+		return "a value is out of its range";
+	}
+	return "unknown";
+}
