@@ -14,12 +14,11 @@
 #define NOISE_MIN      0.0004f
 #define NOISE_MAX      0.25f
 #define NOISE_LEARN    0.02f
-#define DRIFT_START    0.002f
-#define DRIFT_MIN      0.0002f
-#define DRIFT_MAX      0.05f
-#define DRIFT_LEARN    0.1f
-#define CLIP	       3.0f   /* standard deviations beyond which a residual counts no more */
-#define DOUBT	       2.5f   /* standard deviations from which on a residual may be a jump of the slowdown */
+#define DRIFT_START    0.0005f
+#define DRIFT_MIN      0.0001f
+#define DRIFT_MAX      0.01f
+#define DRIFT_LEARN    0.05f
+#define DOUBT	       3.5f   /* standard deviations from which on a residual may be a jump of the slowdown */
 #define COLD_RUNS      2      /* of a variant on a lane: caches, page faults and clocks that have to rise */
 #define COLD_NOISE     0.09f  /* variance of what they add */
 #define HISTOGRAM_KEEP 0.996f /* share of the histogram's weight that a run leaves */
@@ -34,9 +33,18 @@
 #define BIAS_MAX       2.0f
 #define US_MAX	       1e9f /* longer times are taken for nonsense */
 
-/* Shares of what a residual teaches the biases, and of the doubt about a rung that never ran. */
-static const float bias_share[3] = {0.4f, 0.2f, 0.3f};
-static const float doubt_share[3] = {0.4f, 0.2f, 0.4f};
+/* Of the variance that rungs have against each other: what comes from the variant, the size and the rung itself. */
+#define SHARE_VARIANT 0.5f
+#define SHARE_SIZE    0.15f
+#define SHARE_RUNG    0.35f
+#define BIAS_DRIFT    0.0000003f /* variance that a run adds: rungs' relative times change a little too */
+#define BIAS_AGE      0.000001f	 /* and that a run of others adds */
+
+/* Sizes of outliers, as logarithms, up to which the first and second kinds go. */
+static const float outlier_edge[POLICY_OUTLIERS - 1] = {0.3f, 0.6f};
+/* Jumps and spikes taken to have been seen of each kind. */
+static const float outlier_seed[POLICY_OUTLIERS][2] = {{1, 1}, {1, 1.5f}, {0.7f, 2}};
+#define OUTLIERS_KEPT 30.0f /* seen, of one kind, before older ones fade */
 
 /* Upper edges of the histogram's bins in standard deviations; the last bin is open. */
 static const float edge[POLICY_BINS - 1] = {-3,	  -2.5f, -2, -1.75f, -1.5f, -1.25f, -1, -0.75f, -0.5f, -0.25f, 0, 0.25f,
@@ -130,6 +138,10 @@ void policy_latency_init(struct policy_latency *latency, const struct policy_run
 	}
 	latency->noise = NOISE_START;
 	latency->bound = BOUND_START;
+	for (int i = 0; i < POLICY_OUTLIERS; i++) {
+		latency->outlier[i].jumps = outlier_seed[i][0];
+		latency->outlier[i].spikes = outlier_seed[i][1];
+	}
 	latency->switch_variant = 0.08f;
 	latency->switch_other = 0.03f;
 	find_kin(latency, rungs);
@@ -170,6 +182,26 @@ static float lane_variance(const struct policy_latency_lane *lane, const struct 
 	return variance < ceiling ? variance : ceiling;
 }
 
+static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
+		      const struct policy_params *params, float share)
+{
+	float most = share * params->rung_spread * params->rung_spread, variance;
+
+	if (!bias->count)
+		return most;
+	variance = bias->variance + share * BIAS_AGE * (float)(latency->n_runs - bias->seen);
+	return variance < most ? variance : most;
+}
+
+static int outlier_kind(float residual)
+{
+	int kind = 0;
+
+	while (kind < POLICY_OUTLIERS - 1 && residual > outlier_edge[kind])
+		kind++;
+	return kind;
+}
+
 struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
 					       const struct policy_rung *rungs, int rung, float freq_cap,
 					       int64_t now_us)
@@ -178,15 +210,22 @@ struct policy_forecast policy_latency_forecast(const struct policy_latency *late
 	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
 				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
 	const float *change = switch_of(latency, rungs, rung);
-	float doubt = params->rung_spread * params->rung_spread *
-		      (doubt_share[0] / (1 + (float)variant->count) + doubt_share[1] / (1 + (float)size->count) +
-		       doubt_share[2] / (1 + (float)own->count));
-	struct policy_forecast forecast;
+	float doubt = doubt_of(latency, variant, params, SHARE_VARIANT) + doubt_of(latency, size, params, SHARE_SIZE) +
+		      doubt_of(latency, own, params, SHARE_RUNG);
+	struct policy_forecast forecast = {0};
 
 	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + lane->slowdown + variant->value +
-			   size->value + own->value + cap_ln(params, freq_cap) + (change ? *change : 0);
+			   size->value + own->value + cap_ln(params, freq_cap);
+	forecast.change_ln = change ? *change : 0;
 	forecast.spread_ln = sqrtf(lane_variance(lane, params, now_us) + doubt + latency->noise);
-	forecast.bias_spread_ln = sqrtf(doubt);
+	forecast.doubt_ln = sqrtf(doubt);
+	if (lane->suspect > 0) {
+		int kind = outlier_kind(lane->suspect);
+
+		forecast.jump_ln = lane->suspect;
+		forecast.jump_chance =
+			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
+	}
 	return forecast;
 }
 
@@ -204,30 +243,36 @@ float policy_latency_typical_us(const struct policy_latency *latency, const stru
 float policy_latency_chance(const struct policy_latency *latency, const struct policy_forecast *forecast,
 			    float budget_ln)
 {
-	return share_below(latency, (budget_ln - forecast->mean_ln) / forecast->spread_ln);
+	float gap = budget_ln - forecast->mean_ln, calm = share_below(latency, gap / forecast->spread_ln);
+
+	if (!(forecast->jump_chance > 0))
+		return calm;
+	return calm +
+	       forecast->jump_chance * (share_below(latency, (gap - forecast->jump_ln) / forecast->spread_ln) - calm);
 }
 
 /* ---- learning ---------------------------------------------------------------------------------- */
 
-static void learn_bias(struct policy_bias *bias, float share, float residual)
+static void learn_bias(struct policy_latency *latency, struct policy_bias *bias, float doubt, float total,
+		       float residual)
 {
-	float gain = 1 / (4 + (float)bias->count);
+	float gain = doubt / total;
 
-	bias->value = policy_clamp(bias->value + share * (gain > 0.01f ? gain : 0.01f) * residual, -BIAS_MAX, BIAS_MAX);
+	bias->value = policy_clamp(bias->value + gain * residual, -BIAS_MAX, BIAS_MAX);
+	bias->variance = (1 - gain) * doubt + BIAS_DRIFT;
 	bias->count += bias->count < UINT32_MAX;
+	bias->seen = latency->n_runs;
 }
 
-/* Moves the lane's slowdown towards a run; returns the share of the residual that it took. */
-static float learn_lane(struct policy_latency_lane *lane, float variance, float noise, float residual)
+/* Moves the lane's slowdown towards a run by its share of the variance. */
+static void learn_lane(struct policy_latency_lane *lane, float variance, float total, float residual)
 {
-	float gain = variance / (variance + noise), moved = gain * residual;
+	float gain = variance / total, moved = gain * residual;
 
 	lane->slowdown = policy_clamp(lane->slowdown + moved, -SLOWDOWN_MAX, SLOWDOWN_MAX);
 	lane->variance = (1 - gain) * variance;
-	lane->drift = policy_clamp((1 - DRIFT_LEARN) * lane->drift + DRIFT_LEARN * moved * moved, DRIFT_MIN, DRIFT_MAX);
 	lane->usual += (lane->count < 1 / USUAL_LEARN ? 1 / (1 + (float)lane->count) : USUAL_LEARN) *
 		       (lane->slowdown - lane->usual);
-	return gain;
 }
 
 /* The bound rises after a run that exceeded it and sinks a little after one that did not. */
@@ -240,13 +285,8 @@ static void learn_bound(struct policy_latency *latency, const struct policy_para
 	latency->bound_saturated += latency->bound != bound;
 }
 
-static void learn_chance(struct policy_latency *latency, const struct policy_params *params, float residual,
-			 float variance, float z)
+static void count_chance(struct policy_latency *latency, const struct policy_params *params, float z)
 {
-	float square = residual * residual - variance;
-
-	latency->noise = policy_clamp(latency->noise + NOISE_LEARN * ((square > 0 ? square : 0) - latency->noise),
-				      NOISE_MIN, NOISE_MAX);
 	for (int i = 0; i < POLICY_BINS; i++)
 		latency->weight[i] *= HISTOGRAM_KEEP;
 	latency->weight[bin_of(z)] += 1;
@@ -255,18 +295,87 @@ static void learn_chance(struct policy_latency *latency, const struct policy_par
 }
 
 /*
- * One residual beyond doubt is taken for chance and clipped; a second one on the same side, or one to the quicker side
- * (nothing makes a run quicker by chance), is a jump of the slowdown.
+ * Residuals of a good estimate are as often followed by one of the same sign as by one of the other.  Where they hang
+ * together the lane drifts faster than thought, where they alternate more slowly.
  */
-static bool jumped(struct policy_latency_lane *lane, float z)
+static void learn_drift(struct policy_latency_lane *lane, float z)
 {
-	if (z > DOUBT)
-		lane->streak = lane->streak > 0 ? lane->streak + 1 : 1;
-	else if (z < -DOUBT)
-		lane->streak = lane->streak < 0 ? lane->streak - 1 : -1;
-	else
-		lane->streak = 0;
-	return lane->streak > 1 || lane->streak < 0;
+	float together = policy_clamp(z * lane->last_z, -1, 1);
+
+	lane->drift = policy_clamp(lane->drift * (1 + DRIFT_LEARN * together), DRIFT_MIN, DRIFT_MAX);
+	lane->last_z = z;
+}
+
+/* Chance alone: what the estimate's own uncertainty explains is taken off. */
+static void learn_noise(struct policy_latency *latency, float residual, float variance)
+{
+	float square = residual * residual - variance;
+
+	latency->noise = policy_clamp(latency->noise + NOISE_LEARN * (square - latency->noise), NOISE_MIN, NOISE_MAX);
+}
+
+static void count_outlier(struct policy_latency *latency, float residual, bool jump)
+{
+	int kind = outlier_kind(residual);
+	float *jumps = &latency->outlier[kind].jumps, *spikes = &latency->outlier[kind].spikes;
+
+	*(jump ? jumps : spikes) += 1;
+	if (*jumps + *spikes > OUTLIERS_KEPT) {
+		*jumps *= 0.9f;
+		*spikes *= 0.9f;
+	}
+}
+
+/* A rung that was slow while others were not may be slower than thought. */
+static void doubt_again(struct policy_latency *latency, const struct policy_params *params, int rung)
+{
+	struct policy_bias *own = &latency->rung[rung];
+	float doubt = SHARE_RUNG * params->rung_spread * params->rung_spread;
+
+	if (own->count && own->variance < doubt)
+		own->variance = doubt;
+}
+
+/*
+ * The run before was slow beyond doubt.  Was it chance, or has the lane become slower?  This run says which it was;
+ * returns what of its residual the answer explains.
+ */
+static float settle_suspicion(struct policy_latency *latency, const struct policy_params *params,
+			      struct policy_latency_lane *lane, int rung, float residual)
+{
+	float suspect = lane->suspect;
+	bool jump = residual > suspect / 2;
+
+	lane->suspect = 0;
+	if (!(suspect > 0))
+		return 0;
+	count_outlier(latency, suspect, jump);
+	if (!jump) {
+		count_chance(latency, params, lane->suspect_z);
+		if (lane->suspect_rung != rung)
+			doubt_again(latency, params, lane->suspect_rung);
+		return 0;
+	}
+	lane->slowdown = policy_clamp(lane->slowdown + suspect, -SLOWDOWN_MAX, SLOWDOWN_MAX);
+	lane->variance += latency->noise;
+	return suspect;
+}
+
+/* Spreads a residual over the lane and what is particular to the rung, each by its share of the variance. */
+static void learn_place(struct policy_latency *latency, const struct policy_params *params,
+			struct policy_latency_lane *lane, int rung, float variance, float noise, float residual)
+{
+	struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
+			   *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
+	float by_variant = doubt_of(latency, variant, params, SHARE_VARIANT),
+	      by_size = doubt_of(latency, size, params, SHARE_SIZE),
+	      by_rung = doubt_of(latency, own, params, SHARE_RUNG),
+	      total = variance + by_variant + by_size + by_rung + noise;
+
+	learn_lane(lane, variance, total, residual);
+	learn_bias(latency, variant, by_variant, total, residual);
+	learn_bias(latency, size, by_size, total, residual);
+	learn_bias(latency, own, by_rung, total, residual);
 }
 
 void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
@@ -274,39 +383,42 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 {
 	struct policy_latency_lane *lane;
 	struct policy_forecast forecast;
-	float residual, z, variance, gain, clip;
+	float residual, z, variance;
 	float *change;
 	uint8_t *runs;
-	bool cold, jump;
+	bool cold;
 
 	if (rung < 0 || rung >= latency->n_rungs || !(us > 0 && us <= US_MAX))
 		return;
 	lane = &latency->lane[lane_of(&rungs[rung])];
 	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
+	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
+	residual -= settle_suspicion(latency, params, lane, rung, residual);
 	variance = lane_variance(lane, params, now_us);
-	residual = policy_ln(us) - forecast.mean_ln;
 	z = residual / forecast.spread_ln;
 	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];
 	cold = *runs < COLD_RUNS;
 	*runs += *runs < UINT8_MAX;
-	jump = jumped(lane, z);
-	clip = CLIP * forecast.spread_ln;
-	if (jump && variance < residual * residual)
-		variance = residual * residual;
-	else
-		residual = policy_clamp(residual, -clip, clip);
-	gain = learn_lane(lane, variance, latency->noise + (cold ? COLD_NOISE : 0), residual);
 	change = (float *)(uintptr_t)switch_of(latency, rungs, rung);
-	if (change && !jump && !cold)
-		*change = policy_clamp(*change + SWITCH_LEARN * (1 - gain) * residual, 0, SWITCH_MAX);
-	if (!cold) {
-		if (!jump && !change) {
-			learn_bias(&latency->variant[latency->variant_of[rung]], bias_share[0], (1 - gain) * residual);
-			learn_bias(&latency->size[latency->size_of[rung]], bias_share[1], (1 - gain) * residual);
-			learn_bias(&latency->rung[rung], bias_share[2], (1 - gain) * residual);
+	if (z > DOUBT && lane->count) {
+		lane->suspect = residual;
+		lane->suspect_z = z;
+		lane->suspect_rung = (int16_t)rung;
+		learn_place(latency, params, lane, rung, 0, latency->noise, DOUBT * forecast.spread_ln);
+	} else {
+		/* Nothing makes a run much quicker by chance: the lane did. */
+		if (z < -DOUBT && variance < residual * residual)
+			variance = residual * residual;
+		else if (!cold) {
+			learn_noise(latency, residual, variance + forecast.doubt_ln * forecast.doubt_ln);
+			count_chance(latency, params, z);
+			learn_drift(lane, z);
 		}
-		learn_chance(latency, params, residual, variance, z);
+		learn_place(latency, params, lane, rung, variance, latency->noise + (cold ? COLD_NOISE : 0), residual);
+		if (change && !cold)
+			*change = policy_clamp(*change + SWITCH_LEARN * residual, 0, SWITCH_MAX);
 	}
+	latency->n_runs++;
 	lane->count += lane->count < UINT32_MAX;
 	lane->seen_us = now_us;
 	lane->last_rung = (int16_t)rung;

@@ -21,6 +21,7 @@
 #define POLICY_RUNGS_MAX 128
 #define POLICY_LANES_MAX 8
 #define POLICY_BINS	 34
+#define POLICY_OUTLIERS	 3
 
 /* One way to run a frame. */
 struct policy_rung {
@@ -37,16 +38,20 @@ struct policy_rung {
 
 /* What sets one variant, size or rung apart from its prior, in logarithms. */
 struct policy_bias {
-	float value;
+	float value, variance;
 	uint32_t count; /* runs that it was learned from */
+	uint32_t seen;	/* number of the last of them among all runs */
 };
 
 struct policy_latency_lane {
-	float slowdown;	   /* logarithm of measured over predicted, of late */
-	float variance;	   /* of that estimate */
-	float drift;	   /* variance that a frame adds to it */
-	float usual;	   /* slow mean of the slowdown; what persists */
-	float streak;	   /* residuals beyond doubt one after the other, signed */
+	float slowdown;	 /* logarithm of measured over predicted, of late */
+	float variance;	 /* of that estimate */
+	float drift;	 /* variance that a frame adds to it */
+	float last_z;	 /* residual of the last run in standard deviations */
+	float usual;	 /* slow mean of the slowdown; what persists */
+	float suspect;	 /* residual of the last run where it was beyond doubt: chance, or a jump? 0 it was not */
+	float suspect_z; /* the same in standard deviations */
+	int16_t suspect_rung;
 	uint32_t count;	   /* runs */
 	int64_t seen_us;   /* when one ended last; 0 never */
 	int16_t last_rung; /* that ran here; -1 none yet */
@@ -59,11 +64,15 @@ struct policy_latency {
 	uint8_t variant_of[POLICY_RUNGS_MAX], size_of[POLICY_RUNGS_MAX];
 	struct policy_bias variant[POLICY_RUNGS_MAX], size[POLICY_RUNGS_MAX], rung[POLICY_RUNGS_MAX];
 	uint8_t runs[POLICY_RUNGS_MAX][POLICY_LANES_MAX]; /* of a variant on a lane since the start, up to 255 */
+	uint32_t n_runs;				  /* of all rungs */
 	float noise;					  /* variance of chance */
 	float weight[POLICY_BINS];			  /* of the histogram */
 	float below[POLICY_BINS];			  /* share of chance below each bin's upper edge */
 	float bound;					  /* standard deviations that bound_share of frames exceed */
 	uint32_t bound_runs, bound_saturated;		  /* runs that moved it, and those that met its limits */
+	struct {
+		float jumps, spikes;
+	} outlier[POLICY_OUTLIERS];	    /* what those of one size turned out to be */
 	float switch_variant, switch_other; /* logarithm of what a change of variant, or of anything else, costs */
 };
 
@@ -73,7 +82,9 @@ void policy_latency_init(struct policy_latency *latency, const struct policy_run
 /* A rung's time as a distribution: logarithms of microseconds. */
 struct policy_forecast {
 	float mean_ln, spread_ln;
-	float bias_spread_ln; /* the part that comes from knowing little of this rung */
+	float change_ln;	    /* what changing to it costs once; not part of mean_ln */
+	float doubt_ln;		    /* the part of spread_ln that comes from knowing little of this rung */
+	float jump_ln, jump_chance; /* the lane may have become slower by this */
 };
 
 /* freq_cap: of the rung's lane, 0..1, NAN unknown. */

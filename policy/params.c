@@ -8,19 +8,20 @@
 #member, offsetof(struct policy_params, member), min, max, preset                                      \
 	}
 
-/* clang-format off: a table */
 const struct policy_param policy_param_table[] = {
 	ROW(temp_high_c, 0, 150, 75),
 	ROW(temp_critical_c, 0, 150, 90),
 	ROW(min_fps, 0, 1000, 2),
-	ROW(miss_target, 0.0005f, 0.5f, 0.015f),
-	ROW(miss_price, 0, 10, 0.5f),
+	ROW(miss_target, 0.0005f, 0.5f, 0.2f),
+	ROW(miss_price, 0, 10, 0),
 	ROW(bound_share, 0.001f, 0.5f, 0.05f),
-	ROW(stay_gain, 0, 0.5f, 0.002f),
-	ROW(up_dwell_s, 0, 60, 0.5f),
+	ROW(stay_gain, 0, 0.5f, 0.003f),
+	ROW(horizon_frames, 1, 1000, 20),
+	ROW(up_dwell_s, 0, 60, 0),
 	ROW(up_dwell_max_s, 0, 600, 8),
-	ROW(switch_price, 0, 0.1f, 0.0005f),
-	ROW(explore_frames, 0, 1e6f, 64),
+	ROW(changes_per_min, 0.1f, 1000, 6),
+	ROW(switch_price, 0, 1, 0.001f),
+	ROW(explore_frames, 0, 1000000, 128),
 	ROW(energy_price, 0, 1, 0.0005f),
 	ROW(heat_price, 0, 10, 0.1f),
 	ROW(battery_low, 0, 1, 0.2f),
@@ -28,11 +29,10 @@ const struct policy_param policy_param_table[] = {
 	ROW(blur_price, 0, 1, 0.2f),
 	ROW(still_motion, 0, 1, 0.02f),
 	ROW(cap_share, 0, 1, 0.7f),
-	ROW(prior_spread, 0.05f, 2, 0.5f),
-	ROW(rung_spread, 0.01f, 1, 0.15f),
+	ROW(prior_spread, 0.05f, 2, 0.7f),
+	ROW(rung_spread, 0.01f, 1, 0.08f),
 	{NULL, 0, 0, 0, 0},
 };
-/* clang-format on */
 
 static float *at(struct policy_params *params, const struct policy_param *param)
 {

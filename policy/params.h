@@ -22,13 +22,15 @@ struct policy_params {
 	float miss_price;		    /* accuracy that a late frame costs beyond its own */
 	float bound_share;		    /* share of frames that may exceed the learned bound */
 	float stay_gain;		    /* accuracy that a change of rung must promise */
+	float horizon_frames;		    /* over which the cost of a change upwards is spread */
 	float up_dwell_s; /* calm time before a step up; doubles up to up_dwell_max_s when taken back */
 	float up_dwell_max_s;
-	float switch_price;   /* accuracy that a change must promise more for each one of the last minute */
-	float explore_frames; /* every how many frames a rung is tried of which little is known; 0 never */
-	float energy_price;   /* accuracy given for the energy of the dearest rung */
-	float heat_price;     /* the same, halfway between temp_high_c and critical; none at high, no end at critical */
-	float battery_low;    /* charge from which on energy_price rises to battery_price at none */
+	float changes_per_min; /* of rung, that are fine */
+	float switch_price;    /* accuracy that a change must promise more at that rate; less below, much more above */
+	float explore_frames;  /* every how many frames a rung is tried of which little is known; 0 never */
+	float energy_price;    /* accuracy given for the energy of the dearest rung */
+	float heat_price;  /* the same, halfway between temp_high_c and critical; none at high, no end at critical */
+	float battery_low; /* charge from which on energy_price rises to battery_price at none */
 	float battery_price;
 	float blur_price;   /* as energy_price, for a wholly blurred frame */
 	float still_motion; /* frames that differ by less from the last that ran may reuse its answer */

@@ -26,8 +26,7 @@
 #define CALM_US	       32000000	  /* so long without being forced down: the dwell is forgotten */
 #define PROBE_US       1000000	  /* a hopeless stream still runs a frame this often: estimates grow old */
 #define FADE_US	       60000000.f /* over which changes of rung are forgotten */
-#define EXPLORE_RUNS   2	  /* of which so many are known need not be explored */
-#define EXPLORE_CHANCE 0.6f
+#define HOPE	       1.5f	  /* standard deviations of doubt by which a rung may well be quicker */
 #define US_MAX	       1e9f
 
 void policy_state_init(struct policy_state *state)
@@ -110,18 +109,20 @@ static void forecast(struct view *v, int rung)
 		policy_latency_forecast(v->latency, v->params, v->rungs, rung, cap, v->sample->now_us);
 
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
-	o->doubt = f.bias_spread_ln;
+	o->doubt = f.doubt_ln;
 	o->wait_us = known_lane && r->lane < v->sample->n_lanes
 			     ? policy_clamp(known_or(v->sample->lane_wait_us[r->lane], 0), 0, US_MAX)
 			     : 0;
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
 	o->energy = o->us * (r->power_w > 0 ? policy_clamp(r->power_w, 0, 1000) : 1);
-	o->chance = o->chance_alone = 1;
+	o->chance = o->chance_once = o->chance_alone = o->hoped = 1;
 	o->bounded = true;
 	if (!isfinite(v->left_us))
 		return;
 	left_ln = policy_ln(v->budget_us - o->wait_us);
 	o->chance = policy_latency_chance(v->latency, &f, left_ln);
+	o->hoped = policy_latency_chance(v->latency, &f, left_ln + HOPE * f.doubt_ln);
+	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
 	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
 	o->chance_alone = v->budget_us < v->left_us
 				  ? policy_latency_chance(v->latency, &f, policy_ln(v->left_us - o->wait_us))
@@ -190,12 +191,25 @@ static float seen_accuracy(const struct view *v, float accuracy, float blur)
 	return (v->floor + (accuracy - v->floor) * sharp * sharp) * (1 - blur / 2);
 }
 
+/*
+ * A change upwards is made for the frames that follow: what it costs the first of them is spread over a horizon.  One
+ * downwards is made for this frame.
+ */
+static float chance_of(const struct view *v, int rung)
+{
+	const struct outlook *o = &v->outlook[rung];
+
+	if (v->held < 0 || v->held >= v->n_rungs || v->rungs[rung].accuracy <= v->rungs[v->held].accuracy)
+		return o->chance_once;
+	return o->chance - (o->chance - o->chance_once) / v->params->horizon_frames;
+}
+
 static float utility(const struct view *v, int rung, float blur)
 {
 	const struct outlook *o = &v->outlook[rung];
-	float accuracy = blur > 0 ? seen_accuracy(v, o->accuracy, blur) : o->accuracy;
+	float accuracy = blur > 0 ? seen_accuracy(v, o->accuracy, blur) : o->accuracy, chance = chance_of(v, rung);
 
-	return accuracy * o->chance - v->params->miss_price * (1 - o->chance) -
+	return accuracy * chance - v->params->miss_price * (1 - chance) -
 	       (v->price + v->params->blur_price * blur) * (o->energy / v->dearest) -
 	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us);
 }
@@ -297,6 +311,14 @@ static void change(struct policy_state *state, int rung)
 	state->calm_since_us = 0;
 }
 
+/* What a change must promise more, because there were many of late: hardly anything below the rate that is fine. */
+static float restlessness(const struct view *v, const struct policy_state *state)
+{
+	float rate = state->changes / v->params->changes_per_min;
+
+	return v->params->switch_price * rate * rate * rate * rate;
+}
+
 /* Whether the rung that is held may be held on to. */
 static bool tenable(const struct view *v, int rung)
 {
@@ -322,7 +344,7 @@ static bool approach(const struct view *v, int target, struct policy_state *stat
 		return false;
 	}
 	gain = v->outlook[target].utility - v->outlook[from].utility;
-	if (gain < v->params->stay_gain + v->params->switch_price * state->changes) {
+	if (gain < v->params->stay_gain + restlessness(v, state)) {
 		state->calm_since_us = 0;
 		return false;
 	}
@@ -339,19 +361,31 @@ static bool approach(const struct view *v, int target, struct policy_state *stat
 	return false;
 }
 
-/* A better rung of which little is known and which is likely in time; -1 none. */
+/*
+ * A better rung that is worth trying once: if it is as quick as may well be, the frames until the next trial gain more
+ * than this one is expected to lose.  -1 none.
+ */
 static int unexplored(const struct view *v, const struct policy_state *state)
 {
+	const struct outlook *held = &v->outlook[state->rung];
+	float most = 0;
 	int found = -1;
 
 	if (v->hot || v->blur > 0 || v->sample->queue_depth > 0 || v->sample->queued_us > 0)
 		return -1;
-	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && v->latency->rung[i].count < EXPLORE_RUNS &&
-		    v->outlook[i].chance >= EXPLORE_CHANCE &&
-		    v->outlook[i].accuracy > v->outlook[state->rung].accuracy &&
-		    (found < 0 || v->outlook[i].utility > v->outlook[found].utility))
+	for (int i = 0; i < v->n_rungs; i++) {
+		const struct outlook *o = &v->outlook[i];
+		float gain, loss;
+
+		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
+			continue;
+		gain = o->accuracy * o->hoped - held->accuracy * held->chance - v->params->stay_gain;
+		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
+		if (gain * v->params->explore_frames - loss > most) {
+			most = gain * v->params->explore_frames - loss;
 			found = i;
+		}
+	}
 	return found;
 }
 
@@ -474,6 +508,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.n_rungs = n_rungs < latency->n_rungs ? n_rungs : latency->n_rungs;
 	v.latency = latency;
 	v.sample = sample;
+	v.held = state->rung;
 	look(&v);
 	fade_changes(&v, state);
 	if (v.critical && spare(&v, state))

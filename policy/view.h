@@ -8,8 +8,11 @@
 
 /* What running this frame on a rung would cost and bring. */
 struct outlook {
-	float us, wait_us;	    /* its time, median, and until its lane is free */
-	float doubt;		    /* part of the spread that comes from knowing little of it */
+	float us, wait_us; /* its time, median, and until its lane is free */
+	float doubt;	   /* part of the spread that comes from knowing little of it */
+	float hoped;	   /* chance, if it is quicker than thought by as much as may well be */
+	float chance_once; /* like chance, of this frame, which pays for the change; the others speak of the frames
+			      after it */
 	float chance, chance_alone; /* to be in time: within its share of the deadline; with all that is left of it */
 	bool bounded;		    /* the learned bound fits its share */
 	float accuracy, energy;
@@ -23,6 +26,7 @@ struct view {
 	int n_rungs;
 	const struct policy_latency *latency;
 	const struct policy_sample *sample;
+	int held;	    /* rung of the frames before; -1 none */
 	int best, cheapest; /* rungs: most accurate; soonest done */
 	float floor;	    /* accuracy of the least accurate */
 	float dearest, slowest_us;

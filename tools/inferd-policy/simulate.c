@@ -26,10 +26,10 @@ static const char usage[] =
 	"  --json          one object for each setting and policy\n";
 
 static const struct world_setting settings[] = {
-	{"250ms", 0.250, 25, WORLD_PERIODIC, 3, true, 1, 3000, 0.06, "a photograph three times a second"},
+	{"250ms", 0.250, 25, WORLD_PERIODIC, 4, true, 1, 3000, 0.06, "a photograph three times a second"},
 	{"250ms-hot", 0.250, 40, WORLD_CLOSED, 0, true, 1, 3000, 0.06, "back to back at 40 C"},
 	{"250ms-free", 0.250, 25, WORLD_CLOSED, 0, false, 1, 3000, 0.06, "back to back, switching costs nothing"},
-	{"200ms-poisson", 0.200, 25, WORLD_POISSON, 2, true, 1, 3000, 0.06, "as people press a button"},
+	{"200ms-poisson", 0.200, 25, WORLD_POISSON, 1, true, 1, 3000, 0.06, "as people press a button"},
 	{"200ms-lanes", 0.200, 25, WORLD_PERIODIC, 4, true, 2, 3000, 0.06, "big and little cores"},
 	{"120ms", 0.120, 25, WORLD_PERIODIC, 5, true, 1, 3000, 0.06, "five a second"},
 	{"120ms-hot", 0.120, 40, WORLD_CLOSED, 0, true, 1, 3000, 0.06, "back to back at 40 C"},
