@@ -9,28 +9,18 @@
 #include <string.h>
 
 #include "arith.h"
+#include "limits.h"
 
 #define NOISE_START    0.01f /* variances of logarithms: a standard deviation of 10% */
-#define NOISE_MIN      0.0004f
-#define NOISE_MAX      0.25f
 #define NOISE_LEARN    0.02f
-#define DRIFT_START    0.0005f
-#define DRIFT_MIN      0.0001f
-#define DRIFT_MAX      0.01f
 #define DRIFT_LEARN    0.05f
 #define DOUBT	       3.5f   /* standard deviations from which on a residual may be a jump of the slowdown */
 #define COLD_RUNS      2      /* of a variant on a lane: caches, page faults and clocks that have to rise */
 #define COLD_NOISE     0.09f  /* variance of what they add */
-#define HISTOGRAM_KEEP 0.996f /* share of the histogram's weight that a run leaves */
 #define BOUND_START    2.5f
-#define BOUND_MIN      1.0f
-#define BOUND_MAX      6.0f
 #define BOUND_STEP     0.15f
 #define USUAL_LEARN    0.005f
 #define SWITCH_LEARN   0.1f
-#define SWITCH_MAX     0.7f
-#define SLOWDOWN_MAX   7.0f /* a factor of 1000 either way */
-#define BIAS_MAX       2.0f
 #define US_MAX	       1e9f /* longer times are taken for nonsense */
 
 /* Of the variance that rungs have against each other: what comes from the variant, the size and the rung itself. */
@@ -44,7 +34,6 @@
 static const float outlier_edge[POLICY_OUTLIERS - 1] = {0.3f, 0.6f};
 /* Jumps and spikes taken to have been seen of each kind. */
 static const float outlier_seed[POLICY_OUTLIERS][2] = {{1, 1}, {1, 1.5f}, {0.7f, 2}};
-#define OUTLIERS_KEPT 30.0f /* seen, of one kind, before older ones fade */
 
 /* Upper edges of the histogram's bins in standard deviations; the last bin is open. */
 static const float edge[POLICY_BINS - 1] = {-3,	  -2.5f, -2, -1.75f, -1.5f, -1.25f, -1, -0.75f, -0.5f, -0.25f, 0, 0.25f,
@@ -53,7 +42,7 @@ static const float edge[POLICY_BINS - 1] = {-3,	  -2.5f, -2, -1.75f, -1.5f, -1.2
 
 /* ---- chance ------------------------------------------------------------------------------------ */
 
-static void add_up(struct policy_latency *latency)
+void policy_latency_add_up(struct policy_latency *latency)
 {
 	float sum = 0, all = 0;
 
@@ -80,7 +69,7 @@ static void seed_histogram(struct policy_latency *latency)
 		latency->weight[i] = (share - before) * kept;
 		before = share;
 	}
-	add_up(latency);
+	policy_latency_add_up(latency);
 }
 
 static int bin_of(float z)
@@ -290,7 +279,7 @@ static void count_chance(struct policy_latency *latency, const struct policy_par
 	for (int i = 0; i < POLICY_BINS; i++)
 		latency->weight[i] *= HISTOGRAM_KEEP;
 	latency->weight[bin_of(z)] += 1;
-	add_up(latency);
+	policy_latency_add_up(latency);
 	learn_bound(latency, params, z);
 }
 
@@ -422,177 +411,4 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 	lane->count += lane->count < UINT32_MAX;
 	lane->seen_us = now_us;
 	lane->last_rung = (int16_t)rung;
-}
-
-/* ---- over a restart ---------------------------------------------------------------------------- */
-
-#define MAGIC	     0x4c504e49u /* "INPL" */
-#define FORMAT	     1u
-#define HEADER_BYTES 24 /* magic, format, hash, rungs, length of all */
-#define FLOATS_FIXED (4 + POLICY_BINS + POLICY_LANES_MAX)
-
-/* Little-endian on every machine. */
-static void put_u32(uint8_t *at, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static void put_float(uint8_t **at, float value)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	put_u32(*at, bits);
-	*at += 4;
-}
-
-/* Keeps in *ok whether it is a number within lo..hi. */
-static float get_float(const uint8_t **at, float lo, float hi, bool *ok)
-{
-	uint32_t bits = get_u32(*at);
-	float value;
-
-	memcpy(&value, &bits, sizeof(value));
-	*at += 4;
-	*ok = *ok && value >= lo && value <= hi;
-	return value;
-}
-
-/* CRC-32 as of IEEE 802.3. */
-static uint32_t checksum(const uint8_t *bytes, size_t size)
-{
-	uint32_t crc = 0xffffffffu;
-
-	for (size_t i = 0; i < size; i++) {
-		crc ^= bytes[i];
-		for (int k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-	}
-	return ~crc;
-}
-
-static size_t saved_bytes(int n_rungs)
-{
-	return HEADER_BYTES + (FLOATS_FIXED + (size_t)n_rungs * 6) * 4 + 4;
-}
-
-static void put_bias(uint8_t **at, const struct policy_bias *bias)
-{
-	put_float(at, bias->value);
-	put_u32(*at, bias->count);
-	*at += 4;
-}
-
-static void get_bias(const uint8_t **at, struct policy_bias *bias, bool *ok)
-{
-	bias->value = get_float(at, -BIAS_MAX, BIAS_MAX, ok);
-	bias->count = get_u32(*at);
-	*at += 4;
-}
-
-size_t policy_latency_save(const struct policy_latency *latency, uint64_t hash, void *bytes, size_t size)
-{
-	size_t total = saved_bytes(latency->n_rungs);
-	uint8_t *start = bytes, *at = start + HEADER_BYTES;
-
-	_Static_assert(HEADER_BYTES + (FLOATS_FIXED + POLICY_RUNGS_MAX * 6) * 4 + 4 <= POLICY_LATENCY_BYTES_MAX,
-		       "the largest fits");
-	if (size < total)
-		return 0;
-	put_u32(start, MAGIC);
-	put_u32(start + 4, FORMAT);
-	put_u32(start + 8, (uint32_t)hash);
-	put_u32(start + 12, (uint32_t)(hash >> 32));
-	put_u32(start + 16, (uint32_t)latency->n_rungs);
-	put_u32(start + 20, (uint32_t)total);
-	put_float(&at, latency->noise);
-	put_float(&at, latency->bound);
-	put_float(&at, latency->switch_variant);
-	put_float(&at, latency->switch_other);
-	for (int i = 0; i < POLICY_BINS; i++)
-		put_float(&at, latency->weight[i]);
-	for (int i = 0; i < POLICY_LANES_MAX; i++)
-		put_float(&at, latency->lane[i].usual);
-	for (int i = 0; i < latency->n_rungs; i++) {
-		put_bias(&at, &latency->variant[i]);
-		put_bias(&at, &latency->size[i]);
-		put_bias(&at, &latency->rung[i]);
-	}
-	put_u32(at, checksum(start, total - 4));
-	return total;
-}
-
-static enum policy_load check_header(const struct policy_latency *latency, uint64_t hash, const uint8_t *bytes,
-				     size_t size)
-{
-	if (size < HEADER_BYTES + 4)
-		return POLICY_LOAD_TRUNCATED;
-	if (get_u32(bytes) != MAGIC || get_u32(bytes + 4) != FORMAT)
-		return POLICY_LOAD_VERSION;
-	if (get_u32(bytes + 20) != size)
-		return POLICY_LOAD_TRUNCATED;
-	if (get_u32(bytes + size - 4) != checksum(bytes, size - 4))
-		return POLICY_LOAD_CHECKSUM;
-	if (get_u32(bytes + 8) != (uint32_t)hash || get_u32(bytes + 12) != (uint32_t)(hash >> 32))
-		return POLICY_LOAD_HASH;
-	if (get_u32(bytes + 16) != (uint32_t)latency->n_rungs || size != saved_bytes(latency->n_rungs))
-		return POLICY_LOAD_RUNGS;
-	return POLICY_LOADED;
-}
-
-enum policy_load policy_latency_load(struct policy_latency *latency, uint64_t hash, const void *bytes, size_t size)
-{
-	enum policy_load verdict = check_header(latency, hash, bytes, size);
-	const uint8_t *at = (const uint8_t *)bytes + HEADER_BYTES;
-	struct policy_latency fresh = *latency;
-	float all = 0;
-	bool ok = true;
-
-	if (verdict != POLICY_LOADED)
-		return verdict;
-	fresh.noise = get_float(&at, NOISE_MIN, NOISE_MAX, &ok);
-	fresh.bound = get_float(&at, BOUND_MIN, BOUND_MAX, &ok);
-	fresh.switch_variant = get_float(&at, 0, SWITCH_MAX, &ok);
-	fresh.switch_other = get_float(&at, 0, SWITCH_MAX, &ok);
-	for (int i = 0; i < POLICY_BINS; i++)
-		all += fresh.weight[i] = get_float(&at, 0, 1 / (1 - HISTOGRAM_KEEP) + 1, &ok);
-	for (int i = 0; i < POLICY_LANES_MAX; i++)
-		fresh.lane[i].slowdown = fresh.lane[i].usual = get_float(&at, -SLOWDOWN_MAX, SLOWDOWN_MAX, &ok);
-	for (int i = 0; i < fresh.n_rungs; i++) {
-		get_bias(&at, &fresh.variant[i], &ok);
-		get_bias(&at, &fresh.size[i], &ok);
-		get_bias(&at, &fresh.rung[i], &ok);
-	}
-	if (!ok || !(all > 1))
-		return POLICY_LOAD_NUMBERS;
-	add_up(&fresh);
-	*latency = fresh;
-	return POLICY_LOADED;
-}
-
-const char *policy_load_text(enum policy_load load)
-{
-	switch (load) {
-	case POLICY_LOADED:
-		return "what was learned before is used";
-	case POLICY_LOAD_TRUNCATED:
-		return "its length is not what it says";
-	case POLICY_LOAD_VERSION:
-		return "another version wrote it";
-	case POLICY_LOAD_CHECKSUM:
-		return "its checksum is wrong";
-	case POLICY_LOAD_HASH:
-		return "it was learned on another device or of other models";
-	case POLICY_LOAD_RUNGS:
-		return "it was learned of another number of rungs";
-	case POLICY_LOAD_NUMBERS:
-		return "a value is out of its range";
-	}
-	return "unknown";
 }

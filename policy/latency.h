@@ -102,8 +102,8 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 			    const struct policy_rung *rungs, int rung, float us, float freq_cap, int64_t now_us);
 
 /*
- * What is worth keeping over a restart, as bytes: biases, chance, bound, costs of changes and each lane's usual
- * slowdown, with a version, a checksum and a hash that the caller makes of everything it depends on (device, models).
+ * All of it as bytes, with a version, a checksum and a hash that the caller makes of everything it depends on (device,
+ * models).
  */
 #define POLICY_LATENCY_BYTES_MAX 8192
 
@@ -121,7 +121,11 @@ enum policy_load {
 };
 const char *policy_load_text(enum policy_load load); /* a sentence */
 
-/* Into one that policy_latency_init() made for the same rungs; where it is rejected nothing changes. */
+/*
+ * Into one that policy_latency_init() made for the same rungs; where it is rejected nothing changes.  Load, after a
+ * restart, leaves out what was of the moment: how slow the lanes were just then.  Restore takes all, for a replay.
+ */
+enum policy_load policy_latency_restore(struct policy_latency *latency, uint64_t hash, const void *bytes, size_t size);
 enum policy_load policy_latency_load(struct policy_latency *latency, uint64_t hash, const void *bytes, size_t size);
 
 #endif
