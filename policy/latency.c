@@ -11,17 +11,19 @@
 #include "arith.h"
 #include "limits.h"
 
-#define NOISE_START    0.01f /* variances of logarithms: a standard deviation of 10% */
-#define NOISE_LEARN    0.02f
-#define DRIFT_LEARN    0.05f
-#define DOUBT	       3.5f   /* standard deviations from which on a residual may be a jump of the slowdown */
-#define COLD_RUNS      2      /* of a variant on a lane: caches, page faults and clocks that have to rise */
-#define COLD_NOISE     0.09f  /* variance of what they add */
-#define BOUND_START    2.5f
-#define BOUND_STEP     0.15f
-#define USUAL_LEARN    0.005f
-#define SWITCH_LEARN   0.1f
-#define US_MAX	       1e9f /* longer times are taken for nonsense */
+#define NOISE_START  0.01f /* variances of logarithms: a standard deviation of 10% */
+#define NOISE_LEARN  0.02f
+#define DRIFT_LEARN  0.05f
+#define DOUBT	     3.5f  /* standard deviations from which on a residual may be a jump of the slowdown */
+#define COLD_RUNS    2	   /* of a variant on a lane: caches, page faults and clocks that have to rise */
+#define COLD_NOISE   0.09f /* variance of what they add */
+#define BOUND_START  2.5f
+#define BOUND_STEP   0.15f
+#define USUAL_LEARN  0.005f
+#define IDLE_S	     2.0f  /* a lane that has not run for longer is not what it was */
+#define FORGET_S     20.0f /* after so much more, half of what it was is forgotten */
+#define SWITCH_LEARN 0.1f
+#define US_MAX	     1e9f /* longer times are taken for nonsense */
 
 /* Of the variance that rungs have against each other: what comes from the variant, the size and the rung itself. */
 #define SHARE_VARIANT 0.5f
@@ -123,6 +125,7 @@ void policy_latency_init(struct policy_latency *latency, const struct policy_run
 	latency->n_rungs = n_rungs < POLICY_RUNGS_MAX ? n_rungs : POLICY_RUNGS_MAX;
 	for (int i = 0; i < POLICY_LANES_MAX; i++) {
 		latency->lane[i].drift = DRIFT_START;
+		latency->lane[i].swing = SWING_START;
 		latency->lane[i].last_rung = -1;
 	}
 	latency->noise = NOISE_START;
@@ -159,16 +162,31 @@ static const float *switch_of(const struct policy_latency *latency, const struct
 	return rungs[last].variant != rungs[rung].variant ? &latency->switch_variant : &latency->switch_other;
 }
 
-/* Time passes: the lane may have changed since it was last seen, but not further than an unknown device. */
-static float lane_variance(const struct policy_latency_lane *lane, const struct policy_params *params, int64_t now_us)
+/*
+ * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
+ * as it usually is, within how far it usually swings.
+ */
+struct lane_view {
+	float slowdown, variance;
+	float unseen; /* the part of the variance that comes from not having run for long */
+};
+
+static struct lane_view view_lane(const struct policy_latency_lane *lane, const struct policy_params *params,
+				  int64_t now_us)
 {
-	float ceiling = params->prior_spread * params->prior_spread, seconds, variance;
+	float ceiling = params->prior_spread * params->prior_spread, seconds, keep, idle;
+	struct lane_view view = {lane->slowdown, ceiling, 0};
 
 	if (!lane->count)
-		return ceiling;
+		return view;
 	seconds = policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, 1000);
-	variance = lane->variance + lane->drift * (1 + seconds);
-	return variance < ceiling ? variance : ceiling;
+	idle = seconds > IDLE_S ? seconds - IDLE_S : 0;
+	keep = FORGET_S / (FORGET_S + idle);
+	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
+	view.unseen = lane->swing * (1 - keep);
+	view.variance = lane->variance + lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
+	view.variance = view.variance < ceiling ? view.variance : ceiling;
+	return view;
 }
 
 static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
@@ -201,13 +219,14 @@ struct policy_forecast policy_latency_forecast(const struct policy_latency *late
 	const float *change = switch_of(latency, rungs, rung);
 	float doubt = doubt_of(latency, variant, params, SHARE_VARIANT) + doubt_of(latency, size, params, SHARE_SIZE) +
 		      doubt_of(latency, own, params, SHARE_RUNG);
+	struct lane_view now = view_lane(lane, params, now_us);
 	struct policy_forecast forecast = {0};
 
-	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + lane->slowdown + variant->value +
+	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
 			   size->value + own->value + cap_ln(params, freq_cap);
 	forecast.change_ln = change ? *change : 0;
-	forecast.spread_ln = sqrtf(lane_variance(lane, params, now_us) + doubt + latency->noise);
-	forecast.doubt_ln = sqrtf(doubt);
+	forecast.spread_ln = sqrtf(now.variance + doubt + latency->noise);
+	forecast.doubt_ln = sqrtf(doubt + now.unseen);
 	if (lane->suspect > 0) {
 		int kind = outlier_kind(lane->suspect);
 
@@ -262,6 +281,7 @@ static void learn_lane(struct policy_latency_lane *lane, float variance, float t
 	lane->variance = (1 - gain) * variance;
 	lane->usual += (lane->count < 1 / USUAL_LEARN ? 1 / (1 + (float)lane->count) : USUAL_LEARN) *
 		       (lane->slowdown - lane->usual);
+	lane->swing += USUAL_LEARN * ((lane->slowdown - lane->usual) * (lane->slowdown - lane->usual) - lane->swing);
 }
 
 /* The bound rises after a run that exceeded it and sinks a little after one that did not. */
@@ -346,7 +366,6 @@ static float settle_suspicion(struct policy_latency *latency, const struct polic
 		return 0;
 	}
 	lane->slowdown = policy_clamp(lane->slowdown + suspect, -SLOWDOWN_MAX, SLOWDOWN_MAX);
-	lane->variance += latency->noise;
 	return suspect;
 }
 
@@ -372,6 +391,7 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 {
 	struct policy_latency_lane *lane;
 	struct policy_forecast forecast;
+	struct lane_view now;
 	float residual, z, variance;
 	float *change;
 	uint8_t *runs;
@@ -382,8 +402,10 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 	lane = &latency->lane[lane_of(&rungs[rung])];
 	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
 	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
+	now = view_lane(lane, params, now_us);
+	lane->slowdown = now.slowdown;
+	variance = now.variance;
 	residual -= settle_suspicion(latency, params, lane, rung, residual);
-	variance = lane_variance(lane, params, now_us);
 	z = residual / forecast.spread_ln;
 	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];
 	cold = *runs < COLD_RUNS;
@@ -399,7 +421,7 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 		if (z < -DOUBT && variance < residual * residual)
 			variance = residual * residual;
 		else if (!cold) {
-			learn_noise(latency, residual, variance + forecast.doubt_ln * forecast.doubt_ln);
+			learn_noise(latency, residual, variance + forecast.doubt_ln * forecast.doubt_ln - now.unseen);
 			count_chance(latency, params, z);
 			learn_drift(lane, z);
 		}

@@ -49,6 +49,7 @@ struct policy_latency_lane {
 	float drift;	 /* variance that a frame adds to it */
 	float last_z;	 /* residual of the last run in standard deviations */
 	float usual;	 /* slow mean of the slowdown; what persists */
+	float swing;	 /* variance about it */
 	float suspect;	 /* residual of the last run where it was beyond doubt: chance, or a jump? 0 it was not */
 	float suspect_z; /* the same in standard deviations */
 	int16_t suspect_rung;

@@ -11,6 +11,7 @@
 #define DRIFT_START    0.0005f
 #define DRIFT_MIN      0.0001f
 #define DRIFT_MAX      0.01f
+#define SWING_START    0.05f
 #define HISTOGRAM_KEEP 0.996f /* share of the histogram's weight that a run leaves */
 #define BOUND_MIN      1.0f   /* standard deviations */
 #define BOUND_MAX      6.0f

@@ -11,7 +11,7 @@
 #define MAGIC	      0x4c504e49u /* "INPL" */
 #define FORMAT	      1u
 #define HEADER_BYTES  24 /* magic, format, hash, rungs, length of all */
-#define LANE_WORDS    12
+#define LANE_WORDS    13
 #define RUNG_WORDS    12
 #define VARIANT_WORDS (POLICY_LANES_MAX / 4)
 #define FIXED_WORDS   (7 + POLICY_BINS + 2 * POLICY_OUTLIERS + LANE_WORDS * POLICY_LANES_MAX)
@@ -69,6 +69,7 @@ static void walk_lane(struct walk *w, struct policy_latency_lane *lane, int n_ru
 	uint32_t low = (uint32_t)lane->seen_us, high = (uint32_t)((uint64_t)lane->seen_us >> 32);
 
 	number(w, &lane->usual, -SLOWDOWN_MAX, SLOWDOWN_MAX);
+	number(w, &lane->swing, 0, 100);
 	number(w, &lane->slowdown, -SLOWDOWN_MAX, SLOWDOWN_MAX);
 	number(w, &lane->variance, 0, 100);
 	number(w, &lane->drift, DRIFT_MIN, DRIFT_MAX);
@@ -214,6 +215,7 @@ enum policy_load policy_latency_load(struct policy_latency *latency, uint64_t ha
 	for (int i = 0; i < POLICY_LANES_MAX; i++)
 		latency->lane[i] = (struct policy_latency_lane){.slowdown = latency->lane[i].usual,
 								.usual = latency->lane[i].usual,
+								.swing = latency->lane[i].swing,
 								.drift = DRIFT_START,
 								.last_rung = -1};
 	memset(latency->runs, 0, sizeof(latency->runs));

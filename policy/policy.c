@@ -31,7 +31,7 @@
 
 void policy_state_init(struct policy_state *state)
 {
-	*state = (struct policy_state){.rung = -1, .candidate = -1};
+	*state = (struct policy_state){.rung = -1};
 }
 
 const char *policy_cause_name(enum policy_cause cause)
@@ -307,7 +307,6 @@ static void change(struct policy_state *state, int rung)
 {
 	state->changes += state->rung >= 0 && state->rung != rung;
 	state->rung = rung;
-	state->candidate = -1;
 	state->calm_since_us = 0;
 }
 

@@ -42,7 +42,6 @@ struct policy_sample {
 /* What one stream remembers between frames. */
 struct policy_state {
 	int rung;	       /* held for sharp frames; -1 before the first */
-	int candidate;	       /* that would have been better at the last decision; -1 none */
 	int64_t changed_us;    /* when it last went up; 0 never */
 	int64_t calm_since_us; /* since when a better rung would have fitted; 0 not */
 	int64_t last_run_us;   /* when a frame was last run; 0 never */

@@ -90,8 +90,8 @@ static void put_rung(struct line *line, const struct policy_rung *rung, const ch
 {
 	put(line, "{\"name\":");
 	put_text(line, name);
-	put(line, ",\"variant\":%d,\"width\":%d,\"height\":%d,\"channels\":%d,\"lane\":%d,\"threads\":%d", rung->variant,
-	    rung->width, rung->height, rung->channels, rung->lane, rung->threads);
+	put(line, ",\"variant\":%d,\"width\":%d,\"height\":%d,\"channels\":%d,\"lane\":%d,\"threads\":%d",
+	    rung->variant, rung->width, rung->height, rung->channels, rung->lane, rung->threads);
 	put_float(line, "accuracy", rung->accuracy);
 	put_float(line, "prior_us", rung->prior_us);
 	put_float(line, "power_w", rung->power_w);
@@ -138,11 +138,10 @@ size_t policy_trace_state(const char *model, uint64_t stream, const struct polic
 	put(&line, "{\"model\":");
 	put_text(&line, model);
 	put(&line,
-	    ",\"stream\":%" PRIu64 ",\"state\":{\"rung\":%d,\"candidate\":%d,\"changed_us\":%" PRId64
-	    ",\"calm_since_us\":%" PRId64 ",\"last_run_us\":%" PRId64 ",\"backoff_us\":%" PRId64
-	    ",\"counted_us\":%" PRId64 ",\"frames\":%" PRIu32,
-	    stream, state->rung, state->candidate, state->changed_us, state->calm_since_us, state->last_run_us,
-	    state->backoff_us, state->counted_us, state->frames);
+	    ",\"stream\":%" PRIu64 ",\"state\":{\"rung\":%d,\"changed_us\":%" PRId64 ",\"calm_since_us\":%" PRId64
+	    ",\"last_run_us\":%" PRId64 ",\"backoff_us\":%" PRId64 ",\"counted_us\":%" PRId64 ",\"frames\":%" PRIu32,
+	    stream, state->rung, state->changed_us, state->calm_since_us, state->last_run_us, state->backoff_us,
+	    state->counted_us, state->frames);
 	put_float(&line, "changes", state->changes);
 	put_float(&line, "last_accuracy", state->last_accuracy);
 	put(&line, "}");

@@ -98,8 +98,8 @@ static void observe_ratio(struct contender *c, int rung, double time_s)
 static int choose_alert(struct contender *c, double left_s, double jitter)
 {
 	const struct world *w = c->world;
-	double most = -1;
-	int best = 0;
+	double most = 1e-6;
+	int best = best_that_fits(c, 0, 1); /* the quickest, where none has a chance */
 
 	(void)jitter;
 	for (int j = 0; j < w->n_rungs; j++) {

@@ -234,6 +234,11 @@ bool json_is(const struct json *json, int node, enum json_type type)
 	return node >= 0 && node < json->n_nodes && json->nodes[node].type == type;
 }
 
+bool json_is_true(const struct json *json, int node)
+{
+	return json_is(json, node, JSON_BOOL) && json->text[json->nodes[node].start] == 't';
+}
+
 bool json_equals(const struct json *json, int node, const char *text)
 {
 	return json_is(json, node, JSON_STRING) && json->nodes[node].length == strlen(text) &&

@@ -39,7 +39,8 @@ int json_member(const struct json *json, int object, const char *name);
 int json_first(const struct json *json, int node);
 int json_after(const struct json *json, int node);
 
-bool json_is(const struct json *json, int node, enum json_type type);  /* false for -1 */
+bool json_is(const struct json *json, int node, enum json_type type); /* false for -1 */
+bool json_is_true(const struct json *json, int node);
 bool json_equals(const struct json *json, int node, const char *text); /* a string, escapes not undone */
 
 /* False where the node is no number (-1 included); an overflow is infinite. */

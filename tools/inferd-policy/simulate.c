@@ -85,7 +85,8 @@ static void run_frame(struct episode *e, int frame)
 	world_advance(w, start_s, -1);
 	left_s = w->setting->deadline_s - (start_s - e->arrival_s);
 	world_sense(w, frame, &e->contender.sample);
-	rung = e->contender.kind->choose(&e->contender, left_s, jitter);
+	/* Whose deadline has passed is dropped by the queue, whatever the policy. */
+	rung = left_s > 0 ? e->contender.kind->choose(&e->contender, left_s, jitter) : -1;
 	if (rung >= 0)
 		time_s = world_time(w, rung) * jitter;
 	late = rung < 0 || time_s > left_s;

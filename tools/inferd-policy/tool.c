@@ -197,13 +197,11 @@ static bool set_param(const struct tool_lines *lines, int name_node, struct poli
 	return tool_lines_fail(lines, "no parameter is named \"%s\"", name);
 }
 
-static bool set_params(const struct tool_lines *lines, struct policy_params *params)
+bool tool_set_params(const struct tool_lines *lines, int object, struct policy_params *params)
 {
 	const struct json *json = &lines->json;
-	int object = json_member(json, 0, "policy"), at;
+	int at;
 
-	if (object < 0)
-		object = 0;
 	if (!json_is(json, object, JSON_OBJECT))
 		return tool_lines_fail(lines, "the parameters are no object");
 	at = json_first(json, object);
@@ -221,6 +219,7 @@ bool tool_read_params(const char *path, struct policy_params *params)
 	struct tool_lines *lines = malloc(sizeof(*lines));
 	bool ok = false;
 	size_t length;
+	int inner;
 
 	if (!file)
 		tool_error("%s: %s", path, strerror(errno));
@@ -232,7 +231,8 @@ bool tool_read_params(const char *path, struct policy_params *params)
 		if (!json_parse(&lines->json, lines->text, length))
 			tool_lines_fail(lines, "%s", lines->json.error);
 		else
-			ok = set_params(lines, params);
+			ok = tool_set_params(lines, (inner = json_member(&lines->json, 0, "policy")) < 0 ? 0 : inner,
+					     params);
 		tool_lines_close(lines);
 	}
 	free(lines);

@@ -58,6 +58,8 @@ bool tool_read_floats(const struct tool_lines *lines, int node, const char *name
  * value.  False: it cannot be read, and said so.
  */
 bool tool_read_params(const char *path, struct policy_params *params);
+/* The same from an object of a line. */
+bool tool_set_params(const struct tool_lines *lines, int object, struct policy_params *params);
 
 /* A JSON string with its quotes. */
 void tool_put_string(FILE *file, const char *text);
