@@ -20,8 +20,10 @@
 #define BOUND_START  2.5f
 #define BOUND_STEP   0.15f
 #define USUAL_LEARN  0.005f
-#define IDLE_S	     2.0f  /* a lane that has not run for longer is not what it was */
-#define FORGET_S     20.0f /* after so much more, half of what it was is forgotten */
+#define KIN_DOUBT    0.1f    /* share of the doubt about an unknown device that is left for its other lanes */
+#define LONG_S	     1000.0f /* since a run, or since one of an earlier life */
+#define IDLE_S	     2.0f    /* a lane that has not run for longer is not what it was */
+#define FORGET_S     20.0f   /* after so much more, half of what it was is forgotten */
 #define SWITCH_LEARN 0.1f
 #define US_MAX	     1e9f /* longer times are taken for nonsense */
 
@@ -171,15 +173,28 @@ struct lane_view {
 	float unseen; /* the part of the variance that comes from not having run for long */
 };
 
-static struct lane_view view_lane(const struct policy_latency_lane *lane, const struct policy_params *params,
-				  int64_t now_us)
+/* A lane that never ran is taken to be as far from its priors as the others: the same silicon, the same profile. */
+static struct lane_view guess_lane(const struct policy_latency *latency, float ceiling)
+{
+	const struct policy_latency_lane *most = &latency->lane[0];
+
+	for (int i = 1; i < POLICY_LANES_MAX; i++)
+		if (latency->lane[i].count > most->count)
+			most = &latency->lane[i];
+	if (!most->count)
+		return (struct lane_view){0, ceiling, 0};
+	return (struct lane_view){most->usual, ceiling * KIN_DOUBT, ceiling * KIN_DOUBT};
+}
+
+static struct lane_view view_lane(const struct policy_latency *latency, const struct policy_latency_lane *lane,
+				  const struct policy_params *params, int64_t now_us)
 {
 	float ceiling = params->prior_spread * params->prior_spread, seconds, keep, idle;
 	struct lane_view view = {lane->slowdown, ceiling, 0};
 
 	if (!lane->count)
-		return view;
-	seconds = policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, 1000);
+		return guess_lane(latency, ceiling);
+	seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
 	idle = seconds > IDLE_S ? seconds - IDLE_S : 0;
 	keep = FORGET_S / (FORGET_S + idle);
 	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
@@ -219,7 +234,7 @@ struct policy_forecast policy_latency_forecast(const struct policy_latency *late
 	const float *change = switch_of(latency, rungs, rung);
 	float doubt = doubt_of(latency, variant, params, SHARE_VARIANT) + doubt_of(latency, size, params, SHARE_SIZE) +
 		      doubt_of(latency, own, params, SHARE_RUNG);
-	struct lane_view now = view_lane(lane, params, now_us);
+	struct lane_view now = view_lane(latency, lane, params, now_us);
 	struct policy_forecast forecast = {0};
 
 	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
@@ -402,7 +417,7 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 	lane = &latency->lane[lane_of(&rungs[rung])];
 	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
 	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
-	now = view_lane(lane, params, now_us);
+	now = view_lane(latency, lane, params, now_us);
 	lane->slowdown = now.slowdown;
 	variance = now.variance;
 	residual -= settle_suspicion(latency, params, lane, rung, residual);

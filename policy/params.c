@@ -23,7 +23,7 @@ const struct policy_param policy_param_table[] = {
 	ROW(switch_price, 0, 1, 0.001f),
 	ROW(explore_frames, 0, 1000000, 128),
 	ROW(energy_price, 0, 1, 0.0005f),
-	ROW(heat_price, 0, 10, 0.1f),
+	ROW(heat_price, 0, 10, 0.3f),
 	ROW(battery_low, 0, 1, 0.2f),
 	ROW(battery_price, 0, 1, 0.1f),
 	ROW(blur_price, 0, 1, 0.2f),

@@ -217,6 +217,7 @@ enum policy_load policy_latency_load(struct policy_latency *latency, uint64_t ha
 								.usual = latency->lane[i].usual,
 								.swing = latency->lane[i].swing,
 								.drift = DRIFT_START,
+								.count = latency->lane[i].count,
 								.last_rung = -1};
 	memset(latency->runs, 0, sizeof(latency->runs));
 	return POLICY_LOADED;

@@ -26,7 +26,8 @@
 #define CALM_US	       32000000	  /* so long without being forced down: the dwell is forgotten */
 #define PROBE_US       1000000	  /* a hopeless stream still runs a frame this often: estimates grow old */
 #define FADE_US	       60000000.f /* over which changes of rung are forgotten */
-#define HOPE	       1.5f	  /* standard deviations of doubt by which a rung may well be quicker */
+#define HOPE	       1.0f	  /* standard deviations of doubt by which a rung may well be quicker */
+#define EXPLORE_FIRST  8	  /* frames before the first trial */
 #define US_MAX	       1e9f
 
 void policy_state_init(struct policy_state *state)
@@ -99,6 +100,15 @@ static void look_at_time(struct view *v)
 		v->budget_us *= 1 - pressure / 2;
 }
 
+/* Chance, if the rung is quicker than thought by as much as may well be. */
+static float hoped_chance(const struct view *v, struct policy_forecast f, float left_ln)
+{
+	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+
+	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
+	return policy_latency_chance(v->latency, &f, left_ln + HOPE * f.doubt_ln);
+}
+
 static void forecast(struct view *v, int rung)
 {
 	struct outlook *o = &v->outlook[rung];
@@ -121,7 +131,7 @@ static void forecast(struct view *v, int rung)
 		return;
 	left_ln = policy_ln(v->budget_us - o->wait_us);
 	o->chance = policy_latency_chance(v->latency, &f, left_ln);
-	o->hoped = policy_latency_chance(v->latency, &f, left_ln + HOPE * f.doubt_ln);
+	o->hoped = hoped_chance(v, f, left_ln);
 	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
 	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
 	o->chance_alone = v->budget_us < v->left_us
@@ -388,6 +398,16 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 	return found;
 }
 
+/* The less was seen yet, the more often. */
+static bool time_to_explore(const struct view *v, const struct policy_state *state)
+{
+	float every = EXPLORE_FIRST + (float)v->latency->n_runs / 4;
+
+	if (!(v->params->explore_frames >= 1))
+		return false;
+	return (float)state->frames >= (every < v->params->explore_frames ? every : v->params->explore_frames);
+}
+
 /* The rung for this one frame, where the stream holds state->rung: a cheaper one if it is blurred. */
 static int for_this_frame(const struct view *v, int held)
 {
@@ -485,7 +505,7 @@ static void choose(const struct view *v, struct policy_state *state, struct poli
 	d->rung = for_this_frame(v, state->rung);
 	d->cause = d->rung != state->rung ? POLICY_BLURRED : cause_of(v, d->rung, settling);
 	state->frames++;
-	if (v->params->explore_frames >= 1 && (float)state->frames >= v->params->explore_frames) {
+	if (time_to_explore(v, state)) {
 		tried = unexplored(v, state);
 		state->frames = 0;
 		if (tried >= 0) {
