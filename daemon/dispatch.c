@@ -131,8 +131,8 @@ static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	if (decision.rung < 0) {
 		stream->policy = state;
 		job->decision = decision;
-		dispatch_drop(dispatch, job, decision.cause == POLICY_HOPELESS ? IPC_DROPPED_DEADLINE : IPC_DROPPED_SKIPPED,
-			      NULL);
+		dispatch_drop(dispatch, job,
+			      decision.cause == POLICY_HOPELESS ? IPC_DROPPED_DEADLINE : IPC_DROPPED_SKIPPED, NULL);
 	} else if (worker_idle(dispatch->lanes[stream->model->ladder->rungs[decision.rung].lane].worker)) {
 		stream->policy = state;
 		start_job(dispatch, job, &decision, now_us);

@@ -1,7 +1,7 @@
 /* test_json.c - the reader of inferd-policy's lines: what JSON is, what is not, and any bytes at all. */
 #include <string.h>
 
-#include "inferd-policy/json.h"
+#include "tools/inferd-policy/json.h"
 #include "support/test.h"
 
 TEST_SUITE(json);

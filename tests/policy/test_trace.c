@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "inferd-policy/json.h"
+#include "tools/inferd-policy/json.h"
 #include "policy/trace.h"
 #include "support/test.h"
 
