@@ -43,13 +43,13 @@ Test(governor, every_parameter_is_a_key_with_the_same_range)
 		if (!strncmp(row->name, "temp_", 5))
 			continue;
 		for (int end = 0; end < 2; end++) {
-			snprintf(text, sizeof(text), "policy: {version: v-7, %s: %.7g}\n", row->name,
+			snprintf(text, sizeof(text), "policy: {version: v-7, %s: %.9g}\n", row->name,
 				 (double)(end ? row->max : row->min));
 			cr_assert(configure(text, &governor, &error), "%s", error.text);
 			cr_assert_eq(policy_params_get(&governor.params, row), end ? row->max : row->min, "%s", text);
 			cr_assert_str_eq(governor.params.version, "v-7");
 		}
-		snprintf(text, sizeof(text), "policy: {%s: %.7g}\n", row->name, (double)row->max * 1.01 + 1);
+		snprintf(text, sizeof(text), "policy: {%s: %.9g}\n", row->name, (double)row->max * 1.01 + 1);
 		cr_assert_not(configure(text, &governor, &error), "%s", text);
 		cr_assert_not_null(strstr(error.text, "is not within"), "%s", error.text);
 	}

@@ -342,7 +342,7 @@ Test(policy, low_battery_takes_a_cheaper_rung)
 	bench_learned(&b);
 	b.sample.battery = 0.9f;
 	cr_assert_eq(decide(&b), 0);
-	b.sample.battery = 0.02f;
+	b.sample.battery = 0;
 	b.sample.now_us += SECOND;
 	cr_assert_eq(decide(&b), 1);
 	cr_assert_eq(b.decision.cause, POLICY_BATTERY);
