@@ -100,43 +100,60 @@ static void look_at_time(struct view *v)
 		v->budget_us *= 1 - pressure / 2;
 }
 
-/* Chance, if the rung is quicker than thought by as much as may well be. */
-static float hoped_chance(const struct view *v, struct policy_forecast f, float left_ln)
+/* Per lane once, for logarithms are what a decision spends its time on. */
+static void look_at_lanes(struct view *v)
 {
-	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		v->wait_us[i] =
+			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
+		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
+	}
+}
 
-	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
-	return policy_latency_chance(v->latency, &f, left_ln + HOPE * f.doubt_ln);
+static int lane_of(const struct view *v, int rung)
+{
+	return v->rungs[rung].lane < POLICY_LANES_MAX ? v->rungs[rung].lane : POLICY_LANES_MAX - 1;
+}
+
+static struct policy_forecast ask(const struct view *v, int rung)
+{
+	return policy_latency_forecast(v->latency, v->params, v->rungs, rung, v->sample->freq_cap[lane_of(v, rung)],
+				       v->sample->now_us);
 }
 
 static void forecast(struct view *v, int rung)
 {
 	struct outlook *o = &v->outlook[rung];
 	const struct policy_rung *r = &v->rungs[rung];
-	bool known_lane = r->lane < POLICY_LANES_MAX;
-	float cap = known_lane ? v->sample->freq_cap[r->lane] : NAN, left_ln;
-	struct policy_forecast f =
-		policy_latency_forecast(v->latency, v->params, v->rungs, rung, cap, v->sample->now_us);
+	struct policy_forecast f = ask(v, rung);
+	float left_ln = v->left_ln[lane_of(v, rung)];
 
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
-	o->doubt = f.doubt_ln;
-	o->wait_us = known_lane && r->lane < v->sample->n_lanes
-			     ? policy_clamp(known_or(v->sample->lane_wait_us[r->lane], 0), 0, US_MAX)
-			     : 0;
+	o->wait_us = v->wait_us[lane_of(v, rung)];
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
 	o->energy = o->us * (r->power_w > 0 ? policy_clamp(r->power_w, 0, 1000) : 1);
-	o->chance = o->chance_once = o->chance_alone = o->hoped = 1;
+	o->chance = o->chance_once = o->chance_alone = 1;
 	o->bounded = true;
 	if (!isfinite(v->left_us))
 		return;
-	left_ln = policy_ln(v->budget_us - o->wait_us);
 	o->chance = policy_latency_chance(v->latency, &f, left_ln);
-	o->hoped = hoped_chance(v, f, left_ln);
 	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
 	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
 	o->chance_alone = v->budget_us < v->left_us
 				  ? policy_latency_chance(v->latency, &f, policy_ln(v->left_us - o->wait_us))
 				  : o->chance;
+}
+
+/* Chance to be in time, if the rung is quicker than thought by as much as may well be. */
+static float hoped_chance(const struct view *v, int rung)
+{
+	struct policy_forecast f = ask(v, rung);
+	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+
+	if (!isfinite(v->left_us))
+		return 1;
+	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
+	return policy_latency_chance(v->latency, &f, v->left_ln[lane_of(v, rung)] + HOPE * f.doubt_ln);
 }
 
 static void find_ends(struct view *v)
@@ -229,6 +246,7 @@ static void look(struct view *v)
 	float blur = policy_clamp(known_or(v->sample->blur, 0), 0, 1);
 
 	look_at_time(v);
+	look_at_lanes(v);
 	for (int i = 0; i < v->n_rungs; i++)
 		if (!v->rungs[i].dominated || i == 0)
 			forecast(v, i);
@@ -388,7 +406,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 
 		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
 			continue;
-		gain = o->accuracy * o->hoped - held->accuracy * held->chance - v->params->stay_gain;
+		gain = o->accuracy * hoped_chance(v, i) - held->accuracy * held->chance - v->params->stay_gain;
 		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
 		if (gain * v->params->explore_frames - loss > most) {
 			most = gain * v->params->explore_frames - loss;

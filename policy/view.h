@@ -9,8 +9,6 @@
 /* What running this frame on a rung would cost and bring. */
 struct outlook {
 	float us, wait_us; /* its time, median, and until its lane is free */
-	float doubt;	   /* part of the spread that comes from knowing little of it */
-	float hoped;	   /* chance, if it is quicker than thought by as much as may well be */
 	float chance_once; /* like chance, of this frame, which pays for the change; the others speak of the frames
 			      after it */
 	float chance, chance_alone; /* to be in time: within its share of the deadline; with all that is left of it */
@@ -33,11 +31,12 @@ struct view {
 	/* what the device allows now */
 	float temp_c, hot_c, critical_c;
 	bool hot, critical;
-	float heat_price; /* that heat adds to the price of energy */
-	float left_us;	  /* to the deadline; INFINITY none */
-	float budget_us;  /* of that, what this frame may take of it */
-	float price;	  /* of energy */
-	float blur;	  /* beyond what does no harm, 0..1 */
+	float heat_price;					    /* that heat adds to the price of energy */
+	float left_us;						    /* to the deadline; INFINITY none */
+	float budget_us;					    /* of that, what this frame may take of it */
+	float wait_us[POLICY_LANES_MAX], left_ln[POLICY_LANES_MAX]; /* of each lane; logarithm of its share */
+	float price;						    /* of energy */
+	float blur;						    /* beyond what does no harm, 0..1 */
 	struct outlook outlook[POLICY_RUNGS_MAX];
 };
 
