@@ -50,7 +50,7 @@ Test(governor, every_parameter_is_a_key_with_the_same_range)
 			cr_assert_str_eq(governor.params.version, "v-7");
 		}
 		snprintf(text, sizeof(text), "policy: {%s: %.9g}\n", row->name, (double)row->max * 1.01 + 1);
-		cr_assert_not(configure(text, &governor, &error), "%s", text);
+		cr_assert(!configure(text, &governor, &error), "%s", text);
 		cr_assert_not_null(strstr(error.text, "is not within"), "%s", error.text);
 	}
 }
