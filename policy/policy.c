@@ -16,19 +16,20 @@
 #include "arith.h"
 #include "view.h"
 
-#define TRIP_MARGIN_C  2.0f	  /* the kernel throttles at its trip point; act before */
-#define BUSY_PRESSURE  0.4f	  /* share of time some task waits for a CPU from which on budgets shrink */
-#define BLUR_SEEN      0.25f	  /* less blur than this costs no accuracy */
-#define HASTE_PRICE    0.0002f	  /* accuracy for being quick: decides between equals */
-#define HOPELESS       0.05f	  /* chance below which a frame is not worth its time */
-#define STAY_FACTOR    2.0f	  /* by how much the share of misses may exceed its target before a rung is left */
-#define FORCED_SOON_US 10000000	  /* down again within this of going up: the step was too early */
-#define CALM_US	       32000000	  /* so long without being forced down: the dwell is forgotten */
-#define PROBE_US       1000000	  /* a hopeless stream still runs a frame this often: estimates grow old */
-#define FADE_US	       60000000.f /* over which changes of rung are forgotten */
-#define HOPE	       1.0f	  /* standard deviations of doubt by which a rung may well be quicker */
-#define EXPLORE_FIRST  8	  /* frames before the first trial */
-#define US_MAX	       1e9f
+#define TRIP_MARGIN_C	2.0f	   /* the kernel throttles at its trip point; act before */
+#define BUSY_PRESSURE	0.4f	   /* share of time some task waits for a CPU from which on budgets shrink */
+#define BLUR_SEEN	0.25f	   /* less blur than this costs no accuracy */
+#define SUSPICION_PRICE 0.1f	   /* as params' switch_price, for leaving a rung on a mere suspicion */
+#define HASTE_PRICE	0.0002f	   /* accuracy for being quick: decides between equals */
+#define HOPELESS	0.05f	   /* chance below which a frame is not worth its time */
+#define STAY_FACTOR	2.0f	   /* by how much the share of misses may exceed its target before a rung is left */
+#define FORCED_SOON_US	10000000   /* down again within this of going up: the step was too early */
+#define CALM_US		32000000   /* so long without being forced down: the dwell is forgotten */
+#define PROBE_US	1000000	   /* a hopeless stream still runs a frame this often: estimates grow old */
+#define FADE_US		60000000.f /* over which changes of rung are forgotten */
+#define HOPE		1.0f	   /* standard deviations of doubt by which a rung may well be quicker */
+#define EXPLORE_FIRST	8	   /* frames before the first trial */
+#define US_MAX		1e9f
 
 void policy_state_init(struct policy_state *state)
 {
@@ -128,6 +129,7 @@ static void forecast(struct view *v, int rung)
 	struct policy_forecast f = ask(v, rung);
 	float left_ln = v->left_ln[lane_of(v, rung)];
 
+	v->suspicious |= rung == v->held && f.jump_chance > 0;
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
 	o->wait_us = v->wait_us[lane_of(v, rung)];
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
@@ -343,7 +345,8 @@ static float restlessness(const struct view *v, const struct policy_state *state
 {
 	float rate = state->changes / v->params->changes_per_min;
 
-	return v->params->switch_price * rate * rate * rate * rate;
+	return v->params->switch_price * rate * rate * rate * rate +
+	       (v->suspicious ? SUSPICION_PRICE * rate * rate : 0);
 }
 
 /* Whether the rung that is held may be held on to. */
@@ -546,6 +549,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.latency = latency;
 	v.sample = sample;
 	v.held = state->rung;
+	v.suspicious = false;
 	look(&v);
 	fade_changes(&v, state);
 	if (v.critical && spare(&v, state))

@@ -31,9 +31,10 @@ struct view {
 	/* what the device allows now */
 	float temp_c, hot_c, critical_c;
 	bool hot, critical;
-	float heat_price;					    /* that heat adds to the price of energy */
-	float left_us;						    /* to the deadline; INFINITY none */
-	float budget_us;					    /* of that, what this frame may take of it */
+	bool suspicious;  /* the held rung was just slow beyond doubt: chance, or a jump? */
+	float heat_price; /* that heat adds to the price of energy */
+	float left_us;	  /* to the deadline; INFINITY none */
+	float budget_us;  /* of that, what this frame may take of it */
 	float wait_us[POLICY_LANES_MAX], left_ln[POLICY_LANES_MAX]; /* of each lane; logarithm of its share */
 	float price;						    /* of energy */
 	float blur;						    /* beyond what does no harm, 0..1 */
