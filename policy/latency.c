@@ -374,8 +374,9 @@ static float settle_suspicion(struct policy_latency *latency, const struct polic
 	if (!(suspect > 0))
 		return 0;
 	count_outlier(latency, suspect, jump);
+	/* Neither was foreseen, and the chance of either is part of every forecast. */
+	count_chance(latency, params, lane->suspect_z);
 	if (!jump) {
-		count_chance(latency, params, lane->suspect_z);
 		if (lane->suspect_rung != rung)
 			doubt_again(latency, params, lane->suspect_rung);
 		return 0;
