@@ -257,7 +257,7 @@ static void look(struct view *v)
 	v->price = energy_price(v);
 	v->blur = blur > BLUR_SEEN ? (blur - BLUR_SEEN) / (1 - BLUR_SEEN) : 0;
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated)
+		if (!v->rungs[i].dominated || i == 0)
 			v->outlook[i].utility = utility(v, i, 0);
 }
 
