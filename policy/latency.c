@@ -32,7 +32,7 @@
 #define SHARE_SIZE    0.15f
 #define SHARE_RUNG    0.35f
 #define BIAS_DRIFT    0.0000003f /* variance that a run adds: rungs' relative times change a little too */
-#define BIAS_AGE      0.000001f	 /* and that a run of others adds */
+#define BIAS_AGE      0.0000003f /* and that a run of others adds */
 
 /* Sizes of outliers, as logarithms, up to which the first and second kinds go. */
 static const float outlier_edge[POLICY_OUTLIERS - 1] = {0.3f, 0.6f};
