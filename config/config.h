@@ -85,6 +85,11 @@ struct config_limits {
 struct config_policy {
 	float temp_high_c, temp_critical_c; /* default 75, 90; high < critical */
 	float min_fps;			    /* default 2 */
+	char version[CONFIG_NAME_BYTES];    /* of these values, for the record; default "default" */
+	/* What they mean, their ranges and defaults: policy/params.h, docs/policy.md. */
+	float miss_target, miss_price, bound_share, stay_gain, horizon_frames, up_dwell_s, up_dwell_max_s,
+		changes_per_min, switch_price, explore_frames, energy_price, heat_price, battery_low, battery_price,
+		blur_price, still_motion, cap_share, prior_spread, rung_spread;
 };
 
 struct config {

@@ -131,8 +131,8 @@ static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	if (decision.rung < 0) {
 		stream->policy = state;
 		job->decision = decision;
-		dispatch_drop(dispatch, job, decision.cause == POLICY_SKIP ? IPC_DROPPED_SKIPPED : IPC_DROPPED_DEADLINE,
-			      NULL);
+		dispatch_drop(dispatch, job,
+			      decision.cause == POLICY_HOPELESS ? IPC_DROPPED_DEADLINE : IPC_DROPPED_SKIPPED, NULL);
 	} else if (worker_idle(dispatch->lanes[stream->model->ladder->rungs[decision.rung].lane].worker)) {
 		stream->policy = state;
 		start_job(dispatch, job, &decision, now_us);
@@ -257,7 +257,7 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	sched_charge(&job->stream->queue, busy_us - job->charged_us);
 	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
-		governor_observe(job->model->ladder, job);
+		governor_observe(dispatch->governor, job->model->ladder, job, now);
 	job->model->ladder->pins--;
 	model_unref(job->model);
 	job->model = NULL;

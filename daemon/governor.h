@@ -32,7 +32,7 @@ struct governor_queue {
 void governor_decide(const struct governor *governor, const struct job *job, const struct governor_queue *queue,
 		     int64_t now_us, struct policy_state *state, struct policy_decision *ret_decision);
 
-/* Learns from a job that ran. */
-void governor_observe(struct ladder *ladder, const struct job *job);
+/* Learns from a job that ran and has just come home. */
+void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us);
 
 #endif

@@ -329,7 +329,6 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	box->ladder.n_lanes = n_lanes;
 	box->lanes = lanes;
 	normalize_fill(&box->ladder.normalize, &config->preprocess);
-	policy_memory_init(&box->ladder.memory);
 	builder = (struct builder){.ladder = &box->ladder, .config = config, .lanes = lanes, .error = ret_error};
 	for (int i = 0; i < config->n_variants; i++) {
 		builder.variant = i;
@@ -339,6 +338,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 			return rc;
 		}
 	}
+	policy_latency_init(&box->ladder.latency, box->ladder.rungs, box->ladder.n_rungs);
 	box->ladder.resident = true;
 	*ret_ladder = &box->ladder;
 	return 0;

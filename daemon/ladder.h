@@ -3,7 +3,7 @@
  *
  * Made in two steps.  ladder_create() loads and plans, off the loop.  Then the owner runs a warm-up on the lane
  * of every rung, and ladder_settle() turns what was measured into prior times and marks dominated rungs.
- * After that only `memory` changes, and whether the networks are in memory, both on the loop.  A ladder without its
+ * After that only `latency` changes, and whether the networks are in memory, both on the loop.  A ladder without its
  * networks still knows its rungs and what was learned of them; residency.h decides who has to do without.
  *
  * References are counted, because frames that run hold on to the ladder of their generation, and because a
@@ -54,7 +54,7 @@ struct ladder {
 	int64_t used_us, loaded_us; /* when a frame last needed it, and when it was loaded */
 	int64_t failed_us;	    /* when loading it again failed last; 0 never */
 	struct policy_rung rungs[POLICY_RUNGS_MAX];
-	struct policy_memory memory;
+	struct policy_latency latency;
 	struct ladder_variant variants[CONFIG_VARIANTS_MAX];
 	struct ladder_rung details[POLICY_RUNGS_MAX];
 };

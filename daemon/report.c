@@ -164,7 +164,8 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_uint(writer, "threads", rung->threads);
 		put_float(writer, "accuracy", (double)rung->accuracy);
 		put_uint(writer, "prior_us", (uint64_t)lrintf(rung->prior_us));
-		put_uint(writer, "learned_us", (uint64_t)lrintf(ladder->memory.rung[i].mean_us));
+		put_uint(writer, "learned_us",
+			 (uint64_t)lrintf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
 		put_bool(writer, "dominated", rung->dominated);
 	}
 }

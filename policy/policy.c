@@ -1,41 +1,35 @@
 /*
- * policy.c - see policy.h.
+ * policy.c - see policy.h, and docs/policy.md for the formulas.
  *
- * A frame goes through three questions: which rungs does the heat allow, which of those answer in time (what was
- * learned, the queue, the lane), and may the stream climb to the best of them yet.  Arithmetic is + - * / only, so
- * that a recorded day replays to the bit.
+ * A frame goes through four questions: how long would each rung take and how surely is it in time (latency.c), which
+ * of them does the heat allow, which is worth most, and may the stream change to it yet.  Arithmetic is + - * / and
+ * sqrt only, so that a recorded day replays to the bit.
  *
- * What was learned on this device already contains its clocks and its neighbours.  A frequency cap therefore lengthens
- * only times that were never observed, and pressure only shrinks what is left of a deadline.
+ * What was learned on this device already contains its clocks and its neighbours.  Pressure therefore only shrinks
+ * what is left of a deadline.
  */
 #include "policy.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#define LEARN	       0.2f	/* weight of the newest frame in mean and deviation */
-#define MARGIN_DEVS    3.0f	/* mean deviations kept free of the deadline: about 98% of frames */
-#define MARGIN_UNSEEN  0.3f	/* share of a time that was never observed on this device */
-#define NEAR_ACCURACY  0.005f	/* rungs this close are equally good: the cheaper wins */
-#define TRIP_MARGIN_C  2.0f	/* the kernel throttles at its trip point; act before */
-#define HEAT_STEP      0.1f	/* share of the way down that is gone at the limit itself */
-#define BUSY_PRESSURE  0.4f	/* share of time some task waits for a CPU from which on budgets shrink */
-#define BACKOFF_MAX_US 32000000 /* longest dwell; also the calm after which it is forgotten */
-#define FORCED_SOON_US 10000000 /* down again within this of going up: the step was too early */
-#define PROBE_US       1000000	/* a hopeless stream still runs a frame this often: estimates grow old */
-#define US_MAX	       1e9f	/* longer times are taken for nonsense */
+#include "arith.h"
+#include "view.h"
 
-void policy_params_init(struct policy_params *params)
-{
-	*params = (struct policy_params){.temp_high_c = 75, .temp_critical_c = 90, .min_fps = 2, .up_dwell_s = 2};
-}
-
-void policy_memory_init(struct policy_memory *memory)
-{
-	memset(memory, 0, sizeof(*memory));
-}
+#define TRIP_MARGIN_C	2.0f	   /* the kernel throttles at its trip point; act before */
+#define BUSY_PRESSURE	0.4f	   /* share of time some task waits for a CPU from which on budgets shrink */
+#define BLUR_SEEN	0.25f	   /* less blur than this costs no accuracy */
+#define SUSPICION_PRICE 0.1f	   /* as params' switch_price, for leaving a rung on a mere suspicion */
+#define HASTE_PRICE	0.0002f	   /* accuracy for being quick: decides between equals */
+#define HOPELESS	0.05f	   /* chance below which a frame is not worth its time */
+#define STAY_FACTOR	2.0f	   /* by how much the share of misses may exceed its target before a rung is left */
+#define FORCED_SOON_US	10000000   /* down again within this of going up: the step was too early */
+#define CALM_US		32000000   /* so long without being forced down: the dwell is forgotten */
+#define PROBE_US	1000000	   /* a hopeless stream still runs a frame this often: estimates grow old */
+#define FADE_US		60000000.f /* over which changes of rung are forgotten */
+#define HOPE		1.0f	   /* standard deviations of doubt by which a rung may well be quicker */
+#define EXPLORE_FIRST	8	   /* frames before the first trial */
+#define US_MAX		1e9f
 
 void policy_state_init(struct policy_state *state)
 {
@@ -44,8 +38,9 @@ void policy_state_init(struct policy_state *state)
 
 const char *policy_cause_name(enum policy_cause cause)
 {
-	static const char *const names[] = {"best", "deadline", "hot",	"critical", "throttled",
-					    "busy", "settling", "skip", "hopeless"};
+	static const char *const names[] = {"best", "deadline", "hot",	   "critical", "throttled",
+					    "busy", "settling", "battery", "blurred",  "explore",
+					    "skip", "still",	"hopeless"};
 
 	return (unsigned)cause < sizeof(names) / sizeof(*names) ? names[cause] : "unknown";
 }
@@ -58,65 +53,6 @@ float policy_accuracy(float native_accuracy, float size_ratio, bool gray)
 	if (!(native_accuracy > 0))
 		return 0;
 	return native_accuracy * (share > 0 ? share : 0) * (gray ? 0.8f : 1);
-}
-
-/* ---- what a rung costs ------------------------------------------------------------------------- */
-
-/* Everything a decision looks at. */
-struct view {
-	const struct policy_params *params;
-	const struct policy_rung *rungs;
-	int n_rungs;
-	const struct policy_memory *memory;
-	const struct policy_sample *sample;
-	int best, cheapest; /* rungs: most accurate; least time */
-	/* what the device allows now */
-	float temp_c, hot_c, critical_c;
-	bool hot, critical;
-	float cost_us;	 /* heat's budget for one frame */
-	float left_us;	 /* to the deadline; INFINITY none */
-	float budget_us; /* of that, what this frame may take of it */
-};
-
-static float known_or(float value, float otherwise)
-{
-	return isfinite(value) ? value : otherwise;
-}
-
-static float clamp(float value, float lo, float hi)
-{
-	return value > lo ? (value < hi ? value : hi) : lo;
-}
-
-static float expected_us(const struct view *v, int rung)
-{
-	const struct policy_rung *r = &v->rungs[rung];
-	float slowdown, cap;
-
-	if (v->memory->rung[rung].count)
-		return v->memory->rung[rung].mean_us;
-	if (r->lane >= POLICY_LANES_MAX)
-		return clamp(r->prior_us, 0, US_MAX);
-	slowdown = v->memory->slowdown[r->lane];
-	cap = clamp(known_or(v->sample->freq_cap[r->lane], 1), 0.1f, 1);
-	return clamp(r->prior_us * (slowdown > 0 ? slowdown : 1 / cap), 0, US_MAX);
-}
-
-/* With room for its spread. */
-static float safe_us(const struct view *v, int rung)
-{
-	float us = expected_us(v, rung);
-
-	return v->memory->rung[rung].count ? us + MARGIN_DEVS * v->memory->rung[rung].dev_us : us * (1 + MARGIN_UNSEEN);
-}
-
-static float wait_us(const struct view *v, int rung)
-{
-	int lane = v->rungs[rung].lane;
-
-	return lane < v->sample->n_lanes && lane < POLICY_LANES_MAX
-		       ? clamp(known_or(v->sample->lane_wait_us[lane], 0), 0, US_MAX)
-		       : 0;
 }
 
 static bool beats(const struct policy_rung *a, const struct policy_rung *b, bool earlier)
@@ -139,42 +75,11 @@ int policy_prune(struct policy_rung *rungs, int n_rungs)
 	return left;
 }
 
-/* ---- what the device allows -------------------------------------------------------------------- */
+/* ---- what each rung would cost and bring ------------------------------------------------------- */
 
-static void find_ends(struct view *v)
+static float known_or(float value, float otherwise)
 {
-	v->best = v->cheapest = -1;
-	for (int i = 0; i < v->n_rungs; i++) {
-		if (v->rungs[i].dominated)
-			continue;
-		if (v->best < 0 || v->rungs[i].accuracy > v->rungs[v->best].accuracy)
-			v->best = i;
-		if (v->cheapest < 0 ||
-		    expected_us(v, i) + wait_us(v, i) < expected_us(v, v->cheapest) + wait_us(v, v->cheapest))
-			v->cheapest = i;
-	}
-	if (v->best < 0)
-		v->best = v->cheapest = 0;
-}
-
-/* From just under the best rung's cost at the limit down to the cheapest's at critical. */
-static void look_at_heat(struct view *v)
-{
-	float trip_c = known_or(v->sample->temp_limit_c, 1000) - TRIP_MARGIN_C, share;
-	float dear = expected_us(v, v->best), cheap = expected_us(v, v->cheapest);
-
-	v->temp_c = known_or(v->sample->temp_c, -273);
-	v->hot_c = v->params->temp_high_c < trip_c ? v->params->temp_high_c : trip_c;
-	v->critical_c = v->params->temp_critical_c > v->hot_c ? v->params->temp_critical_c : v->hot_c + 1;
-	v->hot = v->temp_c >= v->hot_c;
-	v->critical = v->temp_c >= v->critical_c;
-	v->cost_us = INFINITY;
-	if (!v->hot)
-		return;
-	share = clamp((v->temp_c - v->hot_c) / (v->critical_c - v->hot_c), HEAT_STEP, 1);
-	v->cost_us = dear - (dear - cheap) * share;
-	if (v->cost_us < cheap)
-		v->cost_us = cheap;
+	return isfinite(value) ? value : otherwise;
 }
 
 /*
@@ -184,7 +89,7 @@ static void look_at_heat(struct view *v)
 static void look_at_time(struct view *v)
 {
 	const struct policy_sample *s = v->sample;
-	float pressure = clamp(known_or(s->cpu_pressure, 0), 0, 1);
+	float pressure = policy_clamp(known_or(s->cpu_pressure, 0), 0, 1);
 
 	v->left_us = v->budget_us = INFINITY;
 	if (s->deadline_us <= 0)
@@ -196,269 +101,469 @@ static void look_at_time(struct view *v)
 		v->budget_us *= 1 - pressure / 2;
 }
 
-static bool in_time(const struct view *v, int rung, float budget_us)
+/* Per lane once, for logarithms are what a decision spends its time on. */
+static void look_at_lanes(struct view *v)
 {
-	return wait_us(v, rung) + safe_us(v, rung) <= budget_us;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		v->wait_us[i] =
+			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
+		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
+	}
+}
+
+static int lane_of(const struct view *v, int rung)
+{
+	return v->rungs[rung].lane < POLICY_LANES_MAX ? v->rungs[rung].lane : POLICY_LANES_MAX - 1;
+}
+
+static struct policy_forecast ask(const struct view *v, int rung)
+{
+	return policy_latency_forecast(v->latency, v->params, v->rungs, rung, v->sample->freq_cap[lane_of(v, rung)],
+				       v->sample->now_us);
+}
+
+static void forecast(struct view *v, int rung)
+{
+	struct outlook *o = &v->outlook[rung];
+	const struct policy_rung *r = &v->rungs[rung];
+	struct policy_forecast f = ask(v, rung);
+	float left_ln = v->left_ln[lane_of(v, rung)];
+
+	v->suspicious |= rung == v->held && f.jump_chance > 0;
+	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
+	o->wait_us = v->wait_us[lane_of(v, rung)];
+	o->accuracy = policy_clamp(r->accuracy, 0, 1);
+	o->energy = o->us * (r->power_w > 0 ? policy_clamp(r->power_w, 0, 1000) : 1);
+	o->chance = o->chance_once = o->chance_alone = 1;
+	o->bounded = true;
+	if (!isfinite(v->left_us))
+		return;
+	o->chance = policy_latency_chance(v->latency, &f, left_ln);
+	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
+	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
+	o->chance_alone = v->budget_us < v->left_us
+				  ? policy_latency_chance(v->latency, &f, policy_ln(v->left_us - o->wait_us))
+				  : o->chance;
+}
+
+/* Chance to be in time, if the rung is quicker than thought by as much as may well be. */
+static float hoped_chance(const struct view *v, int rung)
+{
+	struct policy_forecast f = ask(v, rung);
+	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+
+	if (!isfinite(v->left_us))
+		return 1;
+	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
+	return policy_latency_chance(v->latency, &f, v->left_ln[lane_of(v, rung)] + HOPE * f.doubt_ln);
+}
+
+static void find_ends(struct view *v)
+{
+	v->best = v->cheapest = -1;
+	v->dearest = v->slowest_us = 1;
+	v->floor = 1;
+	for (int i = 0; i < v->n_rungs; i++) {
+		const struct outlook *o = &v->outlook[i];
+
+		if (v->rungs[i].dominated)
+			continue;
+		if (v->best < 0 || o->accuracy > v->outlook[v->best].accuracy)
+			v->best = i;
+		if (v->cheapest < 0 ||
+		    o->us + o->wait_us < v->outlook[v->cheapest].us + v->outlook[v->cheapest].wait_us)
+			v->cheapest = i;
+		if (o->energy > v->dearest)
+			v->dearest = o->energy;
+		if (o->us + o->wait_us > v->slowest_us)
+			v->slowest_us = o->us + o->wait_us;
+		if (o->accuracy < v->floor)
+			v->floor = o->accuracy;
+	}
+	if (v->best < 0)
+		v->best = v->cheapest = 0;
+}
+
+/* Nothing at the limit, without end at critical: so much that the heat settles in between. */
+static void look_at_heat(struct view *v)
+{
+	float trip_c = known_or(v->sample->temp_limit_c, 1000) - TRIP_MARGIN_C, share;
+
+	v->temp_c = known_or(v->sample->temp_c, -273);
+	v->hot_c = v->params->temp_high_c < trip_c ? v->params->temp_high_c : trip_c;
+	v->critical_c = v->params->temp_critical_c > v->hot_c ? v->params->temp_critical_c : v->hot_c + 1;
+	v->hot = v->temp_c >= v->hot_c;
+	v->critical = v->temp_c >= v->critical_c;
+	share = policy_clamp((v->temp_c - v->hot_c) / (v->critical_c - v->hot_c), 0, 0.99f);
+	v->heat_price = v->hot ? v->params->heat_price * share / (1 - share) : 0;
+}
+
+/* What energy is worth now, in accuracy for that of the dearest rung. */
+static float energy_price(const struct view *v)
+{
+	float charge = v->sample->battery, low = v->params->battery_low;
+	float price = v->params->energy_price + v->heat_price;
+
+	if (charge >= 0 && charge < low)
+		price += v->params->battery_price * (1 - charge / low);
+	return price;
+}
+
+/*
+ * Blur takes from every rung, and most from those that live of detail: what sets a rung apart from the least accurate
+ * one shrinks.
+ */
+static float seen_accuracy(const struct view *v, float accuracy, float blur)
+{
+	float sharp = 1 - blur;
+
+	return (v->floor + (accuracy - v->floor) * sharp * sharp) * (1 - blur / 2);
+}
+
+/*
+ * A change upwards is made for the frames that follow: what it costs the first of them is spread over a horizon.  One
+ * downwards is made for this frame.
+ */
+static float chance_of(const struct view *v, int rung)
+{
+	const struct outlook *o = &v->outlook[rung];
+
+	if (v->held < 0 || v->held >= v->n_rungs || v->rungs[rung].accuracy <= v->rungs[v->held].accuracy)
+		return o->chance_once;
+	return o->chance - (o->chance - o->chance_once) / v->params->horizon_frames;
+}
+
+static float utility(const struct view *v, int rung, float blur)
+{
+	const struct outlook *o = &v->outlook[rung];
+	float accuracy = blur > 0 ? seen_accuracy(v, o->accuracy, blur) : o->accuracy, chance = chance_of(v, rung);
+
+	return accuracy * chance - v->params->miss_price * (1 - chance) -
+	       (v->price + v->params->blur_price * blur) * (o->energy / v->dearest) -
+	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us);
+}
+
+static void look(struct view *v)
+{
+	float blur = policy_clamp(known_or(v->sample->blur, 0), 0, 1);
+
+	look_at_time(v);
+	look_at_lanes(v);
+	for (int i = 0; i < v->n_rungs; i++)
+		if (!v->rungs[i].dominated || i == 0)
+			forecast(v, i);
+	find_ends(v);
+	look_at_heat(v);
+	v->price = energy_price(v);
+	v->blur = blur > BLUR_SEEN ? (blur - BLUR_SEEN) / (1 - BLUR_SEEN) : 0;
+	for (int i = 0; i < v->n_rungs; i++)
+		if (!v->rungs[i].dominated || i == 0)
+			v->outlook[i].utility = utility(v, i, 0);
+}
+
+/* ---- which is worth most ----------------------------------------------------------------------- */
+
+static bool cool_enough(const struct view *v, int rung)
+{
+	return !v->critical || rung == v->cheapest;
+}
+
+static bool in_time(const struct view *v, int rung, float misses)
+{
+	return v->outlook[rung].bounded || v->outlook[rung].chance >= 1 - misses;
 }
 
 static bool allowed(const struct view *v, int rung)
 {
-	return expected_us(v, rung) <= v->cost_us && in_time(v, rung, v->budget_us);
+	return cool_enough(v, rung) && in_time(v, rung, v->params->miss_target);
 }
 
-/* The most accurate rung that is allowed, of near equals the one that answers first; -1 none. */
+/* The most useful rung that is allowed; -1 none. */
 static int best_allowed(const struct view *v)
 {
 	int best = -1;
 
-	for (int i = 0; i < v->n_rungs; i++) {
-		float gain;
-
-		if (v->rungs[i].dominated || !allowed(v, i))
-			continue;
-		gain = best < 0 ? 1 : v->rungs[i].accuracy - v->rungs[best].accuracy;
-		if (gain > NEAR_ACCURACY || (gain >= -NEAR_ACCURACY && expected_us(v, i) + wait_us(v, i) <
-									       expected_us(v, best) + wait_us(v, best)))
+	for (int i = 0; i < v->n_rungs; i++)
+		if (!v->rungs[i].dominated && allowed(v, i) &&
+		    (best < 0 || v->outlook[i].utility > v->outlook[best].utility))
 			best = i;
-	}
 	return best;
 }
 
-/* ---- climbing slowly --------------------------------------------------------------------------- */
-
-/* The next better rung that is allowed: one step up, on the way to the target. */
-static int one_step_up(const struct view *v, int from, int target)
+/* Where none is surely in time: the one that most likely brings something. */
+static int least_bad(const struct view *v)
 {
-	int next = target;
+	int best = v->cheapest;
 
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && allowed(v, i) &&
-		    v->rungs[i].accuracy > v->rungs[from].accuracy + NEAR_ACCURACY &&
-		    v->rungs[i].accuracy < v->rungs[next].accuracy)
-			next = i;
-	return next;
+		if (!v->rungs[i].dominated && cool_enough(v, i) && v->outlook[i].utility > v->outlook[best].utility)
+			best = i;
+	return best;
 }
+
+/* ---- changing calmly --------------------------------------------------------------------------- */
 
 static int64_t dwell_us(const struct view *v, const struct policy_state *state)
 {
-	int64_t dwell = (int64_t)(clamp(v->params->up_dwell_s, 0, 3600) * 1e6f);
+	int64_t dwell = (int64_t)(policy_clamp(v->params->up_dwell_s, 0, 3600) * 1e6f);
 
 	return state->backoff_us > dwell ? state->backoff_us : dwell;
 }
 
 /* Forced down soon after a step up: the next one waits twice as long. */
-static void step_down(const struct view *v, struct policy_state *state)
+static void forced_down(const struct view *v, struct policy_state *state)
 {
-	int64_t now = v->sample->now_us, since = state->changed_us ? now - state->changed_us : INT64_MAX;
+	int64_t since = state->changed_us ? v->sample->now_us - state->changed_us : INT64_MAX;
+	int64_t longest = (int64_t)(policy_clamp(v->params->up_dwell_max_s, 0, 3600) * 1e6f);
 
 	if (since < FORCED_SOON_US) {
 		state->backoff_us = 2 * dwell_us(v, state);
-		if (state->backoff_us > BACKOFF_MAX_US)
-			state->backoff_us = BACKOFF_MAX_US;
-	} else if (since > BACKOFF_MAX_US) {
+		if (state->backoff_us > longest)
+			state->backoff_us = longest;
+	} else if (since > CALM_US) {
 		state->backoff_us = 0;
 	}
+}
+
+static void fade_changes(const struct view *v, struct policy_state *state)
+{
+	float since_us = (float)(v->sample->now_us - state->counted_us);
+
+	state->changes = policy_clamp(state->changes, 0, 1000) * (1 - policy_clamp(since_us / FADE_US, 0, 1));
+	state->counted_us = v->sample->now_us;
+}
+
+static void change(struct policy_state *state, int rung)
+{
+	state->changes += state->rung >= 0 && state->rung != rung;
+	state->rung = rung;
 	state->calm_since_us = 0;
 }
 
-/* Moves the state's rung towards the target, which is allowed; true when it holds back. */
+/* What a change must promise more, because there were many of late: hardly anything below the rate that is fine. */
+static float restlessness(const struct view *v, const struct policy_state *state)
+{
+	float rate = state->changes / v->params->changes_per_min;
+
+	return v->params->switch_price * rate * rate * rate * rate +
+	       (v->suspicious ? SUSPICION_PRICE * rate * rate : 0);
+}
+
+/* Whether the rung that is held may be held on to. */
+static bool tenable(const struct view *v, int rung)
+{
+	return rung >= 0 && rung < v->n_rungs && !v->rungs[rung].dominated && cool_enough(v, rung) &&
+	       in_time(v, rung, STAY_FACTOR * v->params->miss_target);
+}
+
+/* Moves the state's rung towards the target; true when it holds back. */
 static bool approach(const struct view *v, int target, struct policy_state *state)
 {
-	int64_t now = v->sample->now_us;
 	int from = state->rung;
+	int64_t now = v->sample->now_us;
+	float gain;
 
-	if (from < 0 || from >= v->n_rungs || v->rungs[from].dominated) {
-		state->rung = target;
+	if (target == from) {
+		state->calm_since_us = 0;
 		return false;
 	}
-	if (v->rungs[target].accuracy <= v->rungs[from].accuracy + NEAR_ACCURACY || !allowed(v, from)) {
-		if (v->rungs[target].accuracy < v->rungs[from].accuracy - NEAR_ACCURACY)
-			step_down(v, state);
-		state->rung = target;
+	if (!tenable(v, from)) {
+		if (from >= 0 && from < v->n_rungs && v->rungs[target].accuracy < v->rungs[from].accuracy)
+			forced_down(v, state);
+		change(state, target);
+		return false;
+	}
+	gain = v->outlook[target].utility - v->outlook[from].utility;
+	if (gain < v->params->stay_gain + restlessness(v, state)) {
 		state->calm_since_us = 0;
+		return false;
+	}
+	if (v->rungs[target].accuracy <= v->rungs[from].accuracy) {
+		change(state, target);
 		return false;
 	}
 	if (!state->calm_since_us)
 		state->calm_since_us = now;
 	if (now - state->calm_since_us < dwell_us(v, state))
 		return true;
-	state->rung = one_step_up(v, from, target);
+	change(state, target);
 	state->changed_us = now;
-	state->calm_since_us = now;
-	return state->rung != target;
+	return false;
+}
+
+/*
+ * A better rung that is worth trying once: if it is as quick as may well be, the frames until the next trial gain more
+ * than this one is expected to lose.  -1 none.
+ */
+static int unexplored(const struct view *v, const struct policy_state *state)
+{
+	const struct outlook *held = &v->outlook[state->rung];
+	float most = 0;
+	int found = -1;
+
+	if (v->hot || v->blur > 0 || v->sample->queue_depth > 0 || v->sample->queued_us > 0)
+		return -1;
+	for (int i = 0; i < v->n_rungs; i++) {
+		const struct outlook *o = &v->outlook[i];
+		float gain, loss;
+
+		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
+			continue;
+		gain = o->accuracy * hoped_chance(v, i) - held->accuracy * held->chance - v->params->stay_gain;
+		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
+		if (gain * v->params->explore_frames - loss > most) {
+			most = gain * v->params->explore_frames - loss;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* The less was seen yet, the more often. */
+static bool time_to_explore(const struct view *v, const struct policy_state *state)
+{
+	float every = EXPLORE_FIRST + (float)v->latency->n_runs / 4;
+
+	if (!(v->params->explore_frames >= 1))
+		return false;
+	return (float)state->frames >= (every < v->params->explore_frames ? every : v->params->explore_frames);
+}
+
+/* The rung for this one frame, where the stream holds state->rung: a cheaper one if it is blurred. */
+static int for_this_frame(const struct view *v, int held)
+{
+	int best = held;
+	float most;
+
+	if (!(v->blur > 0))
+		return held;
+	most = utility(v, held, v->blur);
+	for (int i = 0; i < v->n_rungs; i++) {
+		float useful;
+
+		if (v->rungs[i].dominated || !allowed(v, i) || v->outlook[i].energy >= v->outlook[held].energy)
+			continue;
+		useful = utility(v, i, v->blur);
+		if (useful > most + v->params->stay_gain) {
+			best = i;
+			most = useful;
+		}
+	}
+	return best;
 }
 
 /* ---- the decision ------------------------------------------------------------------------------ */
 
-static const char *rung_text(const struct view *v, int rung, char text[32])
-{
-	const struct policy_rung *r = &v->rungs[rung];
-
-	snprintf(text, 32, "%dx%d%s", r->width, r->height, r->channels == 1 ? " gray" : "");
-	return text;
-}
-
-static float ms(float us)
-{
-	return us / 1000;
-}
-
 /* Why this rung and not the best. */
 static enum policy_cause cause_of(const struct view *v, int rung, bool settling)
 {
+	const struct outlook *best = &v->outlook[v->best];
 	bool capped = v->rungs[v->best].lane < POLICY_LANES_MAX &&
 		      known_or(v->sample->freq_cap[v->rungs[v->best].lane], 1) < 0.95f;
 
 	if (v->critical)
 		return POLICY_CRITICAL;
-	if (v->rungs[rung].accuracy >= v->rungs[v->best].accuracy - NEAR_ACCURACY)
+	if (v->outlook[rung].accuracy >= best->accuracy - v->params->stay_gain)
 		return POLICY_BEST;
-	if (expected_us(v, v->best) > v->cost_us)
-		return POLICY_HOT;
-	if (!in_time(v, v->best, v->left_us))
-		return capped ? POLICY_THROTTLED : POLICY_DEADLINE;
-	if (!in_time(v, v->best, v->budget_us))
+	if (in_time(v, v->best, v->params->miss_target)) {
+		if (settling)
+			return POLICY_SETTLING;
+		if (v->price > v->params->energy_price)
+			return v->heat_price > v->price / 2 ? POLICY_HOT : POLICY_BATTERY;
+		return POLICY_DEADLINE;
+	}
+	if (best->chance_alone >= 1 - v->params->miss_target)
 		return POLICY_BUSY;
+	if (capped)
+		return POLICY_THROTTLED;
 	return settling ? POLICY_SETTLING : POLICY_DEADLINE;
 }
 
-static void say(struct policy_decision *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Cut where figures are absurd. */
-static void say(struct policy_decision *d, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(d->reason, sizeof(d->reason), format, args);
-	va_end(args);
-}
-
-static void give_reason(const struct view *v, struct policy_decision *d)
-{
-	char best[32], this[32];
-	float best_ms = ms(expected_us(v, v->best)), this_ms = ms(d->rung < 0 ? 0 : expected_us(v, d->rung));
-
-	rung_text(v, v->best, best);
-	rung_text(v, d->rung < 0 ? v->cheapest : d->rung, this);
-	switch (d->cause) {
-	case POLICY_BEST:
-		if (isfinite(v->left_us))
-			say(d, "the best fits: %.1f ms of %.0f ms", (double)this_ms, (double)ms(v->left_us));
-		else
-			say(d, "the best fits: %.1f ms", (double)this_ms);
-		break;
-	case POLICY_HOT:
-		say(d, "%.1f C is over %.1f: %s %.1f ms, %s would cost %.1f ms", (double)v->temp_c, (double)v->hot_c,
-		    this, (double)this_ms, best, (double)best_ms);
-		break;
-	case POLICY_CRITICAL:
-		say(d, "%.1f C is over critical %.1f: the cheapest, %s %.1f ms", (double)v->temp_c,
-		    (double)v->critical_c, this, (double)this_ms);
-		break;
-	case POLICY_SKIP:
-		say(d, "%.1f C is over critical %.1f: only %.1f frames a second", (double)v->temp_c,
-		    (double)v->critical_c, (double)v->params->min_fps);
-		break;
-	case POLICY_THROTTLED:
-		say(d, "clocks are capped: %s %.1f ms, %s would take %.1f of %.0f ms", this, (double)this_ms, best,
-		    (double)best_ms, (double)ms(v->left_us));
-		break;
-	case POLICY_DEADLINE:
-		say(d, "%.0f ms are left: %s %.1f ms, %s would take %.1f ms", (double)ms(v->left_us), this,
-		    (double)this_ms, best, (double)best_ms);
-		break;
-	case POLICY_BUSY:
-		say(d, "busy, %d wait: %s %.1f ms, %s would take %.1f ms", v->sample->queue_depth, this,
-		    (double)this_ms, best, (double)best_ms);
-		break;
-	case POLICY_SETTLING:
-		say(d, "%s %.1f ms; %s %.1f ms fits, but not for long yet", this, (double)this_ms, best,
-		    (double)best_ms);
-		break;
-	case POLICY_HOPELESS:
-		say(d, "not even %s can answer: %.1f ms, %.1f ms are left", this,
-		    (double)ms(wait_us(v, v->cheapest) + expected_us(v, v->cheapest)), (double)ms(v->left_us));
-		break;
-	}
-}
-
-static void look(struct view *v)
-{
-	find_ends(v);
-	look_at_heat(v);
-	look_at_time(v);
-}
-
-/* Nothing is allowed: the quickest rung, unless it cannot be in time; now and then even so. */
-static int last_resort(const struct view *v, const struct policy_state *state)
-{
-	if (wait_us(v, v->cheapest) + expected_us(v, v->cheapest) <= v->left_us)
-		return v->cheapest;
-	return v->sample->now_us - state->last_run_us >= PROBE_US ? v->cheapest : -1;
-}
-
-static bool skips(const struct view *v, const struct policy_state *state)
+/* A frame more than min_fps asks for. */
+static bool spare(const struct view *v, const struct policy_state *state)
 {
 	float since_us = (float)(v->sample->now_us - state->last_run_us);
 
-	return v->critical && state->last_run_us && v->params->min_fps > 0 && since_us * v->params->min_fps < 1e6f;
+	return state->last_run_us && v->params->min_fps > 0 && since_us * v->params->min_fps < 1e6f;
+}
+
+/* Whether the last answer still holds, and energy is short enough to make use of that. */
+static bool still(const struct view *v, const struct policy_state *state)
+{
+	float motion = v->sample->motion, most = v->params->still_motion, again;
+
+	if (!(motion >= 0 && motion < most) || (!v->hot && !(v->price > v->params->energy_price)))
+		return false;
+	again = state->last_accuracy * (1 - motion / most);
+	return again > v->outlook[v->best].accuracy * v->outlook[v->best].chance - v->params->battery_price;
+}
+
+static bool hopeless(const struct view *v, const struct policy_state *state, int rung)
+{
+	return (v->left_us <= 0 || v->outlook[rung].chance_alone < HOPELESS) &&
+	       (v->left_us <= 0 || v->sample->now_us - state->last_run_us < PROBE_US);
+}
+
+static void choose(const struct view *v, struct policy_state *state, struct policy_decision *d)
+{
+	int target = best_allowed(v), tried;
+	bool settling = false;
+
+	if (target >= 0) {
+		settling = approach(v, target, state);
+	} else {
+		target = least_bad(v);
+		if (hopeless(v, state, target)) {
+			d->cause = POLICY_HOPELESS;
+			return;
+		}
+		if (state->rung < 0 || !tenable(v, state->rung)) {
+			if (state->rung != target)
+				forced_down(v, state);
+			change(state, target);
+		}
+	}
+	d->rung = for_this_frame(v, state->rung);
+	d->cause = d->rung != state->rung ? POLICY_BLURRED : cause_of(v, d->rung, settling);
+	state->frames++;
+	if (time_to_explore(v, state)) {
+		tried = unexplored(v, state);
+		state->frames = 0;
+		if (tried >= 0) {
+			d->rung = tried;
+			d->cause = POLICY_EXPLORE;
+		}
+	}
 }
 
 void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
-		   const struct policy_memory *memory, const struct policy_sample *sample, struct policy_state *state,
+		   const struct policy_latency *latency, const struct policy_sample *sample, struct policy_state *state,
 		   struct policy_decision *ret_decision)
 {
-	struct view v = {params, rungs, n_rungs, memory, sample, 0, 0, 0, 0, 0, false, false, 0, 0, 0};
+	struct view v;
 	struct policy_decision d = {.rung = -1};
-	bool settling = false;
-	int target;
 
+	v.params = params;
+	v.rungs = rungs;
+	v.n_rungs = n_rungs < latency->n_rungs ? n_rungs : latency->n_rungs;
+	v.latency = latency;
+	v.sample = sample;
+	v.held = state->rung;
+	v.suspicious = false;
 	look(&v);
-	target = v.critical && allowed(&v, v.cheapest) ? v.cheapest : best_allowed(&v);
-	if (skips(&v, state)) {
+	fade_changes(&v, state);
+	if (v.critical && spare(&v, state))
 		d.cause = POLICY_SKIP;
-	} else if (target >= 0) {
-		settling = approach(&v, target, state);
-		d.rung = state->rung;
-		d.cause = cause_of(&v, d.rung, settling);
-	} else {
-		d.rung = last_resort(&v, state);
-		d.cause = d.rung < 0 ? POLICY_HOPELESS : cause_of(&v, d.rung, false);
-		if (d.rung >= 0) {
-			step_down(&v, state);
-			state->rung = d.rung;
-		}
-	}
+	else if (spare(&v, state) && still(&v, state))
+		d.cause = POLICY_STILL;
+	else
+		choose(&v, state, &d);
 	if (d.rung >= 0) {
 		state->last_run_us = sample->now_us;
-		d.predicted_us = expected_us(&v, d.rung);
+		state->last_accuracy = v.outlook[d.rung].accuracy;
+		d.predicted_us = v.outlook[d.rung].us;
+		d.chance = v.outlook[d.rung].chance_alone;
 	}
-	give_reason(&v, &d);
+	view_explain(&v, &d);
 	*ret_decision = d;
-}
-
-void policy_observe(const struct policy_rung *rungs, int n_rungs, int rung, float us, struct policy_memory *memory)
-{
-	float weight, off;
-
-	if (rung < 0 || rung >= n_rungs || rung >= POLICY_RUNGS_MAX || !(us >= 0 && us <= US_MAX))
-		return;
-	/* The first few are averaged, so that one slow start is soon forgotten. */
-	weight = memory->rung[rung].count ? 1 / (float)(memory->rung[rung].count + 1) : 1;
-	if (weight < LEARN)
-		weight = LEARN;
-	off = us - memory->rung[rung].mean_us;
-	if (!memory->rung[rung].count)
-		memory->rung[rung].dev_us = us * MARGIN_UNSEEN / MARGIN_DEVS;
-	else
-		memory->rung[rung].dev_us += weight * ((off < 0 ? -off : off) - memory->rung[rung].dev_us);
-	memory->rung[rung].mean_us += weight * off;
-	if (memory->rung[rung].count < UINT32_MAX)
-		memory->rung[rung].count++;
-	if (rungs[rung].lane < POLICY_LANES_MAX && rungs[rung].prior_us > 0) {
-		float *slowdown = &memory->slowdown[rungs[rung].lane], ratio = us / rungs[rung].prior_us;
-
-		*slowdown = *slowdown > 0 ? *slowdown + LEARN * (ratio - *slowdown) : ratio;
-	}
 }

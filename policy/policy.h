@@ -6,6 +6,8 @@
  * replayed.  All structs are plain values, copied by assignment; the caller owns them and calls from one
  * thread at a time per struct.  Nothing here fails: inputs out of range are clamped, unknown
  * sensors are NAN or negative as said beside each.
+ *
+ * The constants of the decision are in params.h, what is learned of the rungs' times in latency.h.
  */
 #ifndef INFERD_POLICY_H
 #define INFERD_POLICY_H
@@ -14,31 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_RUNGS_MAX    128
-#define POLICY_LANES_MAX    8
+#include "latency.h"
+#include "params.h"
+
 #define POLICY_REASON_BYTES 128
-
-/* One way to run a frame. */
-struct policy_rung {
-	uint16_t variant; /* index; the caller knows the names */
-	uint16_t width, height;
-	uint8_t channels; /* 3, or 1 for gray */
-	uint8_t lane;
-	uint8_t threads;
-	float accuracy; /* expected, 0..1, measured or estimated */
-	float prior_us; /* preprocessing and inference, before anything was observed on this device */
-	float power_w;	/* while running; 0 unknown */
-	bool dominated; /* set by policy_prune(): another rung is as fast and more accurate */
-};
-
-/* Constants of the decision, from the configuration. */
-struct policy_params {
-	float temp_high_c;     /* from here on cheaper rungs, more so towards critical */
-	float temp_critical_c; /* from here on the cheapest rung at min_fps */
-	float min_fps;	       /* floor under which frames are not skipped */
-	float up_dwell_s;      /* calm time before one step up */
-};
-void policy_params_init(struct policy_params *params); /* the shipped defaults */
 
 /* What the device and the queue look like now. */
 struct policy_sample {
@@ -54,27 +35,21 @@ struct policy_sample {
 	float cpu_pressure;		      /* share of time some task waited for a CPU, 0..1; NAN unknown */
 	float cpu_load;			      /* share of CPU time used by others, 0..1; NAN unknown */
 	float battery;			      /* 0..1 while discharging; NAN on mains or unknown */
-	float motion, blur;		      /* of the scene, 0..1; NAN unknown */
+	float motion;			      /* difference from the frame that ran last, 0..1; NAN unknown */
+	float blur;			      /* of this frame, 0 sharp .. 1; NAN unknown */
 };
-
-/* What is learned of the rungs of one model on this device; shared by its streams. */
-struct policy_memory {
-	struct {
-		float mean_us; /* of preprocessing and inference; 0 before the first observation */
-		float dev_us;  /* mean absolute deviation */
-		uint32_t count;
-	} rung[POLICY_RUNGS_MAX];
-	float slowdown[POLICY_LANES_MAX]; /* measured / prior of late, per lane; 0 before the first */
-};
-void policy_memory_init(struct policy_memory *memory);
 
 /* What one stream remembers between frames. */
 struct policy_state {
-	int rung;	       /* of the last frame; -1 before the first */
+	int rung;	       /* held for sharp frames; -1 before the first */
 	int64_t changed_us;    /* when it last went up; 0 never */
 	int64_t calm_since_us; /* since when a better rung would have fitted; 0 not */
 	int64_t last_run_us;   /* when a frame was last run; 0 never */
 	int64_t backoff_us;    /* dwell asked of the next step up; grows when it is forced down soon */
+	int64_t counted_us;    /* when `changes` was last brought up to date */
+	float changes;	       /* changes of rung of late, each fading over a minute */
+	float last_accuracy;   /* expected, of the frame that ran last */
+	uint32_t frames;       /* decisions since something was explored */
 };
 void policy_state_init(struct policy_state *state);
 
@@ -86,7 +61,11 @@ enum policy_cause {
 	POLICY_THROTTLED, /* the kernel caps the clock */
 	POLICY_BUSY,	  /* CPU pressure or load, or frames are waiting */
 	POLICY_SETTLING,  /* a better one fits, but not for long enough yet */
+	POLICY_BATTERY,	  /* a better one is not worth its energy at this charge */
+	POLICY_BLURRED,	  /* a better one is wasted on a blurred frame */
+	POLICY_EXPLORE,	  /* tried, because little is known of it */
 	POLICY_SKIP,	  /* not run: hot and the rate is above min_fps */
+	POLICY_STILL,	  /* not run: the scene has not changed, and energy is short */
 	POLICY_HOPELESS	  /* not run: not even the fastest rung can meet the deadline */
 };
 const char *policy_cause_name(enum policy_cause cause); /* "best", "deadline", ... */
@@ -94,7 +73,8 @@ const char *policy_cause_name(enum policy_cause cause); /* "best", "deadline", .
 struct policy_decision {
 	int rung; /* index, or -1: do not run this frame */
 	enum policy_cause cause;
-	float predicted_us;		  /* of the rung chosen */
+	float predicted_us;		  /* of the rung chosen, the median */
+	float chance;			  /* that it meets the deadline, 0..1 */
 	char reason[POLICY_REASON_BYTES]; /* a sentence for people, with the figures that decided */
 };
 
@@ -106,11 +86,13 @@ struct policy_decision {
 int policy_prune(struct policy_rung *rungs, int n_rungs);
 
 /*
- * Chooses the rung for one frame.  Steps down at once and up slowly (one step after a dwell that doubles
- * when it had to step down again soon after).  n_rungs 1..POLICY_RUNGS_MAX.
+ * Chooses the rung for one frame: of those that meet the deadline as surely as params ask, the one of the greatest
+ * expected accuracy less what its energy and the change to it are worth.  Steps down at once, and up when a better
+ * rung has fitted for a dwell, which doubles when the last step up had to be taken back soon.  n_rungs
+ * 1..POLICY_RUNGS_MAX, latency of the same rungs.
  */
 void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
-		   const struct policy_memory *memory, const struct policy_sample *sample, struct policy_state *state,
+		   const struct policy_latency *latency, const struct policy_sample *sample, struct policy_state *state,
 		   struct policy_decision *ret_decision);
 
 /*
@@ -121,8 +103,5 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
  * nothing. Gray is taken to cost a fifth.  Within 0..native_accuracy, rising with the ratio.
  */
 float policy_accuracy(float native_accuracy, float size_ratio, bool gray);
-
-/* Learns from a frame that ran on rungs[rung] and took us microseconds (preprocessing and inference). */
-void policy_observe(const struct policy_rung *rungs, int n_rungs, int rung, float us, struct policy_memory *memory);
 
 #endif

@@ -89,12 +89,12 @@ phase_fuzz() {
 	run build/fuzz -L fuzz
 }
 
-# Everything is built for 64-bit Arm; the engine, where the machine matters, is tested on an emulated one.
+# Everything is built for 64-bit Arm; what must be the same there, the engine and the policy, is tested on an emulated one.
 phase_aarch64() {
 	unpack_arm64 build/arm64-packages "${arm64_packages[@]}"
 	build build/aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DINFERD_SYSROOT="$PWD/build/arm64-packages" \
 		-DCMAKE_BUILD_TYPE=Release
-	run build/aarch64 -L 'engine|kernels'
+	run build/aarch64 -L 'engine|kernels|policy'
 }
 
 # Reads a log of `ctest -V` and of the lints; prints "passed failed skipped".  Each line of a test program starts with
@@ -180,7 +180,7 @@ declare -A about=(
 	[asan]="clang, AddressSanitizer and UndefinedBehaviorSanitizer, all tests"
 	[tsan]="gcc, ThreadSanitizer, the team's barrier, the daemon and its lanes"
 	[fuzz]="clang, fuzz targets over their corpus and a bounded number of runs"
-	[aarch64]="all built for 64-bit Arm, engine and kernels tested under qemu"
+	[aarch64]="all built for 64-bit Arm, engine, kernels and policy tested under qemu"
 )
 phases=(lint gcc scalar asan tsan fuzz aarch64)
 (($#)) && phases=("$@")

@@ -1,0 +1,452 @@
+/*
+ * latency.c - see latency.h; docs/policy.md has the formulas and where the constants come from.
+ *
+ * Arithmetic is + - * / and sqrt only, so that a recorded day replays to the bit.
+ */
+#include "latency.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "arith.h"
+#include "limits.h"
+
+#define NOISE_START  0.01f /* variances of logarithms: a standard deviation of 10% */
+#define NOISE_LEARN  0.02f
+#define DRIFT_LEARN  0.05f
+#define DOUBT	     3.5f  /* standard deviations from which on a residual may be a jump of the slowdown */
+#define COLD_RUNS    2	   /* of a variant on a lane: caches, page faults and clocks that have to rise */
+#define COLD_NOISE   0.09f /* variance of what they add */
+#define BOUND_START  2.5f
+#define BOUND_STEP   0.15f
+#define USUAL_LEARN  0.005f
+#define KIN_DOUBT    0.1f    /* share of the doubt about an unknown device that is left for its other lanes */
+#define LONG_S	     1000.0f /* since a run, or since one of an earlier life */
+#define IDLE_S	     2.0f    /* a lane that has not run for longer is not what it was */
+#define FORGET_S     20.0f   /* after so much more, half of what it was is forgotten */
+#define SWITCH_LEARN 0.1f
+#define US_MAX	     1e9f /* longer times are taken for nonsense */
+
+/* Of the variance that rungs have against each other: what comes from the variant, the size and the rung itself. */
+#define SHARE_VARIANT 0.5f
+#define SHARE_SIZE    0.15f
+#define SHARE_RUNG    0.35f
+#define BIAS_DRIFT    0.0000003f /* variance that a run adds: rungs' relative times change a little too */
+#define BIAS_AGE      0.0000003f /* and that a run of others adds */
+
+/* Sizes of outliers, as logarithms, up to which the first and second kinds go. */
+static const float outlier_edge[POLICY_OUTLIERS - 1] = {0.3f, 0.6f};
+/* Jumps and spikes taken to have been seen of each kind. */
+static const float outlier_seed[POLICY_OUTLIERS][2] = {{1, 1}, {1, 1.5f}, {0.7f, 2}};
+
+/* Upper edges of the histogram's bins in standard deviations; the last bin is open. */
+static const float edge[POLICY_BINS - 1] = {-3,	  -2.5f, -2, -1.75f, -1.5f, -1.25f, -1, -0.75f, -0.5f, -0.25f, 0, 0.25f,
+					    0.5f, 0.75f, 1,  1.25f,  1.5f,  1.75f,  2,	2.25f,	2.5f,  2.75f,  3, 3.5f,
+					    4,	  4.5f,	 5,  6,	     7,	    8,	    10, 12,	15};
+
+/* ---- chance ------------------------------------------------------------------------------------ */
+
+void policy_latency_add_up(struct policy_latency *latency)
+{
+	float sum = 0, all = 0;
+
+	for (int i = 0; i < POLICY_BINS; i++)
+		all += latency->weight[i];
+	for (int i = 0; i < POLICY_BINS; i++) {
+		sum += latency->weight[i];
+		latency->below[i] = sum / all;
+	}
+}
+
+/* A normal distribution, but for the share of runs that something else held up. */
+static void seed_histogram(struct policy_latency *latency)
+{
+	const float kept = 1 / (1 - HISTOGRAM_KEEP), held_up = 0.02f;
+	float before = 0;
+
+	for (int i = 0; i < POLICY_BINS; i++) {
+		bool open = i == POLICY_BINS - 1;
+		float share = open ? 1 : (1 - held_up) * policy_normal(edge[i]);
+
+		if (!open && edge[i] > 0)
+			share += held_up * (1 - policy_exp(-edge[i] / 4));
+		latency->weight[i] = (share - before) * kept;
+		before = share;
+	}
+	policy_latency_add_up(latency);
+}
+
+static int bin_of(float z)
+{
+	int lo = 0, hi = POLICY_BINS - 1;
+
+	while (lo < hi) {
+		int middle = (lo + hi) / 2;
+
+		if (z <= edge[middle])
+			hi = middle;
+		else
+			lo = middle + 1;
+	}
+	return lo;
+}
+
+static float share_below(const struct policy_latency *latency, float z)
+{
+	int bin = bin_of(z);
+	float part;
+
+	if (bin == 0)
+		return latency->below[0] * policy_exp(2 * (z - edge[0]));
+	if (bin == POLICY_BINS - 1)
+		return 1 - (1 - latency->below[bin - 1]) * policy_exp((edge[bin - 1] - z) / 4);
+	part = (z - edge[bin - 1]) / (edge[bin] - edge[bin - 1]);
+	return latency->below[bin - 1] + part * (latency->below[bin] - latency->below[bin - 1]);
+}
+
+/* ---- forecast ---------------------------------------------------------------------------------- */
+
+static void find_kin(struct policy_latency *latency, const struct policy_rung *rungs)
+{
+	for (int i = 0; i < latency->n_rungs; i++) {
+		int variant = 0, size = 0;
+
+		while (rungs[variant].variant != rungs[i].variant)
+			variant++;
+		while (rungs[size].width != rungs[i].width || rungs[size].height != rungs[i].height ||
+		       rungs[size].channels != rungs[i].channels)
+			size++;
+		latency->variant_of[i] = (uint8_t)variant;
+		latency->size_of[i] = (uint8_t)size;
+	}
+}
+
+void policy_latency_init(struct policy_latency *latency, const struct policy_rung *rungs, int n_rungs)
+{
+	memset(latency, 0, sizeof(*latency));
+	latency->n_rungs = n_rungs < POLICY_RUNGS_MAX ? n_rungs : POLICY_RUNGS_MAX;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		latency->lane[i].drift = DRIFT_START;
+		latency->lane[i].swing = SWING_START;
+		latency->lane[i].last_rung = -1;
+	}
+	latency->noise = NOISE_START;
+	latency->bound = BOUND_START;
+	for (int i = 0; i < POLICY_OUTLIERS; i++) {
+		latency->outlier[i].jumps = outlier_seed[i][0];
+		latency->outlier[i].spikes = outlier_seed[i][1];
+	}
+	latency->switch_variant = 0.08f;
+	latency->switch_other = 0.03f;
+	find_kin(latency, rungs);
+	seed_histogram(latency);
+}
+
+static int lane_of(const struct policy_rung *rung)
+{
+	return rung->lane < POLICY_LANES_MAX ? rung->lane : POLICY_LANES_MAX - 1;
+}
+
+/* Logarithm of what a capped clock adds to a time. */
+static float cap_ln(const struct policy_params *params, float freq_cap)
+{
+	if (!(freq_cap < 0.999f))
+		return 0;
+	return policy_ln(1 - params->cap_share + params->cap_share / policy_clamp(freq_cap, 0.1f, 1));
+}
+
+static const float *switch_of(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
+{
+	int last = latency->lane[lane_of(&rungs[rung])].last_rung;
+
+	if (last < 0 || last == rung || last >= latency->n_rungs)
+		return NULL;
+	return rungs[last].variant != rungs[rung].variant ? &latency->switch_variant : &latency->switch_other;
+}
+
+/*
+ * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
+ * as it usually is, within how far it usually swings.
+ */
+struct lane_view {
+	float slowdown, variance;
+	float unseen; /* the part of the variance that comes from not having run for long */
+};
+
+/* A lane that never ran is taken to be as far from its priors as the others: the same silicon, the same profile. */
+static struct lane_view guess_lane(const struct policy_latency *latency, float ceiling)
+{
+	const struct policy_latency_lane *most = &latency->lane[0];
+
+	for (int i = 1; i < POLICY_LANES_MAX; i++)
+		if (latency->lane[i].count > most->count)
+			most = &latency->lane[i];
+	if (!most->count)
+		return (struct lane_view){0, ceiling, 0};
+	return (struct lane_view){most->usual, ceiling * KIN_DOUBT, ceiling * KIN_DOUBT};
+}
+
+static struct lane_view view_lane(const struct policy_latency *latency, const struct policy_latency_lane *lane,
+				  const struct policy_params *params, int64_t now_us)
+{
+	float ceiling = params->prior_spread * params->prior_spread, seconds, keep, idle;
+	struct lane_view view = {lane->slowdown, ceiling, 0};
+
+	if (!lane->count)
+		return guess_lane(latency, ceiling);
+	seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
+	idle = seconds > IDLE_S ? seconds - IDLE_S : 0;
+	keep = FORGET_S / (FORGET_S + idle);
+	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
+	view.unseen = lane->swing * (1 - keep);
+	view.variance = lane->variance + lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
+	view.variance = view.variance < ceiling ? view.variance : ceiling;
+	return view;
+}
+
+static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
+		      const struct policy_params *params, float share)
+{
+	float most = share * params->rung_spread * params->rung_spread, variance;
+
+	if (!bias->count)
+		return most;
+	variance = bias->variance + share * BIAS_AGE * (float)(latency->n_runs - bias->seen);
+	return variance < most ? variance : most;
+}
+
+static int outlier_kind(float residual)
+{
+	int kind = 0;
+
+	while (kind < POLICY_OUTLIERS - 1 && residual > outlier_edge[kind])
+		kind++;
+	return kind;
+}
+
+struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
+					       const struct policy_rung *rungs, int rung, float freq_cap,
+					       int64_t now_us)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
+				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
+	const float *change = switch_of(latency, rungs, rung);
+	float doubt = doubt_of(latency, variant, params, SHARE_VARIANT) + doubt_of(latency, size, params, SHARE_SIZE) +
+		      doubt_of(latency, own, params, SHARE_RUNG);
+	struct lane_view now = view_lane(latency, lane, params, now_us);
+	struct policy_forecast forecast = {0};
+
+	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
+			   size->value + own->value + cap_ln(params, freq_cap);
+	forecast.change_ln = change ? *change : 0;
+	forecast.spread_ln = sqrtf(now.variance + doubt + latency->noise);
+	forecast.doubt_ln = sqrtf(doubt + now.unseen);
+	if (lane->suspect > 0) {
+		int kind = outlier_kind(lane->suspect);
+
+		forecast.jump_ln = lane->suspect;
+		forecast.jump_chance =
+			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
+	}
+	return forecast;
+}
+
+float policy_latency_typical_us(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+
+	if (!lane->count)
+		return 0;
+	return policy_clamp(rungs[rung].prior_us, 1, US_MAX) *
+	       policy_exp(lane->slowdown + latency->variant[latency->variant_of[rung]].value +
+			  latency->size[latency->size_of[rung]].value + latency->rung[rung].value);
+}
+
+float policy_latency_chance(const struct policy_latency *latency, const struct policy_forecast *forecast,
+			    float budget_ln)
+{
+	float gap = budget_ln - forecast->mean_ln, calm = share_below(latency, gap / forecast->spread_ln);
+
+	if (!(forecast->jump_chance > 0))
+		return calm;
+	return calm +
+	       forecast->jump_chance * (share_below(latency, (gap - forecast->jump_ln) / forecast->spread_ln) - calm);
+}
+
+/* ---- learning ---------------------------------------------------------------------------------- */
+
+static void learn_bias(struct policy_latency *latency, struct policy_bias *bias, float doubt, float total,
+		       float residual)
+{
+	float gain = doubt / total;
+
+	bias->value = policy_clamp(bias->value + gain * residual, -BIAS_MAX, BIAS_MAX);
+	bias->variance = (1 - gain) * doubt + BIAS_DRIFT;
+	bias->count += bias->count < UINT32_MAX;
+	bias->seen = latency->n_runs;
+}
+
+/* Moves the lane's slowdown towards a run by its share of the variance. */
+static void learn_lane(struct policy_latency_lane *lane, float variance, float total, float residual)
+{
+	float gain = variance / total, moved = gain * residual;
+
+	lane->slowdown = policy_clamp(lane->slowdown + moved, -SLOWDOWN_MAX, SLOWDOWN_MAX);
+	lane->variance = (1 - gain) * variance;
+	lane->usual += (lane->count < 1 / USUAL_LEARN ? 1 / (1 + (float)lane->count) : USUAL_LEARN) *
+		       (lane->slowdown - lane->usual);
+	lane->swing += USUAL_LEARN * ((lane->slowdown - lane->usual) * (lane->slowdown - lane->usual) - lane->swing);
+}
+
+/* The bound rises after a run that exceeded it and sinks a little after one that did not. */
+static void learn_bound(struct policy_latency *latency, const struct policy_params *params, float z)
+{
+	float bound = latency->bound + BOUND_STEP * ((z > latency->bound ? 1 : 0) - params->bound_share);
+
+	latency->bound = policy_clamp(bound, BOUND_MIN, BOUND_MAX);
+	latency->bound_runs++;
+	latency->bound_saturated += latency->bound != bound;
+}
+
+static void count_chance(struct policy_latency *latency, const struct policy_params *params, float z)
+{
+	for (int i = 0; i < POLICY_BINS; i++)
+		latency->weight[i] *= HISTOGRAM_KEEP;
+	latency->weight[bin_of(z)] += 1;
+	policy_latency_add_up(latency);
+	learn_bound(latency, params, z);
+}
+
+/*
+ * Residuals of a good estimate are as often followed by one of the same sign as by one of the other.  Where they hang
+ * together the lane drifts faster than thought, where they alternate more slowly.
+ */
+static void learn_drift(struct policy_latency_lane *lane, float z)
+{
+	float together = policy_clamp(z * lane->last_z, -1, 1);
+
+	lane->drift = policy_clamp(lane->drift * (1 + DRIFT_LEARN * together), DRIFT_MIN, DRIFT_MAX);
+	lane->last_z = z;
+}
+
+/* Chance alone: what the estimate's own uncertainty explains is taken off. */
+static void learn_noise(struct policy_latency *latency, float residual, float variance)
+{
+	float square = residual * residual - variance;
+
+	latency->noise = policy_clamp(latency->noise + NOISE_LEARN * (square - latency->noise), NOISE_MIN, NOISE_MAX);
+}
+
+static void count_outlier(struct policy_latency *latency, float residual, bool jump)
+{
+	int kind = outlier_kind(residual);
+	float *jumps = &latency->outlier[kind].jumps, *spikes = &latency->outlier[kind].spikes;
+
+	*(jump ? jumps : spikes) += 1;
+	if (*jumps + *spikes > OUTLIERS_KEPT) {
+		*jumps *= 0.9f;
+		*spikes *= 0.9f;
+	}
+}
+
+/* A rung that was slow while others were not may be slower than thought. */
+static void doubt_again(struct policy_latency *latency, const struct policy_params *params, int rung)
+{
+	struct policy_bias *own = &latency->rung[rung];
+	float doubt = SHARE_RUNG * params->rung_spread * params->rung_spread;
+
+	if (own->count && own->variance < doubt)
+		own->variance = doubt;
+}
+
+/*
+ * The run before was slow beyond doubt.  Was it chance, or has the lane become slower?  This run says which it was;
+ * returns what of its residual the answer explains.
+ */
+static float settle_suspicion(struct policy_latency *latency, const struct policy_params *params,
+			      struct policy_latency_lane *lane, int rung, float residual)
+{
+	float suspect = lane->suspect;
+	bool jump = residual > suspect / 2;
+
+	lane->suspect = 0;
+	if (!(suspect > 0))
+		return 0;
+	count_outlier(latency, suspect, jump);
+	/* Neither was foreseen, and the chance of either is part of every forecast. */
+	count_chance(latency, params, lane->suspect_z);
+	if (!jump) {
+		if (lane->suspect_rung != rung)
+			doubt_again(latency, params, lane->suspect_rung);
+		return 0;
+	}
+	lane->slowdown = policy_clamp(lane->slowdown + suspect, -SLOWDOWN_MAX, SLOWDOWN_MAX);
+	return suspect;
+}
+
+/* Spreads a residual over the lane and what is particular to the rung, each by its share of the variance. */
+static void learn_place(struct policy_latency *latency, const struct policy_params *params,
+			struct policy_latency_lane *lane, int rung, float variance, float noise, float residual)
+{
+	struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
+			   *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
+	float by_variant = doubt_of(latency, variant, params, SHARE_VARIANT),
+	      by_size = doubt_of(latency, size, params, SHARE_SIZE),
+	      by_rung = doubt_of(latency, own, params, SHARE_RUNG),
+	      total = variance + by_variant + by_size + by_rung + noise;
+
+	learn_lane(lane, variance, total, residual);
+	learn_bias(latency, variant, by_variant, total, residual);
+	learn_bias(latency, size, by_size, total, residual);
+	learn_bias(latency, own, by_rung, total, residual);
+}
+
+void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
+			    const struct policy_rung *rungs, int rung, float us, float freq_cap, int64_t now_us)
+{
+	struct policy_latency_lane *lane;
+	struct policy_forecast forecast;
+	struct lane_view now;
+	float residual, z, variance;
+	float *change;
+	uint8_t *runs;
+	bool cold;
+
+	if (rung < 0 || rung >= latency->n_rungs || !(us > 0 && us <= US_MAX))
+		return;
+	lane = &latency->lane[lane_of(&rungs[rung])];
+	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
+	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
+	now = view_lane(latency, lane, params, now_us);
+	lane->slowdown = now.slowdown;
+	variance = now.variance;
+	residual -= settle_suspicion(latency, params, lane, rung, residual);
+	z = residual / forecast.spread_ln;
+	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];
+	cold = *runs < COLD_RUNS;
+	*runs += *runs < UINT8_MAX;
+	change = (float *)(uintptr_t)switch_of(latency, rungs, rung);
+	if (z > DOUBT && lane->count) {
+		lane->suspect = residual;
+		lane->suspect_z = z;
+		lane->suspect_rung = (int16_t)rung;
+		learn_place(latency, params, lane, rung, 0, latency->noise, DOUBT * forecast.spread_ln);
+	} else {
+		/* Nothing makes a run much quicker by chance: the lane did. */
+		if (z < -DOUBT && variance < residual * residual)
+			variance = residual * residual;
+		else if (!cold) {
+			learn_noise(latency, residual, variance + forecast.doubt_ln * forecast.doubt_ln - now.unseen);
+			count_chance(latency, params, z);
+			learn_drift(lane, z);
+		}
+		learn_place(latency, params, lane, rung, variance, latency->noise + (cold ? COLD_NOISE : 0), residual);
+		if (change && !cold)
+			*change = policy_clamp(*change + SWITCH_LEARN * residual, 0, SWITCH_MAX);
+	}
+	latency->n_runs++;
+	lane->count += lane->count < UINT32_MAX;
+	lane->seen_us = now_us;
+	lane->last_rung = (int16_t)rung;
+}
