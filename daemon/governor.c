@@ -27,7 +27,7 @@ static void decide_pinned(const struct stream *stream, struct policy_decision *d
 				       : "the client asked for the most accurate rung");
 }
 
-void governor_decide(const struct governor *governor, const struct job *job, const struct governor_queue *queue,
+void governor_decide(struct governor *governor, const struct job *job, const struct governor_queue *queue,
 		     int64_t now_us, struct policy_state *state, struct policy_decision *ret_decision)
 {
 	const struct stream *stream = job->stream;
@@ -42,6 +42,7 @@ void governor_decide(const struct governor *governor, const struct job *job, con
 		.blur = NAN,
 	};
 
+	governor->decisions++;
 	if (stream->pinned >= 0) {
 		decide_pinned(stream, ret_decision);
 		return;

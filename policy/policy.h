@@ -55,6 +55,8 @@ struct policy_sample {
 	float cpu_load;			      /* share of CPU time used by others, 0..1; NAN unknown */
 	float battery;			      /* 0..1 while discharging; NAN on mains or unknown */
 	float motion, blur;		      /* of the scene, 0..1; NAN unknown */
+	float memory_pressure;		      /* share of time some task waited for memory, 0..1; NAN unknown */
+	float cooling; /* strongest state of what slows the processor, 0..1 of its range; NAN unknown */
 };
 
 /* What is learned of the rungs of one model on this device; shared by its streams. */
