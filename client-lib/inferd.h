@@ -125,7 +125,13 @@ struct inferd_frame {
 	uint32_t deadline_us;	/* from submission; 0: the stream's */
 	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  Only for records. */
 	void *user;		/* comes back in the result */
-	uint32_t reserved[4];	/* zero */
+	/*
+	 * How the camera moved while it took the picture, where a gyroscope says so: the policy then does not spend
+	 * its best on what is blurred anyway.  Without it, blur is looked for in the pixels.
+	 */
+	float angular_speed;  /* rad/s, 0..100 */
+	uint32_t exposure_us; /* at most 10 s; 0: unknown, and the speed does not count */
+	uint32_t reserved[2]; /* zero */
 };
 
 /* Bytes of a frame whose planes follow each other without gaps; 0 for JPEG and impossible sizes. */

@@ -415,6 +415,8 @@ static int submit(struct inferd_stream *stream, uint32_t index, const struct inf
 		.height = frame->height,
 		.captured_us = frame->captured_us,
 		.deadline_us = frame->deadline_us,
+		.angular_speed = frame->angular_speed,
+		.exposure_us = frame->exposure_us,
 	};
 	uint64_t sent_ns;
 	uint32_t serial;

@@ -85,6 +85,8 @@ struct config_limits {
 struct config_policy {
 	float temp_high_c, temp_critical_c; /* default 75, 90; high < critical */
 	float min_fps;			    /* default 2 */
+	bool scene;			    /* look at pictures for motion and blur; default true */
+	bool uclamp;			    /* ask the kernel for high clocks while lanes run; default off */
 };
 
 struct config {

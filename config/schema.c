@@ -58,7 +58,8 @@ static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
 					[CONFIG_FIT_LETTERBOX + 1] = NULL};
 static const char *const priority_words[] = {
 	[CONFIG_LOW] = "low", [CONFIG_NORMAL] = "normal", [CONFIG_HIGH] = "high", [CONFIG_HIGH + 1] = NULL};
-static const char *const order_words[] = {"rgb", "bgr", NULL}; /* read as bool bgr */
+static const char *const uclamp_words[] = {"off", "auto", NULL}; /* read as bool uclamp */
+static const char *const order_words[] = {"rgb", "bgr", NULL};	 /* read as bool bgr */
 
 /* Readers of megabytes shift them left by 20 in a size_t. */
 #define MB_MAX ((SIZE_MAX >> 20) < 65536 ? 4095 : 65536)
@@ -151,6 +152,8 @@ static const struct key keys[] = {
 	{"policy.temp_high_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_high_c), "75", NULL},
 	{"policy.temp_critical_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_critical_c), "90", NULL},
 	{"policy.min_fps", TYPE_FLOAT, false, {0, 1000, false}, AT(config, policy.min_fps), "2", NULL},
+	{"policy.scene", TYPE_BOOL, false, ANY, AT(config, policy.scene), "true", NULL},
+	{"policy.uclamp", TYPE_WORD, false, ANY, AT(config, policy.uclamp), "off", uclamp_words},
 };
 /* clang-format on */
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -243,7 +246,7 @@ static int set_text(const struct key *key, const struct value *value, const char
 		rc = value_word(value, key->words, cause, &index);
 		if (rc < 0)
 			return rc;
-		if (key->words == order_words)
+		if (key->words == order_words || key->words == uclamp_words)
 			*(bool *)field = index == 1;
 		else if (key->words == fit_words)
 			*(enum config_fit *)field = (enum config_fit)index;

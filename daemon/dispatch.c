@@ -82,6 +82,8 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
 	job->stream->running++;
+	if (job->look == JOB_LOOK_BEFORE)
+		scene_keep(&job->stream->scene);
 	model->ladder->pins++;
 	model->ladder->used_us = now_us;
 	lane->job = job;
@@ -257,7 +259,7 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	sched_charge(&job->stream->queue, busy_us - job->charged_us);
 	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
-		governor_observe(job->model->ladder, job);
+		governor_observe(job->model->ladder, job, now);
 	job->model->ladder->pins--;
 	model_unref(job->model);
 	job->model = NULL;
