@@ -235,6 +235,13 @@ INFERD_API int inferd_stream_close(struct inferd_stream *stream);
 INFERD_API size_t inferd_stream_buffer_bytes(const struct inferd_stream *stream);
 INFERD_API uint32_t inferd_stream_deadline_us(const struct inferd_stream *stream);
 
+/*
+ * What the largest frame that can be of use looks like, so that a camera can be set up before the first; results then
+ * say what is of use at the moment.  Pixels, and 1 for gray or 3; any output may be NULL.
+ */
+INFERD_API void inferd_stream_advice(const struct inferd_stream *stream, uint32_t *ret_width, uint32_t *ret_height,
+				     uint32_t *ret_channels);
+
 struct inferd_buffer {
 	void *data; /* page aligned */
 	size_t bytes;

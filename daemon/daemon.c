@@ -442,14 +442,22 @@ static void on_signal(uv_signal_t *handle, int number)
 
 int daemon_lanes(const struct config *config, int root_fd, struct topology_lane ret_lanes[POLICY_LANES_MAX])
 {
+	/* The kernel adds a quarter before it looks for a clock, so that this asks for the highest. */
+	const int util_min = config->policy.uclamp ? 820 : 0;
 	cpu_set_t allowed;
+	int n;
 
 	_Static_assert(CONFIG_LANES_MAX == POLICY_LANES_MAX, "every lane of the configuration can be a policy's");
-	if (config->n_lanes)
-		return topology_configured(config, ret_lanes);
-	CPU_ZERO(&allowed);
-	sched_getaffinity(0, sizeof(allowed), &allowed);
-	return topology_find(root_fd, &allowed, ret_lanes);
+	if (config->n_lanes) {
+		n = topology_configured(config, ret_lanes);
+	} else {
+		CPU_ZERO(&allowed);
+		sched_getaffinity(0, sizeof(allowed), &allowed);
+		n = topology_find(root_fd, &allowed, ret_lanes);
+	}
+	for (int i = 0; i < n; i++)
+		ret_lanes[i].util_min = util_min;
+	return n;
 }
 
 static void start_handles(struct daemon *daemon)
