@@ -23,7 +23,7 @@ static struct daemon *daemon_of(struct session_host *host)
 
 /* ---- sensors -------------------------------------------------------------------------------------- */
 
-static void on_poll(struct monitor *monitor)
+static void on_tick(struct monitor *monitor)
 {
 	struct daemon *daemon = (struct daemon *)(void *)((char *)monitor - offsetof(struct daemon, monitor));
 
@@ -470,7 +470,7 @@ static void start_handles(struct daemon *daemon)
 		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
 	}
 	monitor_init(&daemon->monitor, &daemon->loop, daemon->sensors, &daemon->governor);
-	daemon->monitor.on_poll = on_poll;
+	daemon->monitor.on_tick = on_tick;
 	uv_timer_init(&daemon->loop, &daemon->drain_timer);
 	uv_timer_init(&daemon->loop, &daemon->watchdog_timer);
 	uv_prepare_init(&daemon->loop, &daemon->prepare);

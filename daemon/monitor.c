@@ -5,6 +5,8 @@
 
 #include "clock.h"
 
+#define TICK_MS 500
+
 static int64_t cpu_us(clockid_t clock)
 {
 	struct timespec used;
@@ -18,26 +20,27 @@ void monitor_poll(struct monitor *monitor)
 	sensors_poll(monitor->sensors, clock_us(), cpu_us(CLOCK_PROCESS_CPUTIME_ID));
 }
 
-static void on_timer(uv_timer_t *timer);
-
-/* Polls, and again when it is time. */
-static void poll_on(struct monitor *monitor)
+static void poll_timed(struct monitor *monitor)
 {
 	bool frames_run = monitor->governor->decisions != monitor->decisions;
-	int64_t before_us = cpu_us(CLOCK_THREAD_CPUTIME_ID), interval_us;
+	int64_t before_us = cpu_us(CLOCK_THREAD_CPUTIME_ID);
 
 	monitor_poll(monitor);
-	interval_us = sensors_interval_us(frames_run, cpu_us(CLOCK_THREAD_CPUTIME_ID) - before_us);
+	/* Averaged, for one poll in twenty looks for files and takes ten times as long. */
+	monitor->cost_us += (cpu_us(CLOCK_THREAD_CPUTIME_ID) - before_us - monitor->cost_us) / 8;
 	monitor->decisions = monitor->governor->decisions;
-	uv_timer_start(&monitor->timer, on_timer, (uint64_t)interval_us / 1000, 0);
+	monitor->due_us = clock_us() + sensors_interval_us(frames_run, monitor->cost_us);
 }
 
+/* The owner's work keeps its pace when polls become fewer. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct monitor *monitor = timer->data;
 
-	poll_on(monitor);
-	monitor->on_poll(monitor);
+	/* A timer is never to the microsecond; half a period early is near enough. */
+	if (clock_us() + TICK_MS * 1000 / 2 >= monitor->due_us)
+		poll_timed(monitor);
+	monitor->on_tick(monitor);
 }
 
 /* Comes at most once in the trigger's period. */
@@ -83,7 +86,8 @@ void monitor_start(struct monitor *monitor)
 {
 	if (uv_is_active((uv_handle_t *)&monitor->timer))
 		return;
-	poll_on(monitor);
+	poll_timed(monitor);
+	uv_timer_start(&monitor->timer, on_timer, TICK_MS, TICK_MS);
 	if (monitor->has_wake)
 		uv_poll_start(&monitor->wake, UV_PRIORITIZED, on_wake);
 }

@@ -19,8 +19,10 @@ struct monitor {
 	struct sensors *sensors;	 /* borrowed */
 	const struct governor *governor; /* borrowed */
 	uint64_t decisions;		 /* of the governor, at the last poll */
-	/* Set by the owner; called after every poll of the timer. */
-	void (*on_poll)(struct monitor *monitor);
+	int64_t cost_us;		 /* CPU time of a poll of late */
+	int64_t due_us;			 /* the next */
+	/* Set by the owner; called twice a second between monitor_start() and monitor_stop(). */
+	void (*on_tick)(struct monitor *monitor);
 };
 
 void monitor_init(struct monitor *monitor, uv_loop_t *loop, struct sensors *sensors, const struct governor *governor);
@@ -30,7 +32,7 @@ void monitor_close(struct monitor *monitor);
 /* Polls now, e.g. for a report. */
 void monitor_poll(struct monitor *monitor);
 
-/* Polls now, unless it does already, and from now on; and no longer.  on_poll is not called from within. */
+/* Polls now, unless it does already, and from now on; and no longer.  on_tick is not called from within. */
 void monitor_start(struct monitor *monitor);
 void monitor_stop(struct monitor *monitor);
 

@@ -10,12 +10,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* An average over more than this is not how things are now. */
+/* An average over less than this is chance, and one over more is not how things are now. */
+#define PERIOD_MIN_US 100000
 #define PERIOD_MAX_US 30000000
 
 void pressure_init(struct pressure *pressure)
 {
-	*pressure = (struct pressure){.fd = -1};
+	*pressure = (struct pressure){.fd = -1, .share = NAN};
 }
 
 void pressure_finish(struct pressure *pressure)
@@ -69,10 +70,14 @@ float pressure_poll(struct pressure *pressure, const struct sysfs *sysfs, int64_
 	const struct pressure before = *pressure;
 	double period_us = (double)now_us - (double)before.at_us;
 
+	if (before.known && period_us >= 0 && period_us < PERIOD_MIN_US)
+		return before.share;
 	pressure->known = read_total(pressure, sysfs, &pressure->total_us);
 	pressure->at_us = now_us;
+	pressure->share = NAN;
 	if (!pressure->known || !before.known || pressure->total_us < before.total_us || period_us <= 0 ||
 	    period_us > PERIOD_MAX_US)
 		return NAN;
-	return (float)fmin((double)(pressure->total_us - before.total_us) / period_us, 1);
+	pressure->share = (float)fmin((double)(pressure->total_us - before.total_us) / period_us, 1);
+	return pressure->share;
 }

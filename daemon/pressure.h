@@ -18,6 +18,7 @@ struct pressure {
 	bool known; /* the two below */
 	int64_t at_us;
 	unsigned long long total_us;
+	float share; /* of the last poll */
 };
 
 void pressure_init(struct pressure *pressure);
@@ -29,7 +30,10 @@ void pressure_finish(struct pressure *pressure);
  */
 void pressure_scan(struct pressure *pressure, const struct sysfs *sysfs, const char *path, const char *trigger);
 
-/* 0..1 since the poll before; NAN unknown: the first poll, or one so long after the other that it says nothing. */
+/*
+ * 0..1 since the poll before; NAN unknown: the first poll, or one so long after the other that it says nothing.  A poll
+ * within a tenth of a second of the other repeats its answer.
+ */
 float pressure_poll(struct pressure *pressure, const struct sysfs *sysfs, int64_t now_us);
 
 #endif

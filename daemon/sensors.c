@@ -21,6 +21,8 @@
 #define POLL_US		500000
 #define POLL_IDLE_US	2000000
 #define POLL_SLOWEST_US 10000000
+/* CPU time of all, counted in ticks of 10 ms, of which a share is more than chance. */
+#define LOAD_LEAST_US 100000
 /* Polls may take one part in this many of a core. */
 #define COST_SHARE 1000
 /* 150 ms of waiting within 2 s; unprivileged processes may ask for multiples of 2 s only. */
@@ -42,6 +44,7 @@ struct load {
 	int fd;
 	bool known;
 	double others_us, all_us;
+	float share; /* of the last poll */
 };
 
 struct sensors {
@@ -223,15 +226,21 @@ static float poll_load(struct sensors *sensors, int64_t own_cpu_us)
 	double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK), busy, all;
 	char text[256];
 
+	load->share = NAN;
 	load->known = load->fd >= 0 && sysfs_pread(&sensors->sysfs, load->fd, text, sizeof(text)) >= 0 &&
 		      parse_stat(text, &busy, &all);
 	if (!load->known)
 		return NAN;
 	load->others_us = busy * tick_us - (double)own_cpu_us;
 	load->all_us = all * tick_us;
-	if (!before.known || !(load->all_us > before.all_us))
+	if (!before.known || load->all_us < before.all_us)
 		return NAN;
-	return (float)fmin(fmax((load->others_us - before.others_us) / (load->all_us - before.all_us), 0), 1);
+	if (load->all_us - before.all_us < LOAD_LEAST_US) {
+		*load = before;
+		return load->share;
+	}
+	load->share = (float)fmin(fmax((load->others_us - before.others_us) / (load->all_us - before.all_us), 0), 1);
+	return load->share;
 }
 
 /* ---- outside -------------------------------------------------------------------------------------- */
@@ -328,6 +337,7 @@ int sensors_create(int root_fd, const struct topology_lane *lanes, int n_lanes, 
 	last = &sensors->last;
 	sensors->sysfs.root_fd = root_fd;
 	sensors->load.fd = -1;
+	sensors->load.share = NAN;
 	thermal_init(&sensors->thermal);
 	pressure_init(&sensors->cpu_pressure);
 	pressure_init(&sensors->memory_pressure);

@@ -29,8 +29,8 @@ void sensors_destroy(struct sensors *sensors); /* accepts NULL */
 void sensors_poll(struct sensors *sensors, int64_t now_us, int64_t own_cpu_us);
 
 /*
- * When to poll next: more often while frames are run, and so seldom that polls which cost as much as the last one,
- * cost_us of CPU time, take less than a thousandth of a core.
+ * When to poll next: more often while frames are run, and so seldom that polls of cost_us CPU time each take no more
+ * than a thousandth of a core; at least every ten seconds.
  */
 int64_t sensors_interval_us(bool frames_run, int64_t cost_us);
 

@@ -127,6 +127,9 @@ Test(sensors, pressure_is_the_share_of_time_since_the_last_poll)
 	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5125000\n");
 	pressure = poll_at(sensors, 1500000, 0).cpu_pressure;
 	cr_assert_float_eq(pressure, 0.25f, 0.001f);
+	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5129000\n");
+	pressure = poll_at(sensors, 1504000, 0).cpu_pressure;
+	cr_assert_float_eq(pressure, 0.25f, 0.001f, "four milliseconds are chance");
 	test_root_write(&root, "proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
 	cr_assert(isnan(poll_at(sensors, 2000000, 0).cpu_pressure), "it went backwards");
 	cr_assert(isnan(poll_at(sensors, 2000000, 0).cpu_pressure), "no time has passed");
