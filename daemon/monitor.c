@@ -62,7 +62,6 @@ void monitor_init(struct monitor *monitor, uv_loop_t *loop, struct sensors *sens
 	*monitor = (struct monitor){.sensors = sensors, .governor = governor};
 	uv_timer_init(loop, &monitor->timer);
 	monitor->timer.data = monitor->wake.data = monitor;
-	/* The first poll opens the files. */
 	monitor_poll(monitor);
 	fd = sensors_wake_fd(sensors);
 	monitor->has_wake = fd >= 0 && uv_poll_init(loop, &monitor->wake, fd) == 0;

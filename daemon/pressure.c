@@ -14,9 +14,9 @@
 #define PERIOD_MIN_US 100000
 #define PERIOD_MAX_US 30000000
 
-void pressure_init(struct pressure *pressure)
+void pressure_init(struct pressure *pressure, const char *path)
 {
-	*pressure = (struct pressure){.fd = -1, .share = NAN};
+	*pressure = (struct pressure){.path = path, .fd = -1, .share = NAN};
 }
 
 void pressure_finish(struct pressure *pressure)
@@ -24,44 +24,33 @@ void pressure_finish(struct pressure *pressure)
 	sysfs_close(&pressure->fd);
 }
 
-/* The descriptor with a trigger set, or negative errno. */
-static int open_trigger(const struct sysfs *sysfs, const char *path, const char *trigger)
+void pressure_trigger(struct pressure *pressure, const struct sysfs *sysfs, const char *trigger)
 {
-	int fd = openat(sysfs->root_fd, path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int fd = openat(sysfs->root_fd, pressure->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	struct statfs where;
 
-	if (fd < 0)
-		return -errno;
 	/* The zero at the end is part of what the kernel expects. */
-	if (fstatfs(fd, &where) == 0 && where.f_type == PROC_SUPER_MAGIC && write(fd, trigger, strlen(trigger) + 1) > 0)
-		return fd;
-	close(fd);
-	return -EOPNOTSUPP;
-}
-
-void pressure_scan(struct pressure *pressure, const struct sysfs *sysfs, const char *path, const char *trigger)
-{
-	if (pressure->fd >= 0)
-		return;
-	if (trigger)
-		pressure->fd = open_trigger(sysfs, path, trigger);
-	pressure->has_trigger = pressure->fd >= 0;
-	if (!pressure->has_trigger)
-		pressure->fd = sysfs_open(sysfs, path);
+	if (fd >= 0 && fstatfs(fd, &where) == 0 && where.f_type == PROC_SUPER_MAGIC &&
+	    write(fd, trigger, strlen(trigger) + 1) > 0) {
+		pressure->fd = fd;
+		pressure->has_trigger = true;
+	} else {
+		sysfs_close(&fd);
+	}
 }
 
 /* "some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000" */
-static bool read_total(const struct pressure *pressure, const struct sysfs *sysfs, unsigned long long *ret_total_us)
+static bool read_total(struct pressure *pressure, const struct sysfs *sysfs)
 {
 	char text[256], *total, *end;
 
-	if (pressure->fd < 0 || sysfs_pread(sysfs, pressure->fd, text, sizeof(text)) < 0 || strncmp(text, "some ", 5))
+	if (sysfs_read_kept(sysfs, pressure->path, &pressure->fd, text, sizeof(text)) < 0 || strncmp(text, "some ", 5))
 		return false;
 	total = strstr(text, "total=");
 	if (!total)
 		return false;
 	errno = 0;
-	*ret_total_us = strtoull(total + 6, &end, 10);
+	pressure->total_us = strtoull(total + 6, &end, 10);
 	return !errno && end != total + 6 && !*end;
 }
 
@@ -72,7 +61,7 @@ float pressure_poll(struct pressure *pressure, const struct sysfs *sysfs, int64_
 
 	if (before.known && period_us >= 0 && period_us < PERIOD_MIN_US)
 		return before.share;
-	pressure->known = read_total(pressure, sysfs, &pressure->total_us);
+	pressure->known = read_total(pressure, sysfs);
 	pressure->at_us = now_us;
 	pressure->share = NAN;
 	if (!pressure->known || !before.known || pressure->total_us < before.total_us || period_us <= 0 ||

@@ -13,7 +13,8 @@
 #include "sysfs.h"
 
 struct pressure {
-	int fd; /* -1: no such file (yet) */
+	const char *path; /* below the root */
+	int fd;		  /* -1: no such file (yet) */
 	bool has_trigger;
 	bool known; /* the two below */
 	int64_t at_us;
@@ -21,14 +22,14 @@ struct pressure {
 	float share; /* of the last poll */
 };
 
-void pressure_init(struct pressure *pressure);
+void pressure_init(struct pressure *pressure, const char *path); /* borrows path */
 void pressure_finish(struct pressure *pressure);
 
 /*
- * Opens the file unless it is open.  trigger: what to ask the kernel for, e.g. "some 150000 2000000", or NULL; only a
- * file of procfs is asked, for one below a root of somebody's own would be overwritten.
+ * Asks the kernel for a trigger, e.g. "some 150000 2000000"; without one pressure_poll() works as well.  Only a file of
+ * procfs is asked, for one below a root of somebody's own would be overwritten.  Once, before the first poll.
  */
-void pressure_scan(struct pressure *pressure, const struct sysfs *sysfs, const char *path, const char *trigger);
+void pressure_trigger(struct pressure *pressure, const struct sysfs *sysfs, const char *trigger);
 
 /*
  * 0..1 since the poll before; NAN unknown: the first poll, or one so long after the other that it says nothing.  A poll

@@ -34,7 +34,8 @@ struct battery {
 
 /* A clock, which some of a lane's CPUs share. */
 struct cap {
-	int fd; /* of scaling_max_freq */
+	int fd;	 /* of scaling_max_freq */
+	int cpu; /* one of them */
 	float highest_khz;
 	char related[128]; /* those CPUs, as the kernel lists them; "" unknown */
 };
@@ -77,7 +78,7 @@ static bool clock_is_known(const struct sensors *sensors, int lane, const char *
 
 static void scan_cap(struct sensors *sensors, int lane, int cpu)
 {
-	struct cap cap = {.related = ""};
+	struct cap cap = {.fd = -1, .cpu = cpu, .related = ""};
 	char path[128];
 	long long khz;
 
@@ -90,10 +91,7 @@ static void scan_cap(struct sensors *sensors, int lane, int cpu)
 	if (sysfs_read_number(&sensors->sysfs, path, &khz) < 0 || khz <= 0)
 		return;
 	cap.highest_khz = (float)khz;
-	snprintf(path, sizeof(path), "sys/devices/system/cpu/cpu%d/cpufreq/scaling_max_freq", cpu);
-	cap.fd = sysfs_open(&sensors->sysfs, path);
-	if (cap.fd >= 0)
-		sensors->caps[lane][sensors->n_caps[lane]++] = cap;
+	sensors->caps[lane][sensors->n_caps[lane]++] = cap;
 }
 
 static void close_caps(struct sensors *sensors)
@@ -155,27 +153,22 @@ static void scan_batteries(struct sensors *sensors)
 
 /* ---- reading them --------------------------------------------------------------------------------- */
 
-/* True when a file is there no longer. */
-static bool poll_caps(struct sensors *sensors)
+static float poll_caps(struct sensors *sensors, int lane)
 {
-	bool gone = false;
+	float lowest = NAN;
+	char path[128];
+	long long khz;
 
-	for (int i = 0; i < sensors->n_lanes; i++) {
-		sensors->last.freq_cap[i] = NAN;
-		for (int j = 0; j < sensors->n_caps[i]; j++) {
-			const struct cap *cap = &sensors->caps[i][j];
-			long long khz;
-			int rc = sysfs_pread_number(&sensors->sysfs, cap->fd, &khz);
+	for (int i = 0; i < sensors->n_caps[lane]; i++) {
+		struct cap *cap = &sensors->caps[lane][i];
 
-			gone |= rc == -ENODEV;
-			if (rc < 0 || khz <= 0)
-				continue;
-			/* Of a number and NAN, fminf() takes the number. */
-			sensors->last.freq_cap[i] =
-				fminf(sensors->last.freq_cap[i], fminf((float)khz / cap->highest_khz, 1));
-		}
+		snprintf(path, sizeof(path), "sys/devices/system/cpu/cpu%d/cpufreq/scaling_max_freq", cap->cpu);
+		if (sysfs_read_kept_number(&sensors->sysfs, path, &cap->fd, &khz) < 0 || khz <= 0)
+			continue;
+		/* Of a number and NAN, fminf() takes the number. */
+		lowest = fminf(lowest, fminf((float)khz / cap->highest_khz, 1));
 	}
-	return gone;
+	return lowest;
 }
 
 static float poll_batteries(const struct sensors *sensors)
@@ -227,7 +220,7 @@ static float poll_load(struct sensors *sensors, int64_t own_cpu_us)
 	char text[256];
 
 	load->share = NAN;
-	load->known = load->fd >= 0 && sysfs_pread(&sensors->sysfs, load->fd, text, sizeof(text)) >= 0 &&
+	load->known = sysfs_read_kept(&sensors->sysfs, "proc/stat", &load->fd, text, sizeof(text)) >= 0 &&
 		      parse_stat(text, &busy, &all);
 	if (!load->known)
 		return NAN;
@@ -236,7 +229,9 @@ static float poll_load(struct sensors *sensors, int64_t own_cpu_us)
 	if (!before.known || load->all_us < before.all_us)
 		return NAN;
 	if (load->all_us - before.all_us < LOAD_LEAST_US) {
-		*load = before;
+		load->others_us = before.others_us;
+		load->all_us = before.all_us;
+		load->share = before.share;
 		return load->share;
 	}
 	load->share = (float)fmin(fmax((load->others_us - before.others_us) / (load->all_us - before.all_us), 0), 1);
@@ -262,18 +257,6 @@ static void scan(struct sensors *sensors, int64_t now_us)
 	scan_batteries(sensors);
 	/* A charge moves in minutes. */
 	sensors->last.battery = poll_batteries(sensors);
-	pressure_scan(&sensors->cpu_pressure, sysfs, "proc/pressure/cpu", CPU_TRIGGER);
-	pressure_scan(&sensors->memory_pressure, sysfs, "proc/pressure/memory", NULL);
-	if (sensors->load.fd < 0)
-		sensors->load.fd = sysfs_open(sysfs, "proc/stat");
-}
-
-/* True when a file is there no longer. */
-static bool poll_files_that_come_and_go(struct sensors *sensors, int64_t now_us)
-{
-	bool gone = thermal_poll(&sensors->thermal, &sensors->sysfs, now_us);
-
-	return poll_caps(sensors) || gone;
 }
 
 void sensors_poll(struct sensors *sensors, int64_t now_us, int64_t own_cpu_us)
@@ -282,10 +265,12 @@ void sensors_poll(struct sensors *sensors, int64_t now_us, int64_t own_cpu_us)
 
 	if (scan_is_due(sensors, now_us, SCAN_US))
 		scan(sensors, now_us);
-	if (poll_files_that_come_and_go(sensors, now_us) && scan_is_due(sensors, now_us, SCAN_AGAIN_US)) {
+	if (thermal_poll(&sensors->thermal, &sensors->sysfs, now_us) && scan_is_due(sensors, now_us, SCAN_AGAIN_US)) {
 		scan(sensors, now_us);
-		poll_files_that_come_and_go(sensors, now_us);
+		thermal_poll(&sensors->thermal, &sensors->sysfs, now_us);
 	}
+	for (int i = 0; i < sensors->n_lanes; i++)
+		last->freq_cap[i] = poll_caps(sensors, i);
 	last->temp_c = sensors->thermal.temp_c;
 	last->temp_limit_c = sensors->thermal.limit_c;
 	last->cooling = sensors->thermal.cooling;
@@ -339,8 +324,9 @@ int sensors_create(int root_fd, const struct topology_lane *lanes, int n_lanes, 
 	sensors->load.fd = -1;
 	sensors->load.share = NAN;
 	thermal_init(&sensors->thermal);
-	pressure_init(&sensors->cpu_pressure);
-	pressure_init(&sensors->memory_pressure);
+	pressure_init(&sensors->cpu_pressure, "proc/pressure/cpu");
+	pressure_init(&sensors->memory_pressure, "proc/pressure/memory");
+	pressure_trigger(&sensors->cpu_pressure, &sensors->sysfs, CPU_TRIGGER);
 	sensors->n_lanes = n_lanes < POLICY_LANES_MAX ? n_lanes : POLICY_LANES_MAX;
 	memcpy(sensors->lanes, lanes, (size_t)sensors->n_lanes * sizeof(lanes[0]));
 	last->temp_c = last->temp_limit_c = last->cooling = NAN;

@@ -71,6 +71,20 @@ int sysfs_read(const struct sysfs *sysfs, const char *path, char *text, size_t s
 	return rc;
 }
 
+int sysfs_read_kept(const struct sysfs *sysfs, const char *path, int *fd, char *text, size_t size)
+{
+	int rc = *fd >= 0 ? sysfs_pread(sysfs, *fd, text, size) : -ENODEV;
+
+	if (rc != -ENODEV)
+		return rc;
+	sysfs_close(fd);
+	rc = sysfs_open(sysfs, path);
+	if (rc < 0)
+		return rc;
+	*fd = rc;
+	return sysfs_pread(sysfs, *fd, text, size);
+}
+
 static int parse_number(const char *text, long long *ret_value)
 {
 	char *end;
@@ -96,6 +110,14 @@ int sysfs_read_number(const struct sysfs *sysfs, const char *path, long long *re
 {
 	char text[32];
 	int rc = sysfs_read(sysfs, path, text, sizeof(text));
+
+	return rc < 0 ? rc : parse_number(text, ret_value);
+}
+
+int sysfs_read_kept_number(const struct sysfs *sysfs, const char *path, int *fd, long long *ret_value)
+{
+	char text[32];
+	int rc = sysfs_read_kept(sysfs, path, fd, text, sizeof(text));
 
 	return rc < 0 ? rc : parse_number(text, ret_value);
 }

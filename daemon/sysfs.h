@@ -30,9 +30,16 @@ int sysfs_pread(const struct sysfs *sysfs, int fd, char *text, size_t size);
 /* The same by path. */
 int sysfs_read(const struct sysfs *sysfs, const char *path, char *text, size_t size);
 
+/*
+ * The same by a descriptor that is kept from call to call: *fd is opened where it is -1 or its file was deleted, for
+ * another may have taken its place.
+ */
+int sysfs_read_kept(const struct sysfs *sysfs, const char *path, int *fd, char *text, size_t size);
+
 /* A decimal number that fills the line.  0, -EINVAL when it is not one, or as sysfs_pread(). */
 int sysfs_pread_number(const struct sysfs *sysfs, int fd, long long *ret_value);
 int sysfs_read_number(const struct sysfs *sysfs, const char *path, long long *ret_value);
+int sysfs_read_kept_number(const struct sysfs *sysfs, const char *path, int *fd, long long *ret_value);
 
 /* A descriptor for later sysfs_pread() calls, or negative errno. */
 int sysfs_open(const struct sysfs *sysfs, const char *path);

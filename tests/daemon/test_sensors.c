@@ -215,6 +215,7 @@ Test(sensors, file_replaced_by_another_is_read_again)
 {
 	struct test_root root;
 	struct sensors *sensors;
+	struct policy_sample sample;
 
 	test_root_init(&root);
 	test_root_write(&root, "sys/class/thermal/thermal_zone0/type", "cpu\n");
@@ -224,6 +225,16 @@ Test(sensors, file_replaced_by_another_is_read_again)
 	test_root_replace(&root, "sys/class/thermal/thermal_zone0/temp", "51000\n");
 	cr_assert_float_eq(poll_at(sensors, 500000, 0).temp_c, 50, 0.001f, "kept until files are looked for");
 	cr_assert_float_eq(poll_at(sensors, 1000000, 0).temp_c, 51, 0.001f);
+	test_root_write(&root, "proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+	test_root_write(&root, "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "2000000\n");
+	test_root_write(&root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "2000000\n");
+	sample = poll_at(sensors, LATER_US + 1000000, 0);
+	cr_assert_eq(sample.freq_cap[1], 1);
+	test_root_replace(&root, "proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=100000\n");
+	test_root_replace(&root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "1000000\n");
+	sample = poll_at(sensors, LATER_US + 1500000, 0);
+	cr_assert_eq(sample.freq_cap[1], 0.5f);
+	cr_assert_float_eq(sample.memory_pressure, 0.2f, 0.001f);
 	sensors_destroy(sensors);
 	test_root_finish(&root);
 }
