@@ -81,7 +81,8 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 	sensors_fill(governor->sensors, &sample);
 	if (governor->scene) {
 		look(governor, job, now_us);
-		sample.motion = stream->scene.motion;
+		if (job->look == JOB_LOOK_BEFORE)
+			sample.motion = stream->scene.motion;
 		sample.blur = scene_blur(&stream->scene, hint_blur(&job->frame), now_us);
 	}
 	params.min_fps = stream_min_fps(stream);
