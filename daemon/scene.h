@@ -12,7 +12,7 @@
  * compares it with the upper quartile of what the stream had before, for most frames of a camera that shakes may be
  * blurred: 0 none, 1 nothing fine is left.
  *
- * A view samples 7680 pixels of 96 rows: 9 us of a 1080p NV12 frame that is in the caches, 27 us of one that is not, on
+ * A view samples 4800 pixels of 72 rows: 5 us of a 1080p NV12 frame that is in the caches, 18 us of one that is not, on
  * one core of an AMD EPYC.
  */
 #ifndef INFERD_SCENE_H
@@ -23,8 +23,8 @@
 
 #include "engine/engine.h"
 
-#define SCENE_COLUMNS 48
-#define SCENE_ROWS    32
+#define SCENE_COLUMNS 40
+#define SCENE_ROWS    24
 #define SCENE_HISTORY 64
 
 /* What is kept of one picture. */
