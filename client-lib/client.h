@@ -26,6 +26,7 @@ struct inferd_stream {
 	struct inferd_stream *next;
 	struct ipc_stream_open asked; /* again after a reconnect */
 	uint32_t id, n_slots, slot_bytes, deadline_us;
+	uint32_t advice[3]; /* width, height, channels */
 	uint8_t *pool;
 	size_t pool_bytes;
 	int pool_fd; /* goes to the next daemon, so that buffers stay where they are */

@@ -125,7 +125,13 @@ struct inferd_frame {
 	uint32_t deadline_us;	/* from submission; 0: the stream's */
 	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  Only for records. */
 	void *user;		/* comes back in the result */
-	uint32_t reserved[4];	/* zero */
+	/*
+	 * How the camera moved while it took the picture, where a gyroscope says so: the policy then does not spend
+	 * its best on what is blurred anyway.  Without it, blur is looked for in the pixels.
+	 */
+	float angular_speed;  /* rad/s, 0..100 */
+	uint32_t exposure_us; /* at most 10 s; 0: unknown, and the speed does not count */
+	uint32_t reserved[2]; /* zero */
 };
 
 /* Bytes of a frame whose planes follow each other without gaps; 0 for JPEG and impossible sizes. */
@@ -228,6 +234,13 @@ INFERD_API int inferd_stream_close(struct inferd_stream *stream);
 /* Size of its buffers, and the deadline in force (0: none). */
 INFERD_API size_t inferd_stream_buffer_bytes(const struct inferd_stream *stream);
 INFERD_API uint32_t inferd_stream_deadline_us(const struct inferd_stream *stream);
+
+/*
+ * What the largest frame that can be of use looks like, so that a camera can be set up before the first; results then
+ * say what is of use at the moment.  Pixels, and 1 for gray or 3; any output may be NULL.
+ */
+INFERD_API void inferd_stream_advice(const struct inferd_stream *stream, uint32_t *ret_width, uint32_t *ret_height,
+				     uint32_t *ret_channels);
 
 struct inferd_buffer {
 	void *data; /* page aligned */

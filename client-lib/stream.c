@@ -140,6 +140,14 @@ static int request_open(struct inferd_stream *stream)
 	return client_request_fd(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS, stream->pool_fd);
 }
 
+static void take_values(struct inferd_stream *stream, const struct ipc_stream_opened *opened)
+{
+	stream->deadline_us = opened->deadline_us;
+	stream->advice[0] = opened->advice_width;
+	stream->advice[1] = opened->advice_height;
+	stream->advice[2] = opened->advice_channels;
+}
+
 /*
  * Maps the pool, which the daemon made unless we brought one.  Its size is looked at first, because touching pages
  * behind a file's end kills.
@@ -163,7 +171,7 @@ static int map_pool(struct inferd_stream *stream, const struct ipc_stream_opened
 	stream->id = opened->stream;
 	stream->n_slots = opened->n_slots;
 	stream->slot_bytes = opened->slot_bytes;
-	stream->deadline_us = opened->deadline_us;
+	take_values(stream, opened);
 	stream->open = true;
 	return 0;
 }
@@ -261,7 +269,7 @@ bool stream_reopened(struct inferd_stream *stream, const struct ipc_message *mes
 	if (message->header.type == IPC_STREAM_OPENED &&
 	    ipc_get_stream_opened(message->body, message->header.length, &opened, NULL) == 0) {
 		stream->id = opened.stream;
-		stream->deadline_us = opened.deadline_us;
+		take_values(stream, &opened);
 		stream->open = true;
 		return true;
 	}
@@ -316,6 +324,16 @@ size_t inferd_stream_buffer_bytes(const struct inferd_stream *stream)
 uint32_t inferd_stream_deadline_us(const struct inferd_stream *stream)
 {
 	return stream->deadline_us;
+}
+
+void inferd_stream_advice(const struct inferd_stream *stream, uint32_t *ret_width, uint32_t *ret_height,
+			  uint32_t *ret_channels)
+{
+	uint32_t *const rets[3] = {ret_width, ret_height, ret_channels};
+
+	for (int i = 0; i < 3; i++)
+		if (rets[i])
+			*rets[i] = stream->advice[i];
 }
 
 /* ---- frames -------------------------------------------------------------------------------------- */
@@ -415,6 +433,8 @@ static int submit(struct inferd_stream *stream, uint32_t index, const struct inf
 		.height = frame->height,
 		.captured_us = frame->captured_us,
 		.deadline_us = frame->deadline_us,
+		.angular_speed = frame->angular_speed,
+		.exposure_us = frame->exposure_us,
 	};
 	uint64_t sent_ns;
 	uint32_t serial;

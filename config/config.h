@@ -90,6 +90,8 @@ struct config_policy {
 	float miss_target, miss_price, bound_share, stay_gain, horizon_frames, up_dwell_s, up_dwell_max_s,
 		changes_per_min, switch_price, explore_frames, energy_price, heat_price, battery_low, battery_price,
 		blur_price, still_motion, cap_share, prior_spread, rung_spread;
+	bool scene;  /* look at pictures for motion and blur; default true */
+	bool uclamp; /* ask the kernel for high clocks while lanes run; default off */
 };
 
 struct config {

@@ -58,7 +58,8 @@ static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
 					[CONFIG_FIT_LETTERBOX + 1] = NULL};
 static const char *const priority_words[] = {
 	[CONFIG_LOW] = "low", [CONFIG_NORMAL] = "normal", [CONFIG_HIGH] = "high", [CONFIG_HIGH + 1] = NULL};
-static const char *const order_words[] = {"rgb", "bgr", NULL}; /* read as bool bgr */
+static const char *const uclamp_words[] = {"off", "auto", NULL}; /* read as bool uclamp */
+static const char *const order_words[] = {"rgb", "bgr", NULL};	 /* read as bool bgr */
 
 /* Readers of megabytes shift them left by 20 in a size_t. */
 #define MB_MAX ((SIZE_MAX >> 20) < 65536 ? 4095 : 65536)
@@ -195,6 +196,8 @@ static const struct key keys[] = {
 	{"policy.cap_share", TYPE_FLOAT, false, {0, 1, false}, AT(config, policy.cap_share), "0.7", NULL},
 	{"policy.prior_spread", TYPE_FLOAT, false, {0.0625, 2, false}, AT(config, policy.prior_spread), "0.7", NULL},
 	{"policy.rung_spread", TYPE_FLOAT, false, {0.0078125, 1, false}, AT(config, policy.rung_spread), "0.08", NULL},
+	{"policy.scene", TYPE_BOOL, false, ANY, AT(config, policy.scene), "true", NULL},
+	{"policy.uclamp", TYPE_WORD, false, ANY, AT(config, policy.uclamp), "off", uclamp_words},
 };
 /* clang-format on */
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -287,7 +290,7 @@ static int set_text(const struct key *key, const struct value *value, const char
 		rc = value_word(value, key->words, cause, &index);
 		if (rc < 0)
 			return rc;
-		if (key->words == order_words)
+		if (key->words == order_words || key->words == uclamp_words)
 			*(bool *)field = index == 1;
 		else if (key->words == fit_words)
 			*(enum config_fit *)field = (enum config_fit)index;

@@ -13,10 +13,6 @@
 #include "log.h"
 #include "report.h"
 
-/* Heat moves in seconds; while nobody streams, nothing is read at all. */
-#define POLL_MS 500
-/* Scans look for files anew; streams that come and go quickly do not need one each. */
-#define SCAN_US 10000000
 /* How long SIGTERM waits for queued frames and for clients to read their answers. */
 #define DRAIN_MS 5000
 
@@ -27,47 +23,25 @@ static struct daemon *daemon_of(struct session_host *host)
 
 /* ---- sensors -------------------------------------------------------------------------------------- */
 
-static int64_t own_cpu_us(void)
+static void on_tick(struct monitor *monitor)
 {
-	struct timespec used;
+	struct daemon *daemon = (struct daemon *)(void *)((char *)monitor - offsetof(struct daemon, monitor));
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
-}
-
-static void poll_sensors(struct daemon *daemon)
-{
-	int64_t now = clock_us();
-
-	if (now - daemon->scanned_us > SCAN_US) {
-		daemon->scanned_us = now;
-		sensors_scan(daemon->sensors);
-	}
-	sensors_poll(daemon->sensors, now, own_cpu_us());
-}
-
-static void on_poll_timer(uv_timer_t *timer)
-{
-	struct daemon *daemon = timer->data;
-
-	poll_sensors(daemon);
 	dispatch_collect(&daemon->dispatch);
 	/* What could not be unloaded before may be now, for those that wait for its place. */
 	residency_make_room(&daemon->residency, 0, NULL);
 	dispatch_wake(&daemon->dispatch);
 }
 
-/* The first frame of the first stream must already know how hot it is. */
+/* The first frame of the first stream must already know how hot it is; while nobody streams, nothing is read at all. */
 static void on_streams(struct session_host *host)
 {
 	struct daemon *daemon = daemon_of(host);
 
-	if (host->n_streams) {
-		poll_sensors(daemon);
-		uv_timer_start(&daemon->poll_timer, on_poll_timer, POLL_MS, POLL_MS);
-	} else {
-		uv_timer_stop(&daemon->poll_timer);
-	}
+	if (host->n_streams)
+		monitor_start(&daemon->monitor);
+	else
+		monitor_stop(&daemon->monitor);
 }
 
 /* ---- memory --------------------------------------------------------------------------------------- */
@@ -132,7 +106,7 @@ static void finish(struct daemon *daemon)
 	session_tidy(&daemon->host);
 	for (int i = 0; i < 3; i++)
 		close_handle((uv_handle_t *)&daemon->signals[i]);
-	close_handle((uv_handle_t *)&daemon->poll_timer);
+	monitor_close(&daemon->monitor);
 	close_handle((uv_handle_t *)&daemon->drain_timer);
 	close_handle((uv_handle_t *)&daemon->watchdog_timer);
 	close_handle((uv_handle_t *)&daemon->prepare);
@@ -439,7 +413,7 @@ static void on_query(struct session_host *host, struct session *session, uint32_
 		if (strcmp(what, reports[i].what))
 			continue;
 		if (!host->n_streams)
-			poll_sensors(daemon);
+			monitor_poll(&daemon->monitor);
 		ipc_writer_reset(&host->writer);
 		reports[i].put(daemon, session, &host->writer);
 		if (host->writer.error)
@@ -468,14 +442,22 @@ static void on_signal(uv_signal_t *handle, int number)
 
 int daemon_lanes(const struct config *config, int root_fd, struct topology_lane ret_lanes[POLICY_LANES_MAX])
 {
+	/* The kernel adds a quarter before it looks for a clock, so that this asks for the highest. */
+	const int util_min = config->policy.uclamp ? 820 : 0;
 	cpu_set_t allowed;
+	int n;
 
 	_Static_assert(CONFIG_LANES_MAX == POLICY_LANES_MAX, "every lane of the configuration can be a policy's");
-	if (config->n_lanes)
-		return topology_configured(config, ret_lanes);
-	CPU_ZERO(&allowed);
-	sched_getaffinity(0, sizeof(allowed), &allowed);
-	return topology_find(root_fd, &allowed, ret_lanes);
+	if (config->n_lanes) {
+		n = topology_configured(config, ret_lanes);
+	} else {
+		CPU_ZERO(&allowed);
+		sched_getaffinity(0, sizeof(allowed), &allowed);
+		n = topology_find(root_fd, &allowed, ret_lanes);
+	}
+	for (int i = 0; i < n; i++)
+		ret_lanes[i].util_min = util_min;
+	return n;
 }
 
 static void start_handles(struct daemon *daemon)
@@ -487,11 +469,12 @@ static void start_handles(struct daemon *daemon)
 		daemon->signals[i].data = daemon;
 		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
 	}
-	uv_timer_init(&daemon->loop, &daemon->poll_timer);
+	monitor_init(&daemon->monitor, &daemon->loop, daemon->sensors, &daemon->governor);
+	daemon->monitor.on_tick = on_tick;
 	uv_timer_init(&daemon->loop, &daemon->drain_timer);
 	uv_timer_init(&daemon->loop, &daemon->watchdog_timer);
 	uv_prepare_init(&daemon->loop, &daemon->prepare);
-	daemon->poll_timer.data = daemon->drain_timer.data = daemon->prepare.data = daemon;
+	daemon->drain_timer.data = daemon->prepare.data = daemon;
 	daemon->watchdog_timer.data = daemon;
 	if (daemon->notify.watchdog_us) {
 		uint64_t period_ms = (uint64_t)daemon->notify.watchdog_us / 3000;
@@ -524,7 +507,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 		log_error("what LISTEN_FDS hands over is not one Unix stream socket that listens");
 		return daemon->handed_fd;
 	}
-	daemon->started_us = daemon->load_started_us = daemon->scanned_us = clock_us();
+	daemon->started_us = daemon->load_started_us = clock_us();
 	daemon->n_lanes = daemon_lanes(config, options->root_fd, daemon->lanes);
 	decode_bytes = ((size_t)config->memory_budget_mb << 19) / (size_t)daemon->n_lanes;
 	rc = sensors_create(options->root_fd, daemon->lanes, daemon->n_lanes, &daemon->sensors);
@@ -579,7 +562,6 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 		config_destroy(config);
 		return 1;
 	}
-	sensors_poll(daemon->sensors, clock_us(), own_cpu_us());
 	log_lanes(daemon);
 	start_handles(daemon);
 	loader_start(&daemon->loader, options->config_path, config, NULL, NULL, false);

@@ -13,6 +13,7 @@
 #include "governor.h"
 #include "loader.h"
 #include "models.h"
+#include "monitor.h"
 #include "notify.h"
 #include "residency.h"
 #include "sensors.h"
@@ -37,7 +38,8 @@ struct daemon {
 	struct daemon_options options;
 	uv_loop_t loop;
 	uv_signal_t signals[3];
-	uv_timer_t poll_timer, drain_timer, watchdog_timer;
+	uv_timer_t drain_timer, watchdog_timer;
+	struct monitor monitor;
 	struct notify notify;
 	int stuck; /* the lane because of which the watchdog is not fed, or -1 */
 	uv_prepare_t prepare;
@@ -45,7 +47,6 @@ struct daemon {
 	struct topology_lane lanes[POLICY_LANES_MAX];
 	int n_lanes;
 	struct sensors *sensors;
-	int64_t scanned_us;
 	struct governor governor;
 	struct dispatch dispatch;
 	struct session_host host;

@@ -82,6 +82,8 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
 	job->stream->running++;
+	if (job->look == JOB_LOOK_BEFORE)
+		scene_keep(&job->stream->scene);
 	model->ladder->pins++;
 	model->ladder->used_us = now_us;
 	lane->job = job;

@@ -14,6 +14,8 @@ struct governor {
 	struct policy_params params;
 	const struct sensors *sensors; /* borrowed */
 	int n_lanes;
+	uint64_t decisions; /* so far */
+	bool scene;	    /* pictures are looked at for motion and blur */
 };
 
 /* Takes the configuration's constants; again after a reload. */
@@ -26,11 +28,11 @@ struct governor_queue {
 };
 
 /*
- * The rung for a job of a stream that has a model.  *state is the stream's memory; it moves on, so the caller
- * passes a copy and keeps it only when it acts on the decision.
+ * The rung for a job of a stream that has a model.  Looks at the picture first, once, where that is cheap.  *state is
+ * the stream's memory; it moves on, so the caller passes a copy and keeps it only when it acts on the decision.
  */
-void governor_decide(const struct governor *governor, const struct job *job, const struct governor_queue *queue,
-		     int64_t now_us, struct policy_state *state, struct policy_decision *ret_decision);
+void governor_decide(struct governor *governor, struct job *job, const struct governor_queue *queue, int64_t now_us,
+		     struct policy_state *state, struct policy_decision *ret_decision);
 
 /* Learns from a job that ran and has just come home. */
 void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us);

@@ -127,22 +127,21 @@ static int decode_jpeg(struct infer *infer, struct job *job, const struct ladder
 static int find_pixels(struct infer *infer, struct job *job, const struct ladder *ladder,
 		       struct engine_image *ret_image)
 {
-	const struct ipc_frame *frame = &job->frame;
-	const uint8_t *slot = pool_slot(&job->stream->pool, frame->slot);
-
-	if (frame->format == IPC_JPEG)
+	if (job->frame.format == IPC_JPEG)
 		return decode_jpeg(infer, job, ladder, ret_image);
-	*ret_image = (struct engine_image){
-		.format = (enum engine_pixels)frame->format,
-		.full_range = frame->full_range,
-		.width = (int)frame->width,
-		.height = (int)frame->height,
-	};
-	for (int i = 0; i < 3; i++) {
-		ret_image->plane[i] = slot + frame->offset[i];
-		ret_image->stride[i] = frame->stride[i];
-	}
+	*ret_image = stream_picture(job->stream, &job->frame);
 	return 0;
+}
+
+/* What the loop could not look at before the frame was decided about, for the next one. */
+static void see_late(struct job *job, const struct engine_image *image)
+{
+	struct scene_view view;
+
+	if (job->look != JOB_LOOK_LATER)
+		return;
+	scene_view(image, &view);
+	job->sharpness = view.sharpness;
 }
 
 static bool same_pass(const struct pass_key *a, const struct pass_key *b)
@@ -200,6 +199,7 @@ static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, 
 	if (rc == 0)
 		rc = find_pass(infer, job, ladder, &image, &preprocess);
 	if (rc == 0) {
+		see_late(job, &image);
 		rc = engine_preprocess_run(preprocess, &image, engine_context_input(context, detail->plan, 0));
 		if (rc < 0)
 			fail(job, rc, "the picture could not be prepared");

@@ -19,6 +19,9 @@
 #include "sched.h"
 #include "worker.h"
 
+/* When the picture is looked at for motion and blur: not (again), before the decision, or by the lane. */
+enum job_look { JOB_LOOK_NOT, JOB_LOOK_BEFORE, JOB_LOOK_LATER };
+
 enum job_state { JOB_FREE, JOB_WAITING, JOB_RUNNING, JOB_ANSWERED };
 
 struct stream;
@@ -39,6 +42,8 @@ struct job {
 
 	struct model *model; /* a reference, while running */
 	int rung;	     /* -1: none was chosen */
+	enum job_look look;
+	float sharpness; /* of its decoded picture; NAN unknown */
 	struct policy_decision decision;
 
 	/* The answer, complete when the job is. */

@@ -32,6 +32,8 @@ const char *loader_needs_restart(const struct config *running, const struct conf
 		return "access";
 	if (!same_lanes(running, next))
 		return "lanes";
+	if (running->policy.uclamp != next->policy.uclamp)
+		return "policy.uclamp";
 	return NULL;
 }
 

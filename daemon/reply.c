@@ -1,11 +1,36 @@
 /* reply.c - see reply.h. */
 #include "reply.h"
 
+#include <math.h>
+
 #include "stream.h"
 
 static uint32_t to_u32(int64_t us)
 {
 	return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+/* No frame has longer sides. */
+#define SIDE_MAX 16384
+
+static uint32_t to_side(double pixels)
+{
+	return pixels < SIDE_MAX ? (uint32_t)ceil(pixels) : SIDE_MAX;
+}
+
+void reply_advise(const struct ladder *ladder, int rung, uint32_t width, uint32_t height, uint32_t *ret_width,
+		  uint32_t *ret_height)
+{
+	const struct policy_rung *to = &ladder->rungs[rung];
+	double own_width = width && height ? width : to->width, own_height = width && height ? height : to->height;
+	double across = to->width / own_width, down = to->height / own_height;
+
+	if (ladder->normalize.fit == ENGINE_FIT_CROP)
+		across = down = fmax(across, down) / (double)ladder->normalize.crop;
+	else if (ladder->normalize.fit == ENGINE_FIT_LETTERBOX)
+		across = down = fmin(across, down);
+	*ret_width = to_side(own_width * across);
+	*ret_height = to_side(own_height * down);
 }
 
 void reply_put(struct job *job, const struct model *model, const char *lane, const struct reply_answer *answer,
@@ -34,8 +59,10 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 	if (ladder && job->rung >= 0) {
 		const struct policy_rung *rung = &ladder->rungs[job->rung];
 
-		result.advice_width = rung->width;
-		result.advice_height = rung->height;
+		bool sized = job->frame.format != IPC_JPEG;
+
+		reply_advise(ladder, job->rung, sized ? job->frame.width : 0, sized ? job->frame.height : 0,
+			     &result.advice_width, &result.advice_height);
 		result.advice_channels = rung->channels;
 		if (lane) {
 			result.rung.name = ladder->details[job->rung].name;

@@ -79,10 +79,12 @@ static void put_sensors(const struct daemon *daemon, struct ipc_writer *writer)
 
 	sensors_fill(daemon->sensors, &sample);
 	ipc_put_text(writer, "sensors");
-	ipc_put_map(writer, 6);
+	ipc_put_map(writer, 8);
 	put_float(writer, "temp_c", (double)sample.temp_c);
 	put_float(writer, "temp_limit_c", (double)sample.temp_limit_c);
 	put_float(writer, "cpu_pressure", (double)sample.cpu_pressure);
+	put_float(writer, "cooling", (double)sample.cooling);
+	put_float(writer, "memory_pressure", (double)sample.memory_pressure);
 	put_float(writer, "cpu_load", (double)sample.cpu_load);
 	put_float(writer, "battery", (double)sample.battery);
 	ipc_put_text(writer, "freq_cap");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "reply.h"
 #include "session_internal.h"
 
 /* NULL after the client was told. */
@@ -53,11 +54,13 @@ static void send_opened(struct session *session, uint32_t serial, struct stream 
 
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];
+		uint32_t width, height;
 
 		if (stream->pinned >= 0 && stream->pinned != i)
 			continue;
-		opened.advice_width = rung->width > opened.advice_width ? rung->width : opened.advice_width;
-		opened.advice_height = rung->height > opened.advice_height ? rung->height : opened.advice_height;
+		reply_advise(ladder, i, 0, 0, &width, &height);
+		opened.advice_width = width > opened.advice_width ? width : opened.advice_width;
+		opened.advice_height = height > opened.advice_height ? height : opened.advice_height;
 		opened.advice_channels =
 			rung->channels > opened.advice_channels ? rung->channels : opened.advice_channels;
 	}

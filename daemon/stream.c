@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 	stream->pinned = -1;
 	for (int i = 0; i < stream->n_jobs; i++)
 		stream->jobs[i].stream = stream;
+	scene_init(&stream->scene);
 	sched_queue_init(&stream->queue, open->mode == IPC_LATEST, (int)open->n_slots, 1);
 	stream_set_model(stream, model);
 	*ret_stream = stream;
@@ -157,12 +159,31 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 	job->arrived_us = now_us;
 	job->waited = false;
 	job->rung = -1;
+	job->look = JOB_LOOK_NOT;
+	job->sharpness = NAN;
 	job->decision.reason[0] = '\0';
 	job->status = IPC_OK;
 	job->text[0] = '\0';
 	job->queue_us = job->wait_us = job->preprocess_us = job->inference_us = job->total_us = 0;
 	*ret_job = job;
 	return 0;
+}
+
+struct engine_image stream_picture(const struct stream *stream, const struct ipc_frame *frame)
+{
+	const uint8_t *slot = pool_slot(&stream->pool, frame->slot);
+	struct engine_image image = {
+		.format = (enum engine_pixels)frame->format,
+		.full_range = frame->full_range,
+		.width = (int)frame->width,
+		.height = (int)frame->height,
+	};
+
+	for (int i = 0; i < 3; i++) {
+		image.plane[i] = slot + frame->offset[i];
+		image.stride[i] = frame->stride[i];
+	}
+	return image;
 }
 
 uint32_t stream_top_k(const struct stream *stream)

@@ -9,6 +9,7 @@
 
 #include "job.h"
 #include "pool.h"
+#include "scene.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -23,6 +24,7 @@ struct stream {
 	struct model *model;	      /* a reference; NULL when a reload took it away */
 	int pinned;		      /* rung that every frame runs on, or -1 */
 	struct policy_state policy;
+	struct scene scene;
 	struct pool pool;
 	struct sched_queue queue;
 	struct stats stats;
@@ -49,6 +51,9 @@ void stream_set_model(struct stream *stream, struct model *model);
 /* A free job for this frame, filled in; or negative errno with a constant sentence. */
 int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32_t serial, int64_t now_us,
 		    const char **ret_reason, struct job **ret_job);
+
+/* The pixels of a frame where they lie; of a JPEG none.  Planes are read between pool_begin_read() and its end. */
+struct engine_image stream_picture(const struct stream *stream, const struct ipc_frame *frame);
 
 /* The values that hold now. */
 uint32_t stream_deadline_us(const struct stream *stream); /* of a frame that brings none; 0 none */

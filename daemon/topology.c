@@ -30,14 +30,14 @@ int topology_configured(const struct config *config, struct topology_lane ret_la
 }
 
 /* Fills in speeds from one kind of file.  False when any core lacks it: a mix could not be compared. */
-static bool read_speeds(int root_fd, const char *format, struct core *cores, int n_cores)
+static bool read_speeds(const struct sysfs *sysfs, const char *format, struct core *cores, int n_cores)
 {
 	char path[128];
 	long long value;
 
 	for (int i = 0; i < n_cores; i++) {
 		snprintf(path, sizeof(path), format, cores[i].cpu);
-		if (sysfs_read_number(root_fd, path, &value) < 0 || value <= 0)
+		if (sysfs_read_number(sysfs, path, &value) < 0 || value <= 0)
 			return false;
 		cores[i].speed = (double)value;
 	}
@@ -67,6 +67,7 @@ static void name_lanes(struct topology_lane *lanes, int n_lanes)
 
 int topology_find(int root_fd, const cpu_set_t *allowed, struct topology_lane ret_lanes[CONFIG_LANES_MAX])
 {
+	const struct sysfs sysfs = {.root_fd = root_fd};
 	struct core cores[CONFIG_CPUS_MAX];
 	int n_cores = 0, n_lanes = 0;
 	double fastest = 0;
@@ -75,8 +76,8 @@ int topology_find(int root_fd, const cpu_set_t *allowed, struct topology_lane re
 	for (int cpu = 0; cpu < CPU_SETSIZE && n_cores < CONFIG_CPUS_MAX; cpu++)
 		if (CPU_ISSET(cpu, allowed))
 			cores[n_cores++] = (struct core){.cpu = cpu};
-	exact = read_speeds(root_fd, "sys/devices/system/cpu/cpu%d/cpu_capacity", cores, n_cores);
-	known = exact || read_speeds(root_fd, "sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cores, n_cores);
+	exact = read_speeds(&sysfs, "sys/devices/system/cpu/cpu%d/cpu_capacity", cores, n_cores);
+	known = exact || read_speeds(&sysfs, "sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cores, n_cores);
 	if (known)
 		qsort(cores, (size_t)n_cores, sizeof(cores[0]), by_speed);
 

@@ -17,6 +17,7 @@ struct topology_lane {
 	int cpus[CONFIG_CPUS_MAX];
 	int n_cpus;
 	int threads;
+	int util_min; /* utilisation, of 1024, that the kernel is asked to assume of its threads; 0: none */
 };
 
 /* The lanes of this configuration; borrows nothing.  At least one, at most CONFIG_LANES_MAX. */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -67,6 +68,32 @@ static void call_home(const struct worker_home *home)
 	while (n < 0 && errno == EINTR);
 }
 
+/* The kernel's struct sched_attr, whose header and the C library's <sched.h> exclude each other. */
+struct clamp_request {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+	uint32_t util_min, util_max;
+};
+
+/*
+ * Asks for clocks as of a busy thread from the first microsecond on: the kernel forgets within a pause between frames
+ * how busy the lane was, and takes about 200 ms to find out again.  The team's threads are started by this one and
+ * inherit it.  Kernels without utilisation clamping refuse, and clocks are then as without it.
+ */
+static void clamp_utilisation(int util_min)
+{
+	struct clamp_request attributes = {
+		.size = sizeof(attributes),
+		.flags = SCHED_FLAG_KEEP_ALL | SCHED_FLAG_UTIL_CLAMP_MIN,
+		.util_min = (uint32_t)util_min,
+	};
+
+	syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
@@ -74,6 +101,8 @@ static void *worker_main(void *argument)
 
 	snprintf(name, sizeof(name), "lane %.10s", worker->lane.name);
 	pthread_setname_np(pthread_self(), name);
+	if (worker->lane.util_min)
+		clamp_utilisation(worker->lane.util_min);
 	while (wait_for_orders(worker) == WORKER_READY) {
 		bool urgent;
 

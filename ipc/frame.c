@@ -1,5 +1,5 @@
 /*
- * frame.c - does a frame's geometry stay inside its slot?
+ * frame.c - does a frame's geometry stay inside its slot, and what it says of the camera within reason?
  *
  * The one place that knows how many bytes the planes of a format take.  It never looks at pixels.
  */
@@ -81,11 +81,23 @@ static const char *check_planes(const struct ipc_frame *frame, uint32_t slot_byt
 	return NULL;
 }
 
+/* Not a number, which a sender's own arithmetic may have made, is out of range as well. */
+static const char *check_movement(const struct ipc_frame *frame)
+{
+	if (!(frame->angular_speed >= 0 && frame->angular_speed <= IPC_ANGULAR_SPEED_MAX))
+		return "the angular speed is not within 0..100 rad/s";
+	if (frame->exposure_us > IPC_EXPOSURE_US_MAX)
+		return "the exposure is longer than 10 s";
+	return NULL;
+}
+
 int ipc_frame_check(const struct ipc_frame *frame, uint32_t slot_bytes, const char **ret_reason)
 {
 	const char *reason =
 		frame->format == IPC_JPEG ? check_jpeg(frame, slot_bytes) : check_planes(frame, slot_bytes);
 
+	if (!reason)
+		reason = check_movement(frame);
 	if (!reason)
 		return 0;
 	if (ret_reason)

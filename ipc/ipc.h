@@ -32,19 +32,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define IPC_VERSION	   1
-#define IPC_MAGIC	   (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
-#define IPC_HEADER_BYTES   16
-#define IPC_BODY_MAX	   (256u * 1024) /* replies of a status included */
-#define IPC_REQUEST_MAX	   (16u * 1024)	 /* the daemon takes no larger body from a client */
-#define IPC_FDS_MAX	   4		 /* per message */
-#define IPC_DEPTH_MAX	   8		 /* nested arrays and maps in a body */
-#define IPC_ELEMENTS_MAX   32768	 /* items of all arrays and maps of a body together */
-#define IPC_NAME_MAX	   63		 /* bytes of a model's, rung's or client's name */
-#define IPC_RESULTS_MAX	   1000		 /* results in one reply */
-#define IPC_TEXT_MAX	   255		 /* bytes of an error or reason */
-#define IPC_SLOTS_MAX	   16
-#define IPC_SLOT_BYTES_MAX (64u << 20)
+#define IPC_VERSION	      1
+#define IPC_MAGIC	      (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
+#define IPC_HEADER_BYTES      16
+#define IPC_BODY_MAX	      (256u * 1024) /* replies of a status included */
+#define IPC_REQUEST_MAX	      (16u * 1024)  /* the daemon takes no larger body from a client */
+#define IPC_FDS_MAX	      4		    /* per message */
+#define IPC_DEPTH_MAX	      8		    /* nested arrays and maps in a body */
+#define IPC_ELEMENTS_MAX      32768	    /* items of all arrays and maps of a body together */
+#define IPC_NAME_MAX	      63	    /* bytes of a model's, rung's or client's name */
+#define IPC_RESULTS_MAX	      1000	    /* results in one reply */
+#define IPC_TEXT_MAX	      255	    /* bytes of an error or reason */
+#define IPC_SLOTS_MAX	      16
+#define IPC_SLOT_BYTES_MAX    (64u << 20)
+#define IPC_ANGULAR_SPEED_MAX 100.0f /* rad/s; gyroscopes measure up to 35 */
+#define IPC_EXPOSURE_US_MAX   10000000u
 
 enum ipc_type {
 	IPC_HELLO = 1, /* -> client, version             WELCOME */
@@ -181,6 +183,8 @@ enum ipc_key {
 	IPC_K_WHAT,
 	IPC_K_CODE,
 	IPC_K_PRIORITY,
+	IPC_K_ANGULAR_SPEED,
+	IPC_K_EXPOSURE_US,
 	IPC_K_COUNT
 };
 
@@ -246,11 +250,15 @@ struct ipc_frame {
 	uint32_t bytes;		       /* JPEG: length */
 	uint64_t captured_us;	       /* CLOCK_MONOTONIC of the sender; 0 unknown; only reported back in records */
 	uint32_t deadline_us;	       /* 0: the stream's */
+	/* How the camera moved while it took the picture: rad/s of a gyroscope, and for how long. */
+	float angular_speed;  /* at most IPC_ANGULAR_SPEED_MAX */
+	uint32_t exposure_us; /* at most IPC_EXPOSURE_US_MAX; 0: not known, and the speed does not count */
 };
 
 /*
  * Checks geometry against a slot of slot_bytes with overflow-safe arithmetic: sides 1..16384, strides of
- * at least a row, every plane inside.  0 or -ERANGE with a constant sentence.
+ * at least a row, every plane inside; and the camera's movement against its limits.  0 or -ERANGE with a constant
+ * sentence.
  */
 int ipc_frame_check(const struct ipc_frame *frame, uint32_t slot_bytes, const char **ret_reason);
 

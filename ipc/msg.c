@@ -121,6 +121,8 @@ static const struct field frame_fields[] = {
 	FIELD(ipc_frame, bytes, BYTES, U32),
 	FIELD(ipc_frame, captured_us, CAPTURED_US, U64),
 	FIELD(ipc_frame, deadline_us, DEADLINE_US, U32),
+	FIELD(ipc_frame, angular_speed, ANGULAR_SPEED, FLOAT),
+	FIELD(ipc_frame, exposure_us, EXPOSURE_US, U32),
 };
 TABLE(frame);
 

@@ -37,6 +37,8 @@ struct policy_sample {
 	float battery;			      /* 0..1 while discharging; NAN on mains or unknown */
 	float motion;			      /* difference from the frame that ran last, 0..1; NAN unknown */
 	float blur;			      /* of this frame, 0 sharp .. 1; NAN unknown */
+	float memory_pressure;		      /* share of time some task waited for memory, 0..1; NAN unknown */
+	float cooling; /* strongest state of what slows the processor, 0..1 of its range; NAN unknown */
 };
 
 /* What one stream remembers between frames. */

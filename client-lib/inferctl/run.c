@@ -120,6 +120,9 @@ static void print_json(const struct run *run, const struct job *job, const struc
 	}
 	fputs(",\"reason\":", stdout);
 	cli_json_text(result->reason);
+	if (result->advice_width)
+		printf(",\"advice\":{\"width\":%u,\"height\":%u,\"channels\":%u}", result->advice_width,
+		       result->advice_height, result->advice_channels);
 	printf(",\"us\":{\"queue\":%u,\"preprocess\":%u,\"inference\":%u,\"total\":%u}}\n", result->queue_us,
 	       result->preprocess_us, result->inference_us, result->total_us);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,6 +153,25 @@ Test(client, closing_a_stream_reports_every_frame)
 	rig_finish(&rig);
 }
 
+Test(client, frames_may_bring_movement_and_streams_bring_advice)
+{
+	uint32_t width = 0, height = 0, channels = 0;
+	struct inferd_frame frame = white_frame;
+	const struct inferd_result *result;
+	struct rig rig;
+
+	rig_init(&rig, "tiny", INFERD_EVERY);
+	inferd_stream_advice(rig.stream, &width, NULL, NULL);
+	inferd_stream_advice(rig.stream, NULL, &height, &channels);
+	cr_assert(width == 32 && height == 32 && channels == 3, "%ux%u, %u channels", width, height, channels);
+	frame.angular_speed = 2.5f;
+	frame.exposure_us = 20000;
+	cr_assert_eq(inferd_run(rig.stream, &frame, -1, &result), 0, "%s", inferd_error(rig.client));
+	cr_assert_eq((int)result->status, (int)INFERD_OK);
+	cr_assert(result->advice_width && result->advice_width == result->rung->width);
+	rig_finish(&rig);
+}
+
 Test(client, mistakes_are_named)
 {
 	struct rig rig;
@@ -172,6 +192,10 @@ Test(client, mistakes_are_named)
 	cr_assert_eq(inferd_submit(rig.stream, &buffer, &frame, NULL), -EMSGSIZE);
 	frame.height = 0;
 	cr_assert_eq(inferd_submit(rig.stream, &buffer, &frame, NULL), -EINVAL);
+	frame.height = SIDE;
+	frame.angular_speed = NAN;
+	cr_assert_eq(inferd_submit(rig.stream, &buffer, &frame, NULL), -EINVAL);
+	cr_assert(strstr(inferd_error(rig.client), "angular speed"), "%s", inferd_error(rig.client));
 	inferd_release(rig.stream, &buffer);
 	rig_finish(&rig);
 }
@@ -432,7 +456,9 @@ Test(client, inferctl_runs_a_picture)
 	write_bitmap(&rig.fixture, path, sizeof(path));
 	snprintf(arguments, sizeof(arguments), "--json run tiny %s", path);
 	cr_assert_eq(inferctl(&rig, arguments, out, sizeof(out)), 0, "%s", out);
-	cr_assert(strstr(out, "\"label\":\"white\"") && strstr(out, "\"us\":{\"queue\":"), "%s", out);
+	cr_assert(strstr(out, "\"label\":\"white\"") && strstr(out, "\"us\":{\"queue\":") &&
+			  strstr(out, "\"advice\":{\"width\":"),
+		  "%s", out);
 	snprintf(arguments, sizeof(arguments), "run tiny %s --top 1", path);
 	cr_assert_eq(inferctl(&rig, arguments, out, sizeof(out)), 0, "%s", out);
 	cr_assert(strstr(out, "white") && strstr(out, "why: "), "%s", out);

@@ -110,6 +110,7 @@ Test(config, nothing_gives_the_defaults)
 	cr_assert_eq(config->limits.pool_mb_per_client, 64);
 	cr_assert_eq(config->limits.clients_per_user, 16);
 	cr_assert_eq(config->policy.temp_high_c, 75);
+	cr_assert(config->policy.scene && !config->policy.uclamp);
 	cr_assert_eq(config->policy.temp_critical_c, 90);
 	cr_assert_eq(config->policy.min_fps, 2);
 	cr_assert(!config->record.enabled);
@@ -143,7 +144,7 @@ static const char whole_text[] =
 	"  - {name: e, task: embed, labels: passwd, variants: [{name: v, file: passwd}], preprocess: {fit: letterbox, pad: "
 	"7}}\n"
 	"record: {enabled: true, limit_mb: 5}\n"
-	"policy: {temp_high_c: 60, temp_critical_c: 80, min_fps: 1}\n";
+	"policy: {temp_high_c: 60, temp_critical_c: 80, min_fps: 1, scene: false, uclamp: auto}\n";
 
 Test(config, every_key_is_read)
 {
@@ -184,6 +185,7 @@ Test(config, every_key_is_read)
 	cr_assert(!model->preprocess.given);
 	cr_assert_eq(model->min_fps, 1, "the policy's");
 	cr_assert(config->record.enabled);
+	cr_assert(!config->policy.scene && config->policy.uclamp);
 	config_destroy(config);
 }
 

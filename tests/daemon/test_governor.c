@@ -1,56 +1,148 @@
-/* test_governor.c - the configuration's table of parameters is the policy's. */
+/* test_governor.c - what a frame's picture and its hint tell the policy, and when the picture is looked at. */
+#include "daemon/governor.h"
+
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "daemon/governor.h"
+#include "daemon/stream.h"
 #include "support/test.h"
+#include "support/tiny_network.h"
+#include "test_root.h"
 
 TEST_SUITE(governor);
 
-/* Configures a governor from these lines; false and the error's text where they are refused. */
-static bool configure(const char *text, struct governor *governor, struct config_error *error)
-{
-	struct config *config = NULL;
-	int rc = config_load_text("test.yaml", ".", text, strlen(text), error, &config);
+#define SIDE 64
 
-	if (rc == 0)
-		governor_configure(governor, config);
-	config_destroy(config);
-	return rc == 0;
-}
+struct rig {
+	struct test_root root;
+	struct config *config;
+	struct models *models;
+	struct sensors *sensors;
+	struct governor governor;
+	struct stream *stream;
+	uint8_t *pool;
+	uint64_t seq;
+};
 
-Test(governor, defaults_are_those_of_the_policy)
+static void rig_init(struct rig *rig, const char *policy, const char *rung)
 {
-	struct governor governor = {0};
-	struct policy_params shipped;
+	static const struct topology_lane lane = {.name = "main", .threads = 1};
+	struct ipc_stream_open open = {.model = "tiny", .n_slots = 2, .slot_bytes = SIDE * SIDE};
 	struct config_error error;
+	char stem[128], text[512];
+	const char *reason = "";
 
-	cr_assert(configure("", &governor, &error), "%s", error.text);
-	policy_params_init(&shipped);
-	cr_assert_str_eq(governor.params.version, shipped.version);
-	for (const struct policy_param *row = policy_param_table; row->name; row++)
-		cr_assert_eq(policy_params_get(&governor.params, row), row->preset, "policy.%s", row->name);
+	memset(rig, 0, sizeof(*rig));
+	test_root_init(&rig->root);
+	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
+	tiny_network_write(stem, 32, 4);
+	snprintf(text, sizeof(text),
+		 "policy: {%s}\nmodels:\n  - name: tiny\n    task: classify\n"
+		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n",
+		 policy);
+	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
+		     error.text);
+	cr_assert_eq(models_create(rig->config, &lane, 1, &error, &rig->models), 0, "%s", error.text);
+	ladder_settle(rig->models->model[0]->ladder);
+	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
+	rig->governor.sensors = rig->sensors;
+	rig->governor.n_lanes = 1;
+	governor_configure(&rig->governor, rig->config);
+	snprintf(open.rung, sizeof(open.rung), "%s", rung);
+	cr_assert_eq(stream_create(&open, 1, rig->models->model[0], 1, -1, &reason, &rig->stream), 0, "%s", reason);
+	rig->pool = mmap(NULL, rig->stream->pool.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->stream->pool.fd, 0);
+	cr_assert_neq((void *)rig->pool, MAP_FAILED);
+	pool_settle(&rig->stream->pool);
 }
 
-Test(governor, every_parameter_is_a_key_with_the_same_range)
+static void rig_finish(struct rig *rig)
 {
-	for (const struct policy_param *row = policy_param_table; row->name; row++) {
-		struct governor governor = {0};
-		struct config_error error;
-		char text[256];
+	munmap(rig->pool, rig->stream->pool.bytes);
+	stream_destroy(rig->stream);
+	models_destroy(rig->models);
+	sensors_destroy(rig->sensors);
+	config_destroy(rig->config);
+	test_root_finish(&rig->root);
+}
 
-		/* The two temperatures must not cross, which is a check of its own. */
-		if (!strncmp(row->name, "temp_", 5))
-			continue;
-		for (int end = 0; end < 2; end++) {
-			snprintf(text, sizeof(text), "policy: {version: v-7, %s: %.9g}\n", row->name,
-				 (double)(end ? row->max : row->min));
-			cr_assert(configure(text, &governor, &error), "%s", error.text);
-			cr_assert_eq(policy_params_get(&governor.params, row), end ? row->max : row->min, "%s", text);
-			cr_assert_str_eq(governor.params.version, "v-7");
-		}
-		snprintf(text, sizeof(text), "policy: {%s: %.9g}\n", row->name, (double)row->max * 1.01 + 1);
-		cr_assert(!configure(text, &governor, &error), "%s", text);
-		cr_assert_not_null(strstr(error.text, "is not within"), "%s", error.text);
+/* Stripes of this width. */
+static void draw(struct rig *rig, int width)
+{
+	for (int i = 0; i < SIDE * SIDE; i++)
+		rig->pool[i] = i % SIDE / width % 2 ? 200 : 50;
+}
+
+/* A frame of slot 0, decided about; its job is free again. */
+static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_us)
+{
+	struct governor_queue queue = {.depth = 0};
+	struct policy_decision decision;
+	const char *reason = "";
+	struct job *job;
+
+	frame.stream = 1;
+	frame.seq = ++rig->seq;
+	frame.width = frame.height = SIDE;
+	frame.stride[0] = SIDE;
+	frame.bytes = SIDE;
+	cr_assert_eq(stream_take_job(rig->stream, &frame, 1, now_us, &reason, &job), 0, "%s", reason);
+	governor_decide(&rig->governor, job, &queue, now_us, &rig->stream->policy, &decision);
+	cr_assert_eq(decision.rung, 0);
+	return job;
+}
+
+Test(governor, raw_pixels_are_looked_at_once_and_before)
+{
+	struct rig rig;
+	struct job *job;
+
+	rig_init(&rig, "", "");
+	draw(&rig, 8);
+	job = decide(&rig, (struct ipc_frame){.format = IPC_GRAY8}, 1000000);
+	cr_assert_eq((int)job->look, (int)JOB_LOOK_BEFORE);
+	cr_assert(isnan(rig.stream->scene.motion), "nothing was run yet");
+	scene_keep(&rig.stream->scene);
+	decide(&rig, (struct ipc_frame){.format = IPC_GRAY8}, 1100000);
+	cr_assert_eq(rig.stream->scene.motion, 0);
+	draw(&rig, 16);
+	job = decide(&rig, (struct ipc_frame){.format = IPC_GRAY8}, 1200000);
+	cr_assert_gt(rig.stream->scene.motion, 0.3f);
+	/* Asked about again: what was seen stays. */
+	draw(&rig, 8);
+	governor_decide(&rig.governor, job, &(struct governor_queue){.depth = 0}, 1300000, &rig.stream->policy,
+			&job->decision);
+	cr_assert_gt(rig.stream->scene.motion, 0.3f);
+	rig_finish(&rig);
+}
+
+Test(governor, jpeg_is_looked_at_by_its_lane_for_the_next_frame)
+{
+	struct rig rig;
+	struct job *job;
+
+	rig_init(&rig, "", "");
+	for (int i = 0; i < 10; i++) {
+		job = decide(&rig, (struct ipc_frame){.format = IPC_JPEG}, 1000000 + i * 100000);
+		cr_assert_eq((int)job->look, (int)JOB_LOOK_LATER);
+		cr_assert(isnan(rig.stream->scene.motion));
+		job->rung = 0;
+		job->sharpness = i < 9 ? 1 : 0.3f;
+		governor_observe(&rig.governor, rig.models->model[0]->ladder, job, 1000000 + i * 100000);
+		cr_assert(i < 4 ? isnan(rig.stream->scene.blur) : rig.stream->scene.blur == (i < 9 ? 0 : 1));
 	}
+	rig_finish(&rig);
+}
+
+Test(governor, nothing_is_looked_at_where_nobody_asks)
+{
+	struct rig rig;
+
+	rig_init(&rig, "scene: false", "");
+	cr_assert_eq((int)decide(&rig, (struct ipc_frame){.format = IPC_GRAY8}, 1000000)->look, (int)JOB_LOOK_NOT);
+	rig_finish(&rig);
+	rig_init(&rig, "", "t@32x32");
+	cr_assert_eq((int)decide(&rig, (struct ipc_frame){.format = IPC_JPEG}, 1000000)->look, (int)JOB_LOOK_NOT);
+	rig_finish(&rig);
 }

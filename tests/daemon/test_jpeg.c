@@ -129,6 +129,30 @@ Test(jpeg, wanted_size_follows_the_fit)
 	cr_assert_eq(height, 40);
 }
 
+/* As infer.c asks for the picture of a rung: smaller inputs decode less, gray ones luma alone. */
+Test(jpeg, rung_decides_scale_and_colour)
+{
+	static const struct {
+		int side, width;
+	} rungs[] = {{800, 1024}, {320, 512}, {160, 256}, {80, 128}, {16, 128}};
+	struct file file = encode(1024, 1024, TJPF_RGB, TJSAMP_420, 0);
+	struct jpeg_decoder *decoder;
+	struct engine_image image;
+
+	cr_assert_eq(jpeg_decoder_create(0, &decoder), 0);
+	for (size_t i = 0; i < sizeof(rungs) / sizeof(rungs[0]); i++) {
+		struct jpeg_options options = {.gray = i % 2};
+
+		jpeg_wanted_size(1024, 1024, rungs[i].side, rungs[i].side, ENGINE_FIT_STRETCH, 1, &options.min_width,
+				 &options.min_height);
+		cr_assert_eq(jpeg_decode(decoder, file.data, file.size, &options, &image), 0);
+		cr_assert_eq(image.width, rungs[i].width, "a rung of %d has %d pixels", rungs[i].side, image.width);
+		cr_assert_eq((int)image.format, (int)(i % 2 ? ENGINE_GRAY8 : ENGINE_I420));
+	}
+	jpeg_decoder_destroy(decoder);
+	tjFree(file.data);
+}
+
 static void check_plane(const struct engine_image *image, int plane, int width, int height)
 {
 	size_t sum = 0;

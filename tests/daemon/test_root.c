@@ -1,5 +1,6 @@
 #include "test_root.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -35,6 +36,15 @@ void test_root_write(const struct test_root *root, const char *path, const char 
 	fclose(file);
 }
 
+void test_root_replace(const struct test_root *root, const char *path, const char *text)
+{
+	char fresh[512];
+
+	snprintf(fresh, sizeof(fresh), "%s.fresh", path);
+	test_root_write(root, fresh, text);
+	cr_assert_eq(renameat(root->fd, fresh, root->fd, path), 0);
+}
+
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
 	(void)status;
@@ -55,4 +65,57 @@ void test_root_finish(struct test_root *root)
 {
 	close(root->fd);
 	test_root_remove(root, "");
+}
+
+/* ---- the reader ----------------------------------------------------------------------------------- */
+
+static struct {
+	const char *path_end, *text;
+	int error;
+	int n_reads;
+	char paths[64][256];
+} reader;
+
+void test_reader_set(const char *path_end, int error, const char *text)
+{
+	memset(&reader, 0, sizeof(reader));
+	reader.path_end = path_end;
+	reader.error = error;
+	reader.text = text;
+}
+
+static bool ends_like(const char *path, const char *end)
+{
+	size_t length = strlen(path), end_length = strlen(end);
+
+	return length >= end_length && !strcmp(path + length - end_length, end);
+}
+
+ssize_t test_reader(int fd, void *buffer, size_t size, off_t offset)
+{
+	char link[64], *path = reader.paths[reader.n_reads++ % 64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(reader.paths[0]) - 1);
+	cr_assert_gt(length, 0);
+	path[length] = '\0';
+	if (!reader.path_end || !ends_like(path, reader.path_end))
+		return pread(fd, buffer, size, offset);
+	if (reader.error) {
+		errno = reader.error;
+		return -1;
+	}
+	length = (ssize_t)strnlen(reader.text, size);
+	memcpy(buffer, reader.text, (size_t)length);
+	return length;
+}
+
+int test_reader_count(const char *path_end)
+{
+	int count = 0;
+
+	for (int i = 0; i < 64; i++)
+		count += ends_like(reader.paths[i], path_end);
+	return count;
 }

@@ -2,6 +2,7 @@
  * test_frame.c - geometry against slots, overflow included.
  */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "ipc/ipc.h"
@@ -147,4 +148,23 @@ Test(frame, accepted_geometry_lies_inside)
 		}
 	}
 	cr_assert_gt(accepted, 1000, "too few cases were accepted to mean anything");
+}
+
+Test(frame, movement_of_the_camera_has_limits)
+{
+	struct ipc_frame frame = {.format = IPC_GRAY8, .width = 1, .height = 1, .stride = {1}};
+	const char *reason = "";
+
+	frame.angular_speed = IPC_ANGULAR_SPEED_MAX;
+	frame.exposure_us = IPC_EXPOSURE_US_MAX;
+	cr_assert_eq(ipc_frame_check(&frame, 1, NULL), 0);
+	frame.exposure_us++;
+	cr_assert_eq(ipc_frame_check(&frame, 1, &reason), -ERANGE);
+	cr_assert_str_eq(reason, "the exposure is longer than 10 s");
+	frame.exposure_us = 0;
+	for (size_t i = 0; i < 4; i++) {
+		frame.angular_speed = (const float[]){-1, 100.1f, NAN, INFINITY}[i];
+		cr_assert_eq(ipc_frame_check(&frame, 1, &reason), -ERANGE);
+		cr_assert_str_eq(reason, "the angular speed is not within 0..100 rad/s");
+	}
 }

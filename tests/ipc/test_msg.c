@@ -124,6 +124,8 @@ Test(msg, frame_round_trips)
 		frame.bytes = random_u32();
 		frame.captured_us = test_random();
 		frame.deadline_us = random_u32();
+		frame.angular_speed = fabsf(test_random_float()) * 100;
+		frame.exposure_us = random_u32();
 		ipc_writer_reset(&writer);
 		ipc_put_frame(&writer, &frame);
 		cr_assert_eq(ipc_get_frame(writer.data, writer.size, &back, NULL), 0);
@@ -139,6 +141,7 @@ Test(msg, frame_round_trips)
 		cr_assert_eq(back.bytes, frame.bytes);
 		cr_assert_eq(back.captured_us, frame.captured_us);
 		cr_assert_eq(back.deadline_us, frame.deadline_us);
+		cr_assert(back.angular_speed == frame.angular_speed && back.exposure_us == frame.exposure_us);
 	}
 	ipc_writer_finish(&writer);
 }
