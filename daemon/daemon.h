@@ -14,6 +14,7 @@
 #include "loader.h"
 #include "models.h"
 #include "notify.h"
+#include "observe.h"
 #include "residency.h"
 #include "sensors.h"
 #include "server.h"
@@ -48,6 +49,7 @@ struct daemon {
 	int64_t scanned_us;
 	struct governor governor;
 	struct dispatch dispatch;
+	struct observe observe;
 	struct session_host host;
 	int handed_fd;	       /* the service manager's socket, until it is listened at; negative: none */
 	struct server *server; /* NULL until the first generation serves */

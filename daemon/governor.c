@@ -15,6 +15,14 @@ void governor_configure(struct governor *governor, const struct config *config)
 	governor->params.min_fps = config->policy.min_fps;
 }
 
+void governor_name_params(const struct governor *governor, char *ret_name, size_t size)
+{
+	const struct policy_params *params = &governor->params;
+
+	snprintf(ret_name, size, "%g/%g C, %g fps", (double)params->temp_high_c, (double)params->temp_critical_c,
+		 (double)params->min_fps);
+}
+
 static void decide_pinned(const struct stream *stream, struct policy_decision *decision)
 {
 	const struct ladder *ladder = stream->model->ladder;
@@ -27,13 +35,15 @@ static void decide_pinned(const struct stream *stream, struct policy_decision *d
 				       : "the client asked for the most accurate rung");
 }
 
-void governor_decide(const struct governor *governor, const struct job *job, const struct governor_queue *queue,
+void governor_decide(const struct governor *governor, struct job *job, const struct governor_queue *queue,
 		     int64_t now_us, struct policy_state *state, struct policy_decision *ret_decision)
 {
 	const struct stream *stream = job->stream;
 	const struct ladder *ladder = stream->model->ladder;
 	struct policy_params params = governor->params;
-	struct policy_sample sample = {
+	struct policy_sample *sample = &job->sample;
+
+	*sample = (struct policy_sample){
 		.now_us = now_us,
 		.queued_us = now_us - job->arrived_us,
 		.queue_depth = queue->depth,
@@ -42,16 +52,16 @@ void governor_decide(const struct governor *governor, const struct job *job, con
 		.blur = NAN,
 	};
 
+	if (job->wait.deadline_us != SCHED_NO_DEADLINE)
+		sample->deadline_us = job->wait.deadline_us - job->arrived_us;
+	memcpy(sample->lane_wait_us, queue->lane_wait_us, sizeof(sample->lane_wait_us));
+	sensors_fill(governor->sensors, sample);
 	if (stream->pinned >= 0) {
 		decide_pinned(stream, ret_decision);
 		return;
 	}
-	if (job->wait.deadline_us != SCHED_NO_DEADLINE)
-		sample.deadline_us = job->wait.deadline_us - job->arrived_us;
-	memcpy(sample.lane_wait_us, queue->lane_wait_us, sizeof(sample.lane_wait_us));
-	sensors_fill(governor->sensors, &sample);
 	params.min_fps = stream_min_fps(stream);
-	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->memory, &sample, state, ret_decision);
+	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->memory, sample, state, ret_decision);
 }
 
 void governor_observe(struct ladder *ladder, const struct job *job)

@@ -40,6 +40,7 @@ struct job {
 	struct model *model; /* a reference, while running */
 	int rung;	     /* -1: none was chosen */
 	struct policy_decision decision;
+	struct policy_sample sample; /* what the decision saw */
 
 	/* The answer, complete when the job is. */
 	enum ipc_status status;
