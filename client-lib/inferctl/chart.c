@@ -181,13 +181,13 @@ void chart_mark(const struct chart *chart, double x, double y, int shape, const 
 	fputs("</title></path>\n", chart->out);
 }
 
-void chart_rule(const struct chart *chart, double x, const char *text)
+void chart_rule(const struct chart *chart, double x, bool low, const char *text)
 {
 	double at = chart_x(chart, x);
 
 	fprintf(chart->out,
 		"<path class=\"rule\" d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" class=\"tick end halo\">", at,
-		chart->top, chart->bottom, at - 4, chart->top + 10);
+		chart->top, chart->bottom, at - 4, low ? chart->bottom - 8 : chart->top + 10);
 	html_text(chart->out, text);
 	fputs("</text>\n", chart->out);
 }

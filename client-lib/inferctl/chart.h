@@ -41,8 +41,8 @@ double chart_y(const struct chart *chart, double value);
 void chart_line(const struct chart *chart, const double *x, const double *y, int n, const char *class, bool step);
 /* A mark with a sentence that is shown when one points at it.  shape: 0 circle, 1 square, 2 triangle, 3 diamond. */
 void chart_mark(const struct chart *chart, double x, double y, int shape, const char *class, const char *tip);
-/* A vertical line with a word at its upper end. */
-void chart_rule(const struct chart *chart, double x, const char *text);
+/* A vertical line with a word at its upper or lower end. */
+void chart_rule(const struct chart *chart, double x, bool low, const char *text);
 /* Rectangles of one class between y0[i] and y1[i], from x[i] to x[i + 1]; none where both are equal. */
 void chart_columns(const struct chart *chart, const double *x, const double *y0, const double *y1, int n,
 		   const char *class);

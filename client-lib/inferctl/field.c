@@ -324,6 +324,8 @@ static double length_of(sqlite3_stmt *row, int began, int ended)
 static int take_length(struct reading *reading, sqlite3_stmt *row)
 {
 	reading->device->seconds += length_of(row, 0, 1);
+	/* No more columns than slices, so that none stays empty. */
+	reading->device->n_bins += reading->device->n_bins < FIELD_BINS;
 	return 0;
 }
 
@@ -337,9 +339,9 @@ static void add_reading(double *mean, double before_s, double reading, double se
 
 static struct field_bin *bin_of(const struct field_device *device, double at_s)
 {
-	int bin = device->seconds > 0 ? (int)(at_s / device->seconds * FIELD_BINS) : 0;
+	int bin = device->seconds > 0 ? (int)(at_s / device->seconds * device->n_bins) : 0;
 
-	return &device->bins[bin < 0 ? 0 : bin >= FIELD_BINS ? FIELD_BINS - 1 : bin];
+	return &device->bins[bin < 0 ? 0 : bin >= device->n_bins ? device->n_bins - 1 : bin];
 }
 
 static void add_slice(struct field_bin *bin, sqlite3_stmt *row, int64_t ended, double seconds, bool after_gap)

@@ -81,7 +81,8 @@ struct field_device {
 	double seconds;	      /* recorded */
 	uint64_t lost;	      /* frames that could not be written */
 	int n_runs;
-	struct field_bin *bins; /* FIELD_BINS of them */
+	int n_bins; /* at most FIELD_BINS */
+	struct field_bin *bins;
 };
 
 struct field {

@@ -133,7 +133,7 @@ void report_chart_deadline(const struct report_model *model, FILE *out)
 		chart.x_high = fmin(fmax(chart.x_high, 110), 300);
 		chart_axis_y(&chart, "%", "frames answered within", 5);
 		chart_axis_x(&chart, "%", "part of the deadline used");
-		chart_rule(&chart, 100, "deadline");
+		chart_rule(&chart, 100, true, "deadline");
 		draw_distribution(&chart, model, FIELD_OF_DEADLINE, SKETCH_RATIO_ONE / 100.0, "% of the deadline");
 	} else {
 		draw_nothing(&chart, "No frame had a deadline.");
@@ -193,7 +193,7 @@ void report_chart_prediction(const struct report_model *model, FILE *out)
 	if (highest > 0) {
 		chart_axis_y(&chart, "%", "share of frames", 5);
 		chart_axis_x(&chart, "×", "measured / predicted");
-		chart_rule(&chart, 1, "as predicted");
+		chart_rule(&chart, 1, false, "as predicted");
 		for (int i = 0; i < model->n_shown; i++) {
 			series_class(i, class);
 			if (model->rungs[i]->measures[FIELD_OF_PREDICTED].count)
@@ -283,9 +283,9 @@ static void begin_panel(struct timeline *timeline, double height, const char *ti
 
 	chart->top = chart->bottom + PANEL_GAP;
 	chart->bottom = chart->top + height;
-	fprintf(chart->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"strong\">", chart->left, chart->top - 7);
+	fprintf(chart->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"strong title\">", chart->left, chart->top - 7);
 	html_text(chart->out, title);
-	fputs("<tspan class=\"soft\"> ", chart->out);
+	fputs("<tspan class=\"soft\" font-weight=\"400\"> ", chart->out);
 	html_text(chart->out, detail);
 	fputs("</tspan></text>\n", chart->out);
 }
@@ -295,7 +295,7 @@ static void draw_frame(const struct timeline *timeline)
 	const struct chart *chart = &timeline->chart;
 
 	fprintf(chart->out, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>\n", chart->left, chart->bottom, chart->right);
-	for (int i = 0; i < FIELD_BINS; i++)
+	for (int i = 0; i < timeline->device->n_bins; i++)
 		if (timeline->device->bins[i].after_gap)
 			fprintf(chart->out, "<path class=\"rule\" d=\"M%.1f %.1fV%.1f\" opacity=\".45\"/>\n",
 				chart_x(chart, timeline->x[i]), chart->top, chart->bottom);
@@ -308,7 +308,7 @@ static void draw_temperature(struct timeline *timeline)
 	struct chart *chart = &timeline->chart;
 	char detail[96] = "°C, hottest zone";
 
-	for (int i = 0; i < FIELD_BINS; i++) {
+	for (int i = 0; i < timeline->device->n_bins; i++) {
 		mean[i] = bins[i].temp_c;
 		limit[i] = bins[i].temp_limit_c;
 		low = fmin(low, isnan(mean[i]) ? low : mean[i]);
@@ -332,8 +332,8 @@ static void draw_temperature(struct timeline *timeline)
 	chart_axis_y(chart, "°", "", 4);
 	draw_frame(timeline);
 	if (trip <= high)
-		chart_line(chart, timeline->x, limit, FIELD_BINS, "limit", true);
-	chart_line(chart, timeline->x, mean, FIELD_BINS, "s5solid", true);
+		chart_line(chart, timeline->x, limit, timeline->device->n_bins, "limit", true);
+	chart_line(chart, timeline->x, mean, timeline->device->n_bins, "s5solid", true);
 }
 
 static void draw_share(struct timeline *timeline, const char *title, const char *detail, const char *absent,
@@ -343,7 +343,7 @@ static void draw_share(struct timeline *timeline, const char *title, const char 
 	struct chart *chart = &timeline->chart;
 	bool any = false;
 
-	for (int i = 0; i < FIELD_BINS; i++) {
+	for (int i = 0; i < timeline->device->n_bins; i++) {
 		values[i] = 100 * value_of(&timeline->device->bins[i]);
 		any = any || !isnan(values[i]);
 	}
@@ -354,7 +354,7 @@ static void draw_share(struct timeline *timeline, const char *title, const char 
 		chart_axis_y(chart, "%", "", 2);
 	draw_frame(timeline);
 	if (any)
-		chart_line(chart, timeline->x, values, FIELD_BINS, class, true);
+		chart_line(chart, timeline->x, values, timeline->device->n_bins, class, true);
 }
 
 static double cap_of(const struct field_bin *bin)
@@ -380,11 +380,11 @@ static void draw_rungs(struct timeline *timeline, const struct report_model *mod
 	chart->y_low = 0;
 	chart->y_high = 100;
 	chart_axis_y(chart, "%", "", 4);
-	for (int i = 0; i < FIELD_BINS; i++)
+	for (int i = 0; i < timeline->device->n_bins; i++)
 		for (int j = 0; j < model->n_rungs; j++)
 			all[i] += (double)bins[i].frames[model->index[j]];
 	for (int j = 0; j <= model->n_shown; j++) {
-		for (int i = 0; i < FIELD_BINS; i++) {
+		for (int i = 0; i < timeline->device->n_bins; i++) {
 			double share = !all[i]		     ? 0
 				       : j == model->n_shown ? 100 - low[i]
 							     : 100 * (double)bins[i].frames[model->index[j]] / all[i];
@@ -392,7 +392,8 @@ static void draw_rungs(struct timeline *timeline, const struct report_model *mod
 			high[i] = fmin(low[i] + share, 100);
 		}
 		series_class(j, class);
-		chart_columns(chart, timeline->x, low, high, FIELD_BINS, j == model->n_shown ? "rest" : class);
+		chart_columns(chart, timeline->x, low, high, timeline->device->n_bins,
+			      j == model->n_shown ? "rest" : class);
 		memcpy(low, high, sizeof(low));
 	}
 	draw_frame(timeline);
@@ -405,7 +406,7 @@ static void draw_misses(struct timeline *timeline)
 	struct chart *chart = &timeline->chart;
 	char detail[96];
 
-	for (int i = 0; i < FIELD_BINS; i++) {
+	for (int i = 0; i < timeline->device->n_bins; i++) {
 		double frames = 0;
 
 		for (int j = 0; j < FIELD_RUNGS_MAX; j++)
@@ -419,7 +420,7 @@ static void draw_misses(struct timeline *timeline)
 	chart->y_low = 0;
 	chart->y_high = highest > 40 ? 100 : highest > 8 ? 50 : 10;
 	chart_axis_y(chart, "%", "", 2);
-	chart_columns(chart, timeline->x, none, missed, FIELD_BINS, "miss");
+	chart_columns(chart, timeline->x, none, missed, timeline->device->n_bins, "miss");
 	draw_frame(timeline);
 }
 
@@ -430,7 +431,7 @@ static void draw_clock(const struct timeline *timeline)
 	const struct chart *chart = &timeline->chart;
 	bool days = device->ended - device->began > 86400;
 
-	for (int i = 0; i < FIELD_BINS; i += FIELD_BINS / 8) {
+	for (int i = 0; i < device->n_bins; i += device->n_bins / 8 + 1) {
 		time_t at = (time_t)device->bins[i].ended;
 		struct tm tm;
 		char text[32];
@@ -447,18 +448,31 @@ static void draw_clock(const struct timeline *timeline)
 		(chart->left + chart->right) / 2, chart->bottom + 36);
 }
 
+static bool is_model_of(const struct report_model *model, const struct field_device *device)
+{
+	for (int i = 0; i < device->n_bins; i++)
+		for (int j = 0; j < model->n_rungs; j++)
+			if (device->bins[i].frames[model->index[j]])
+				return true;
+	return false;
+}
+
 void report_chart_timeline(const struct field_device *device, const struct report_model *models, int n_models,
 			   FILE *out)
 {
 	struct timeline timeline = {.device = device};
 	struct chart *chart = &timeline.chart;
 
+	int n_shown = 0;
+
+	for (int i = 0; i < n_models; i++)
+		n_shown += is_model_of(&models[i], device);
 	/* Five panels, of which some may be lower, one more for each model, and the clock. */
-	chart_begin(chart, out, TIMELINE_WIDTH, 90 + 3 * 56 + 4 * PANEL_GAP + n_models * (90 + PANEL_GAP) + 44,
+	chart_begin(chart, out, TIMELINE_WIDTH, 90 + 3 * 56 + 4 * PANEL_GAP + n_shown * (90 + PANEL_GAP) + 44,
 		    "Temperature, frequency cap, pressure, rungs and misses over time");
 	chart->bottom = 0;
-	chart->x_high = FIELD_BINS;
-	for (int i = 0; i <= FIELD_BINS; i++)
+	chart->x_high = device->n_bins;
+	for (int i = 0; i <= device->n_bins; i++)
 		timeline.x[i] = i;
 	draw_temperature(&timeline);
 	draw_share(&timeline, "Frequency cap", "highest clock allowed, of the lane that is capped most",
@@ -466,7 +480,8 @@ void report_chart_timeline(const struct field_device *device, const struct repor
 	draw_share(&timeline, "CPU pressure", "share of time in which some task waited for a core",
 		   "the kernel does not say", pressure_of, "s3");
 	for (int i = 0; i < n_models; i++)
-		draw_rungs(&timeline, &models[i]);
+		if (is_model_of(&models[i], device))
+			draw_rungs(&timeline, &models[i]);
 	draw_misses(&timeline);
 	draw_clock(&timeline);
 	chart_end(chart);

@@ -202,7 +202,7 @@ static void put_head(const struct page *page)
 		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
 		"<meta name=\"color-scheme\" content=\"light dark\">"
 		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">\n"
-		"<style>%s.s5solid{--s:var(--c5)}</style></head><body>\n<header><h1>Field record</h1><p class=\"soft\">",
+		"<style>%s</style></head><body>\n<header><h1>Field record</h1><p class=\"soft\">",
 		report_style);
 	for (int i = 0; i < field->n_devices; i++) {
 		const struct field_device *device = &field->devices[i];
@@ -215,16 +215,19 @@ static void put_head(const struct page *page)
 	}
 	if (field->n_devices == 1) {
 		html_text(page->out, field->devices[0].name[0] ? field->devices[0].name : field->devices[0].file);
-		fputs(", ", page->out);
+		fputs(field->devices[0].machine[0] ? ", " : "", page->out);
 		html_text(page->out, field->devices[0].machine);
 	} else {
 		fprintf(page->out, "%d devices", field->n_devices);
 	}
+	if (began) {
+		fputs(" · ", page->out);
+		put_time(page->out, began);
+		fputs(" to ", page->out);
+		put_time(page->out, ended);
+		fputs(" UTC", page->out);
+	}
 	fputs(" · ", page->out);
-	put_time(page->out, began);
-	fputs(" to ", page->out);
-	put_time(page->out, ended);
-	fputs(" UTC · ", page->out);
 	put_span(page->out, seconds);
 	fputs(" recorded</p></header>\n", page->out);
 }
@@ -488,7 +491,9 @@ static void put_reasons(const struct page *page)
 		put_count(out, reasons[i].frames);
 		fputs("</td>", out);
 		put_bar(out, (double)reasons[i].frames, (double)reasons[0].frames, "");
-		put_cell(out, reasons[i].example);
+		fputs("<td class=\"t e\">", out);
+		html_text(out, reasons[i].example);
+		fputs("</td>", out);
 		put_cell(out, reasons[i].params);
 		fputs("</tr>\n", out);
 	}

@@ -20,9 +20,9 @@ static const struct {
 	const char *name;
 	float accuracy, us, heat; /* heat: degrees at which it holds the device */
 } rungs[] = {
-	{"v2-224@224x224", 0.71f, 74000, 84},
-	{"v1-192@192x192", 0.65f, 47000, 72},
-	{"v1-160@160x160", 0.59f, 29000, 64},
+	{"v2-224@224x224", 0.71f, 74000, 95},
+	{"v1-192@192x192", 0.65f, 47000, 84},
+	{"v1-160@160x160", 0.59f, 29000, 70},
 	{"v1-128@128x128", 0.40f, 9000, 52},
 };
 #define N_RUNGS (int)(sizeof(rungs) / sizeof(rungs[0]))
@@ -73,14 +73,14 @@ static void sense(struct world *world)
 
 static void choose(struct world *world, char *reason, size_t size, enum policy_cause *ret_cause)
 {
-	int due = world->temp_c > 76 ? 2 : world->temp_c > 70 ? 1 : world->pressure > 0.3 ? 1 : 0;
+	int hot = world->temp_c > 79 ? 2 : world->temp_c > 75 ? 1 : 0, due = world->pressure > 0.3 ? hot + 1 : hot;
 
-	*ret_cause = world->temp_c > 70 ? POLICY_HOT : world->pressure > 0.3 ? POLICY_BUSY : POLICY_BEST;
+	*ret_cause = world->pressure > 0.3 ? POLICY_BUSY : world->temp_c > 75 ? POLICY_HOT : POLICY_BEST;
 	if (due > world->rung) {
 		world->rung = due;
 		world->calm_us = world->now_us;
 	} else if (due < world->rung) {
-		if (world->now_us - world->calm_us > 25 * SECOND) {
+		if (world->now_us - world->calm_us > 60 * SECOND) {
 			world->rung--;
 			world->calm_us = world->now_us;
 		}
@@ -121,7 +121,7 @@ static void frame(struct world *world)
 
 static void move(struct world *world, double seconds, double at_s, double whole_s)
 {
-	double ambient = at_s / whole_s > 0.75 ? -14 : 0, target = (double)rungs[world->rung].heat + ambient;
+	double ambient = at_s / whole_s > 0.75 ? -22 : 0, target = (double)rungs[world->rung].heat + ambient;
 
 	world->temp_c += (target - world->temp_c) * seconds / 240 + 0.05 * normal(world);
 	world->cap = world->temp_c > 79 ? 0.72 : world->temp_c > 77.5 ? 0.86 : 1;
