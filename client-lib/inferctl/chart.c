@@ -158,13 +158,14 @@ void chart_line(const struct chart *chart, const double *x, const double *y, int
 			continue;
 		}
 		if (down && step)
-			fprintf(chart->out, "H%.1fV%.1f", chart_x(chart, x[i]), chart_y(chart, y[i]));
+			fprintf(chart->out, "V%.1f", chart_y(chart, y[i]));
 		else
 			fprintf(chart->out, "%c%.1f %.1f", down ? 'L' : 'M', chart_x(chart, x[i]),
 				chart_y(chart, y[i]));
-		/* One value alone is still to be seen. */
-		if (!down)
-			fputs("h.1", chart->out);
+		if (step)
+			fprintf(chart->out, "H%.1f", chart_x(chart, x[i + 1]));
+		else if (!down)
+			fputs("h.1", chart->out); /* one point alone is still to be seen */
 		down = true;
 	}
 	fputs("\"/>\n", chart->out);

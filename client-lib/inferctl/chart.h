@@ -37,7 +37,7 @@ void chart_axis_y(const struct chart *chart, const char *unit, const char *name,
 double chart_x(const struct chart *chart, double value);
 double chart_y(const struct chart *chart, double value);
 
-/* A line through points; NAN in y breaks it.  step: each value holds until the next. */
+/* A line through points; NAN in y breaks it.  step: each value holds up to the next x, of which there are n + 1. */
 void chart_line(const struct chart *chart, const double *x, const double *y, int n, const char *class, bool step);
 /* A mark with a sentence that is shown when one points at it.  shape: 0 circle, 1 square, 2 triangle, 3 diamond. */
 void chart_mark(const struct chart *chart, double x, double y, int shape, const char *class, const char *tip);

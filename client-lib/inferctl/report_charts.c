@@ -97,6 +97,8 @@ static void draw_distribution(struct chart *chart, const struct report_model *mo
 	}
 }
 
+static const char too_few[] = "Too few frames were answered for a curve.";
+
 static void draw_nothing(const struct chart *chart, const char *why)
 {
 	fprintf(chart->out, "<text x=\"%g\" y=\"%g\" class=\"mid\">", chart->width / 2, chart->height / 2);
@@ -115,7 +117,7 @@ void report_chart_latency(const struct report_model *model, FILE *out)
 		chart_axis_x(&chart, "", "arrival to answer, ms");
 		draw_distribution(&chart, model, FIELD_TOTAL, 1000, " ms");
 	} else {
-		draw_nothing(&chart, "No frame was answered.");
+		draw_nothing(&chart, too_few);
 	}
 	chart_end(&chart);
 }
@@ -162,14 +164,29 @@ static void bin_ratios(const struct sketch *sketch, double bins[RATIO_BINS])
 		double low = (double)step.low / SKETCH_RATIO_ONE, high = ((double)step.high + 1) / SKETCH_RATIO_ONE;
 
 		for (int i = 0; i < RATIO_BINS; i++) {
-			/* What lies beyond the picture is counted at its ends. */
-			double from = i ? ratio_edge(i) : 0, to = i < RATIO_BINS - 1 ? ratio_edge(i + 1) : INFINITY,
-			       common = fmin(to, high) - fmax(from, low);
+			double common = fmin(ratio_edge(i + 1), high) - fmax(ratio_edge(i), low);
 
 			if (common > 0)
 				bins[i] += 100 * (double)step.count / (double)sketch->count * common / (high - low);
 		}
 	}
+}
+
+/* Says what share of the frames lies beside the picture. */
+static void put_outside(const struct chart *chart, const struct report_model *model, double (*y)[RATIO_BINS])
+{
+	double frames = 0, inside = 0;
+
+	for (int i = 0; i < model->n_shown; i++) {
+		double count = (double)model->rungs[i]->measures[FIELD_OF_PREDICTED].count;
+
+		frames += count;
+		for (int j = 0; j < RATIO_BINS; j++)
+			inside += y[i][j] / 100 * count;
+	}
+	if (frames - inside > 0.0005 * frames)
+		fprintf(chart->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"tick halo\">%.1f%% lie outside</text>\n",
+			chart->left + 6, chart->top + 10, 100 * (1 - inside / frames));
 }
 
 void report_chart_prediction(const struct report_model *model, FILE *out)
@@ -199,6 +216,7 @@ void report_chart_prediction(const struct report_model *model, FILE *out)
 			if (model->rungs[i]->measures[FIELD_OF_PREDICTED].count)
 				chart_line(&chart, x, y[i], RATIO_BINS, class, false);
 		}
+		put_outside(&chart, model, y);
 	} else {
 		draw_nothing(&chart, "Nothing was predicted.");
 	}
@@ -260,7 +278,7 @@ void report_chart_time(const struct report_model *model, FILE *out)
 		for (int i = 0; i < model->n_shown; i++)
 			draw_row(&chart, model->rungs[i], 10 + ROW * i);
 	} else {
-		draw_nothing(&chart, "No frame was answered.");
+		draw_nothing(&chart, too_few);
 	}
 	chart_end(&chart);
 }
@@ -269,6 +287,10 @@ void report_chart_time(const struct report_model *model, FILE *out)
 
 #define TIMELINE_WIDTH 1060
 #define PANEL_GAP      26
+/* Heights of panels: of two sizes, and of one that only says what could not be read. */
+#define TALL   90
+#define LOW    56
+#define ABSENT 10
 
 struct timeline {
 	struct chart chart;
@@ -316,7 +338,7 @@ static void draw_temperature(struct timeline *timeline)
 		trip = isnan(limit[i]) ? trip : limit[i];
 	}
 	if (low > high) {
-		begin_panel(timeline, 10, "Temperature", "no zone could be read");
+		begin_panel(timeline, ABSENT, "Temperature", "no zone could be read");
 		draw_frame(timeline);
 		return;
 	}
@@ -326,7 +348,7 @@ static void draw_temperature(struct timeline *timeline)
 	if (!isnan(trip))
 		snprintf(detail, sizeof(detail), "°C, hottest zone; dashed: where the kernel begins to throttle%s",
 			 trip <= high ? "" : " (above the picture)");
-	begin_panel(timeline, 90, "Temperature", detail);
+	begin_panel(timeline, TALL, "Temperature", detail);
 	chart->y_low = floor((low - 2) / 5) * 5;
 	chart->y_high = ceil((high + 2) / 5) * 5;
 	chart_axis_y(chart, "°", "", 4);
@@ -347,7 +369,7 @@ static void draw_share(struct timeline *timeline, const char *title, const char 
 		values[i] = 100 * value_of(&timeline->device->bins[i]);
 		any = any || !isnan(values[i]);
 	}
-	begin_panel(timeline, any ? 56 : 10, title, any ? detail : absent);
+	begin_panel(timeline, any ? LOW : ABSENT, title, any ? detail : absent);
 	chart->y_low = 0;
 	chart->y_high = 100;
 	if (any)
@@ -355,6 +377,11 @@ static void draw_share(struct timeline *timeline, const char *title, const char 
 	draw_frame(timeline);
 	if (any)
 		chart_line(chart, timeline->x, values, timeline->device->n_bins, class, true);
+}
+
+static double temp_of(const struct field_bin *bin)
+{
+	return bin->temp_c;
 }
 
 static double cap_of(const struct field_bin *bin)
@@ -375,7 +402,7 @@ static void draw_rungs(struct timeline *timeline, const struct report_model *mod
 	struct chart *chart = &timeline->chart;
 	char class[8];
 
-	begin_panel(timeline, 90, model->name,
+	begin_panel(timeline, TALL, model->name,
 		    "share of frames by rung, colours as above; gray: other rungs, or not run");
 	chart->y_low = 0;
 	chart->y_high = 100;
@@ -416,7 +443,7 @@ static void draw_misses(struct timeline *timeline)
 	}
 	snprintf(detail, sizeof(detail),
 		 "late, dropped for the deadline or failed; at most %.3g%% of a column's frames", highest);
-	begin_panel(timeline, 56, "Misses", detail);
+	begin_panel(timeline, LOW, "Misses", detail);
 	chart->y_low = 0;
 	chart->y_high = highest > 40 ? 100 : highest > 8 ? 50 : 10;
 	chart_axis_y(chart, "%", "", 2);
@@ -448,6 +475,14 @@ static void draw_clock(const struct timeline *timeline)
 		(chart->left + chart->right) / 2, chart->bottom + 36);
 }
 
+static bool is_read(const struct field_device *device, double (*value_of)(const struct field_bin *bin))
+{
+	for (int i = 0; i < device->n_bins; i++)
+		if (!isnan(value_of(&device->bins[i])))
+			return true;
+	return false;
+}
+
 static bool is_model_of(const struct report_model *model, const struct field_device *device)
 {
 	for (int i = 0; i < device->n_bins; i++)
@@ -463,12 +498,14 @@ void report_chart_timeline(const struct field_device *device, const struct repor
 	struct timeline timeline = {.device = device};
 	struct chart *chart = &timeline.chart;
 
-	int n_shown = 0;
+	double height = LOW + PANEL_GAP + 44; /* misses, and the clock below them */
 
+	height += PANEL_GAP + (is_read(device, temp_of) ? TALL : ABSENT);
+	height += PANEL_GAP + (is_read(device, cap_of) ? LOW : ABSENT);
+	height += PANEL_GAP + (is_read(device, pressure_of) ? LOW : ABSENT);
 	for (int i = 0; i < n_models; i++)
-		n_shown += is_model_of(&models[i], device);
-	/* Five panels, of which some may be lower, one more for each model, and the clock. */
-	chart_begin(chart, out, TIMELINE_WIDTH, 90 + 3 * 56 + 4 * PANEL_GAP + n_shown * (90 + PANEL_GAP) + 44,
+		height += is_model_of(&models[i], device) ? TALL + PANEL_GAP : 0;
+	chart_begin(chart, out, TIMELINE_WIDTH, height,
 		    "Temperature, frequency cap, pressure, rungs and misses over time");
 	chart->bottom = 0;
 	chart->x_high = device->n_bins;

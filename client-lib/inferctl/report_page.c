@@ -34,15 +34,20 @@ static double accuracy_of(const struct field_rung *rung)
 	return answered ? rung->accuracy_sum / (double)answered : 0;
 }
 
-/* Rungs with frames come first, the most accurate of them at the top. */
+/* Fewer answers make a curve that says nothing. */
+static bool has_curve(const struct field_rung *rung)
+{
+	return rung->measures[FIELD_TOTAL].count >= REPORT_CURVE_FRAMES;
+}
+
+/* Rungs with a curve come first, the most accurate of them at the top. */
 static int compare_rungs(const void *left, const void *right)
 {
 	const struct field_rung *a = *(const struct field_rung *const *)left,
 				*b = *(const struct field_rung *const *)right;
-	bool a_ran = a->measures[FIELD_TOTAL].count > 0, b_ran = b->measures[FIELD_TOTAL].count > 0;
 
-	if (a_ran != b_ran)
-		return a_ran ? -1 : 1;
+	if (has_curve(a) != has_curve(b))
+		return has_curve(a) ? -1 : 1;
 	if (accuracy_of(a) != accuracy_of(b))
 		return accuracy_of(a) > accuracy_of(b) ? -1 : 1;
 	return strcmp(a->rung, b->rung);
@@ -73,7 +78,7 @@ static void arrange(struct report_model *model, const struct field *field)
 	int n_ran = 0;
 
 	qsort(model->rungs, (size_t)model->n_rungs, sizeof(model->rungs[0]), compare_rungs);
-	while (n_ran < model->n_rungs && model->rungs[n_ran]->measures[FIELD_TOTAL].count)
+	while (n_ran < model->n_rungs && has_curve(model->rungs[n_ran]))
 		n_ran++;
 	keep_most_used(model, n_ran);
 	for (int i = 0; i < model->n_rungs; i++)

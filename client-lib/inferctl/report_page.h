@@ -10,7 +10,8 @@
 
 #include "field.h"
 
-#define REPORT_SHOWN_RUNGS 8 /* of a model, as curves */
+#define REPORT_SHOWN_RUNGS  8  /* of a model, as curves */
+#define REPORT_CURVE_FRAMES 10 /* answered, for a curve */
 
 /* A model's rungs, the most accurate first; those not run at all are kept apart. */
 struct report_model {
@@ -18,7 +19,7 @@ struct report_model {
 	const struct field_rung *rungs[FIELD_RUNGS_MAX];
 	int index[FIELD_RUNGS_MAX]; /* of each within the field */
 	int n_rungs;
-	int n_shown; /* have a colour and a curve: the first of them that answered frames */
+	int n_shown; /* have a colour and a curve: the first of them, with answers enough */
 };
 
 void report_page(const struct field *field, FILE *out);
