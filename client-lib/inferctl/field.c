@@ -380,7 +380,7 @@ static int read_timeline(struct reading *reading)
 
 			slice = sqlite3_column_int64(row, 0);
 			bin = bin_of(reading->device, at_s + seconds / 2);
-			add_slice(bin, row, ended, seconds, before && (double)(ended - before) > seconds + GAP_S);
+			add_slice(bin, row, ended, seconds, before && (double)ended - (double)before > seconds + GAP_S);
 			at_s += seconds;
 			before = ended;
 		}

@@ -456,7 +456,7 @@ static void draw_clock(const struct timeline *timeline)
 {
 	const struct field_device *device = timeline->device;
 	const struct chart *chart = &timeline->chart;
-	bool days = device->ended - device->began > 86400;
+	bool days = (double)device->ended - (double)device->began > 86400;
 
 	for (int i = 0; i < device->n_bins; i += device->n_bins / 8 + 1) {
 		time_t at = (time_t)device->bins[i].ended;
