@@ -3,12 +3,11 @@
  * up; a record is read and drawn, or refused with a sentence.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "client-lib/inferctl/field.h"
@@ -39,25 +38,51 @@ static void try_sketch(const uint8_t *data, size_t size)
 	assert(!twice.count && !twice.max);
 }
 
+/* SQLite opens files by their names, and may leave some beside them. */
+static char record_path[] = "/tmp/inferd-fuzz-record-XXXXXX";
+
+static void remove_beside(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s-wal", record_path);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s-shm", record_path);
+	unlink(path);
+}
+
+static void remove_all(void)
+{
+	remove_beside();
+	unlink(record_path);
+}
+
+static const char *write_file(const uint8_t *data, size_t size)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = mkstemp(record_path);
+		atexit(remove_all);
+	}
+	remove_beside();
+	assert(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+	return record_path;
+}
+
 static void try_record(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("record", MFD_CLOEXEC);
 	struct field_error error = {""};
 	struct field *field = field_create();
 	FILE *out = fopen("/dev/null", "w");
-	char path[64];
 
-	assert(fd >= 0 && field && out);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (write(fd, data, size) == (ssize_t)size) {
-		if (field_read(field, path, &error) == 0)
-			report_page(field, out);
-		else
-			assert(error.text[0]);
-	}
+	assert(field && out);
+	if (field_read(field, write_file(data, size), &error) == 0)
+		report_page(field, out);
+	else
+		assert(error.text[0]);
 	field_destroy(field);
 	fclose(out);
-	close(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
