@@ -433,7 +433,6 @@ Test(store, kill_at_any_moment_loses_nothing_that_was_acknowledged)
 		cr_assert(last < next || look(&rig, "SELECT count(*) FROM row WHERE id < 1000000") >= 1);
 		next = found + 1;
 	}
-	cr_log_info("%lld rows", (long long)next);
 	finish(&rig);
 }
 

@@ -33,10 +33,12 @@ static void run_frames(struct fixture *fixture, int n)
 		client_submit(&client, &frame);
 		client_expect_result(&client, (uint64_t)i, IPC_OK);
 	}
+	/* A lane's answer may be here before the loop has heard of it, but not before the next message is answered. */
+	free(client_query(&client, "stats"));
 	client_close(&client);
 }
 
-/* -1: there is no such table yet, or no row. */
+/* -1: there is no such file or table yet, or no row. */
 static int64_t look(const struct fixture *fixture, const char *sql)
 {
 	sqlite3_stmt *statement = NULL;
@@ -45,8 +47,8 @@ static int64_t look(const struct fixture *fixture, const char *sql)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/record.db", fixture->dir);
-	cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
 		number = sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
 	sqlite3_close(db);
@@ -116,7 +118,8 @@ Test(record, reload_switches_it_on_and_off)
 	fixture_wait_log(&fixture, "reloaded: ");
 	run_frames(&fixture, 7);
 	configure(&fixture, "{enabled: false}");
-	fixture_discard_log(&fixture);
+	fixture.log_size = 0;
+	fixture.log[0] = '\0';
 	fixture_signal(&fixture, SIGHUP);
 	fixture_wait_log(&fixture, "reloaded: ");
 	run_frames(&fixture, 11);
