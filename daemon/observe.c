@@ -117,13 +117,36 @@ static struct record_frame describe(const struct observe *observe, const struct 
 	return frame;
 }
 
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211); /* FNV-1a */
+	return hash;
+}
+
+/* Of what the rungs are, without what was measured of them. */
+static uint64_t hash_rungs(const struct ladder *ladder)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+
+		hash = hash_bytes(hash, ladder->details[i].name, strlen(ladder->details[i].name) + 1);
+		hash = hash_bytes(hash, &rung->threads, sizeof(rung->threads));
+		hash = hash_bytes(hash, &rung->lane, sizeof(rung->lane));
+		hash = hash_bytes(hash, &rung->accuracy, sizeof(rung->accuracy));
+	}
+	return hash;
+}
+
 static void trace(struct observe *observe, const struct job *job, const struct model *model,
 		  const struct record_frame *seen)
 {
 	struct trace_frame frame = {
-		.ladder = model->ladder->uid,
 		.stream = job->stream->id,
 		.seq = job->frame.seq,
+		.rungs = hash_rungs(model->ladder),
 		.status = job->status,
 		.decided = job->decision.reason[0] != '\0',
 		.queue_us = job->queue_us,
@@ -137,6 +160,7 @@ static void trace(struct observe *observe, const struct job *job, const struct m
 	snprintf(frame.params, sizeof(frame.params), "%s", observe->params);
 	if (frame.decided) {
 		frame.sample = job->sample;
+		frame.min_fps = job->stream->model ? stream_min_fps(job->stream) : model->min_fps;
 		frame.decision = job->decision;
 	}
 	trace_file_add(observe->trace, &frame);

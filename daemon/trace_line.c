@@ -85,13 +85,14 @@ size_t trace_line_encode(const struct trace_frame *frame, char ret_line[TRACE_LI
 {
 	struct line line = {ret_line, 0};
 
-	put(&line, "{\"stream\":%llu,\"seq\":%llu,\"ladder\":%llu", (unsigned long long)frame->stream,
-	    (unsigned long long)frame->seq, (unsigned long long)frame->ladder);
+	put(&line, "{\"stream\":%llu,\"seq\":%llu,\"rungs\":\"%016llx\"", (unsigned long long)frame->stream,
+	    (unsigned long long)frame->seq, (unsigned long long)frame->rungs);
 	put_text(&line, "model", frame->model);
 	put_text(&line, "params", frame->params);
 	put_text(&line, "status", stats_status_name(frame->status));
 	if (frame->decided) {
 		put_sample(&line, &frame->sample);
+		put_float(&line, "min_fps", frame->min_fps);
 		put_text(&line, "rung", frame->rung);
 		put_text(&line, "cause", policy_cause_name(frame->decision.cause));
 		put_float(&line, "predicted_us", frame->decision.predicted_us);

@@ -13,7 +13,9 @@
 #include "policy/policy.h"
 
 struct trace_frame {
-	uint64_t ladder, stream, seq; /* ladder: by which the rungs of a model are known (uid) */
+	uint64_t stream, seq;
+	uint64_t rungs; /* hash of the model's rungs, so that a replay knows whether it has the same */
+	float min_fps;	/* of the stream */
 	char model[IPC_NAME_MAX + 1], rung[IPC_NAME_MAX + 1], params[IPC_NAME_MAX + 1];
 	enum ipc_status status;
 	bool decided; /* sample and decision hold */
