@@ -437,10 +437,12 @@ static struct store_task *take_task(struct store *store)
 
 static void note_outcome(struct store *store, int rc)
 {
+	uint64_t bytes = bytes_on_disk(store);
+
 	pthread_mutex_lock(&store->queue);
 	store->info.failed += rc < 0;
 	store->info.open = store->db != NULL;
-	store->info.bytes = bytes_on_disk(store);
+	store->info.bytes = bytes;
 	pthread_mutex_unlock(&store->queue);
 	if (rc < 0 && store->db)
 		log_warning("%s: what was due to be written is lost: %s", store->path, strerror(-rc));

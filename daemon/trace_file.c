@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,10 +26,13 @@ struct trace_file {
 	_Atomic uint64_t lost;
 	bool failed; /* said so already; of the thread */
 
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t wanted;
-	bool flush, ending;
-	int first, n;
+	/*
+	 * One writer and one reader, without a lock: a thread of low priority that holds one would keep the loop
+	 * waiting. Both count frames from the start; the ring holds those in between.
+	 */
+	_Atomic uint32_t added, taken;
+	sem_t wanted; /* there is something to do */
+	atomic_bool ending;
 	struct trace_frame ring[TRACE_RING];
 };
 
@@ -90,70 +94,51 @@ static void write_frame(struct trace_file *trace, const struct trace_frame *fram
 		rc = write_all(trace, line, size);
 	if (rc == 0)
 		return;
-	atomic_fetch_add(&trace->lost, 1);
+	trace->lost++;
 	if (!trace->failed)
 		log_error("%s cannot be written: %s; frames are missing from the trace", trace->path, strerror(-rc));
 	trace->failed = true;
 }
 
-/* Waits for work; false at the end. */
-static bool take(struct trace_file *trace, struct trace_frame *ret_frame)
+static void write_waiting(struct trace_file *trace)
 {
-	bool any;
+	uint32_t taken = trace->taken;
 
-	pthread_mutex_lock(&trace->lock);
-	trace->flush = trace->flush && trace->n;
-	while (!trace->ending && !trace->flush && trace->n < TRACE_RING / 4)
-		pthread_cond_wait(&trace->wanted, &trace->lock);
-	any = trace->n > 0;
-	if (any) {
-		/* Until the ring is empty, whoever woke this thread. */
-		trace->flush = true;
-		*ret_frame = trace->ring[trace->first];
-		trace->first = (trace->first + 1) % TRACE_RING;
-		trace->n--;
-	}
-	pthread_mutex_unlock(&trace->lock);
-	return any;
+	for (; taken != trace->added; trace->taken = ++taken)
+		write_frame(trace, &trace->ring[taken % TRACE_RING]);
 }
 
 static void *serve(void *argument)
 {
 	struct trace_file *trace = argument;
-	struct trace_frame frame;
-	bool ending = false;
 
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
-	while (!ending) {
-		while (take(trace, &frame))
-			write_frame(trace, &frame);
-		pthread_mutex_lock(&trace->lock);
-		ending = trace->ending && !trace->n;
-		pthread_mutex_unlock(&trace->lock);
+	while (!trace->ending) {
+		sem_wait(&trace->wanted);
+		write_waiting(trace);
 	}
+	write_waiting(trace);
 	return NULL;
 }
 
 void trace_file_add(struct trace_file *trace, const struct trace_frame *frame)
 {
-	pthread_mutex_lock(&trace->lock);
-	if (trace->n < TRACE_RING) {
-		trace->ring[(trace->first + trace->n++) % TRACE_RING] = *frame;
-		if (trace->n == TRACE_RING / 4)
-			pthread_cond_signal(&trace->wanted);
-	} else {
-		atomic_fetch_add(&trace->lost, 1);
+	uint32_t added = trace->added, waiting = added - trace->taken;
+
+	if (waiting == TRACE_RING) {
+		trace->lost++;
+		return;
 	}
-	pthread_mutex_unlock(&trace->lock);
+	trace->ring[added % TRACE_RING] = *frame;
+	trace->added = added + 1;
+	if (waiting + 1 == TRACE_RING / 4)
+		sem_post(&trace->wanted);
 }
 
 void trace_file_flush(struct trace_file *trace)
 {
-	pthread_mutex_lock(&trace->lock);
-	trace->flush = trace->n > 0;
-	if (trace->flush)
-		pthread_cond_signal(&trace->wanted);
-	pthread_mutex_unlock(&trace->lock);
+	if (trace->added != trace->taken)
+		sem_post(&trace->wanted);
 }
 
 uint64_t trace_file_lost(const struct trace_file *trace)
@@ -185,8 +170,7 @@ int trace_file_create(const char *path, uint64_t limit_bytes, struct trace_file 
 	trace->path = strdup(path);
 	if (trace->path)
 		rc = open_file(trace);
-	pthread_mutex_init(&trace->lock, NULL);
-	pthread_cond_init(&trace->wanted, NULL);
+	sem_init(&trace->wanted, 0, 0);
 	if (rc == 0)
 		rc = start_thread(trace);
 	if (rc < 0) {
@@ -204,15 +188,12 @@ void trace_file_destroy(struct trace_file *trace)
 {
 	if (!trace)
 		return;
-	pthread_mutex_lock(&trace->lock);
 	trace->ending = true;
-	pthread_cond_signal(&trace->wanted);
-	pthread_mutex_unlock(&trace->lock);
+	sem_post(&trace->wanted);
 	pthread_join(trace->thread, NULL);
 	if (trace->fd >= 0)
 		close(trace->fd);
-	pthread_mutex_destroy(&trace->lock);
-	pthread_cond_destroy(&trace->wanted);
+	sem_destroy(&trace->wanted);
 	free(trace->path);
 	free(trace);
 }
