@@ -84,26 +84,23 @@ void live_frame(struct live *live, const struct record_frame *frame, int64_t now
 	snprintf(live->last[place].reason, sizeof(live->last[place].reason), "%s", frame->reason);
 }
 
-bool live_sum(const struct live_entry *entry, int64_t now_us, struct live_window *ret_sum, double *ret_seconds)
+bool live_is_used(const struct live_entry *entry, int64_t now_us)
 {
-	int64_t window = window_of(now_us);
-	bool any = false;
+	return entry->model[0] && entry->window >= window_of(now_us) - 1;
+}
 
+double live_sum(const struct live_entry *entry, int64_t now_us, struct live_window *ret_sum)
+{
 	memset(ret_sum, 0, sizeof(*ret_sum));
-	*ret_seconds = (double)(LIVE_WINDOW_US + now_us % LIVE_WINDOW_US) / 1e6;
-	if (!entry->model[0] || entry->window < window - 1)
-		return false;
 	for (int i = 0; i < 2; i++) {
 		const struct live_window *part = &entry->windows[i];
 
-		/* The half that is not of this window is of the one before, unless that is two back by now. */
-		if (entry->window == window - 1 && i != entry->window % 2)
+		/* The half that is not of the last window that counted is of the one before, which may be too old. */
+		if (entry->window != window_of(now_us) && i != entry->window % 2)
 			continue;
-		for (int j = 0; j < RECORD_OUTCOMES; j++) {
+		for (int j = 0; j < RECORD_OUTCOMES; j++)
 			ret_sum->outcomes[j] += part->outcomes[j];
-			any = any || part->outcomes[j];
-		}
 		sketch_merge(&ret_sum->total, &part->total);
 	}
-	return any;
+	return (double)(LIVE_WINDOW_US + now_us % LIVE_WINDOW_US) / 1e6;
 }

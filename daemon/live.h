@@ -44,7 +44,9 @@ struct live {
 
 void live_frame(struct live *live, const struct record_frame *frame, int64_t now_us);
 
-/* Both windows of an entry together; false when nothing was counted in them. */
-bool live_sum(const struct live_entry *entry, int64_t now_us, struct live_window *ret_sum, double *ret_seconds);
+/* Whether anything was counted in its windows that is not too old to be shown. */
+bool live_is_used(const struct live_entry *entry, int64_t now_us);
+/* Both windows of an entry that is used together; returns how many seconds they cover. */
+double live_sum(const struct live_entry *entry, int64_t now_us, struct live_window *ret_sum);
 
 #endif

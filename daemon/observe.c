@@ -112,6 +112,7 @@ static struct record_frame describe(const struct observe *observe, const struct 
 		frame.rung = model->ladder->details[job->rung].name;
 		frame.lane = observe->lanes[rung->lane].name;
 		frame.accuracy = rung->accuracy;
+		/* The policy predicts one figure, which is the bound too. */
 		frame.predicted_us = frame.bound_us = job->decision.predicted_us;
 	}
 	return frame;

@@ -332,14 +332,14 @@ void report_stats(const struct daemon *daemon, const struct session *asker, stru
 
 #define ENTRY_FIELDS 8
 
-/* Since when nothing was counted that is still shown. */
+/* What both windows say of a model or a rung. */
 static void put_entry(const struct live_entry *entry, int64_t now_us, struct ipc_writer *writer)
 {
 	struct live_window sum;
 	double seconds;
 	uint64_t answered = 0, frames = 0, missed = 0;
 
-	live_sum(entry, now_us, &sum, &seconds);
+	seconds = live_sum(entry, now_us, &sum);
 	for (int i = 0; i < RECORD_OUTCOMES; i++) {
 		frames += sum.outcomes[i];
 		answered += i <= RECORD_LATE_INFEASIBLE ? sum.outcomes[i] : 0;
@@ -355,26 +355,18 @@ static void put_entry(const struct live_entry *entry, int64_t now_us, struct ipc
 	put_uint(writer, "p99_us", sketch_quantile(&sum.total, 0.99));
 }
 
-static bool is_live(const struct live_entry *entry, int64_t now_us)
-{
-	struct live_window sum;
-	double seconds;
-
-	return live_sum(entry, now_us, &sum, &seconds);
-}
-
 static void put_live_rungs(const struct live *live, const char *model, int64_t now_us, struct ipc_writer *writer)
 {
 	uint32_t n = 0;
 
 	for (int i = 0; i < LIVE_RUNGS_MAX; i++)
-		n += is_live(&live->rungs[i], now_us) && !strcmp(live->rungs[i].model, model);
+		n += live_is_used(&live->rungs[i], now_us) && !strcmp(live->rungs[i].model, model);
 	ipc_put_text(writer, "rungs");
 	ipc_put_array(writer, n);
 	for (int i = 0; i < LIVE_RUNGS_MAX; i++) {
 		const struct live_entry *entry = &live->rungs[i];
 
-		if (!is_live(entry, now_us) || strcmp(entry->model, model) != 0)
+		if (!live_is_used(entry, now_us) || strcmp(entry->model, model) != 0)
 			continue;
 		ipc_put_map(writer, 2 + ENTRY_FIELDS);
 		put_text(writer, "name", entry->rung);
@@ -388,11 +380,11 @@ static void put_live_models(const struct live *live, int64_t now_us, struct ipc_
 	uint32_t n = 0;
 
 	for (int i = 0; i < LIVE_MODELS_MAX; i++)
-		n += is_live(&live->models[i], now_us);
+		n += live_is_used(&live->models[i], now_us);
 	ipc_put_text(writer, "models");
 	ipc_put_array(writer, n);
 	for (int i = 0; i < LIVE_MODELS_MAX; i++) {
-		if (!is_live(&live->models[i], now_us))
+		if (!live_is_used(&live->models[i], now_us))
 			continue;
 		ipc_put_map(writer, 4 + ENTRY_FIELDS);
 		put_text(writer, "name", live->models[i].model);

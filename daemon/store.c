@@ -1,7 +1,6 @@
 /* store.c - see store.h. */
 #include "store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -40,6 +39,7 @@ struct store {
 	pthread_mutex_t database; /* held while db is used */
 	sqlite3 *db;		  /* NULL: not open */
 	uint64_t limit_applied;
+	bool complained; /* that it cannot be opened */
 
 	pthread_mutex_t queue;	/* the rest */
 	pthread_cond_t changed; /* of what follows */
@@ -92,20 +92,18 @@ int store_step(struct sqlite3_stmt *statement)
 	return result == SQLITE_ROW ? -EBADMSG : store_error(result);
 }
 
-/* The number in the first column of the first row, or negative errno. */
-static int64_t query_number(sqlite3 *db, const char *sql)
+/* The number in the first column of the first row. */
+static int query_number(sqlite3 *db, const char *sql, int64_t *ret_number)
 {
 	sqlite3_stmt *statement = NULL;
 	int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-	int64_t number;
 
 	if (result == SQLITE_OK)
 		result = sqlite3_step(statement);
-	number = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -EBADMSG;
-	if (result != SQLITE_ROW && result != SQLITE_DONE)
-		number = store_error(result);
+	if (result == SQLITE_ROW)
+		*ret_number = sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
-	return number;
+	return result == SQLITE_DONE ? -EBADMSG : store_error(result);
 }
 
 static int execute_number(sqlite3 *db, const char *pragma, uint64_t number)
@@ -122,20 +120,24 @@ static const char own_tables[] = "CREATE TABLE policy_state(model TEXT NOT NULL,
 				 "version INTEGER NOT NULL, written INTEGER NOT NULL, data BLOB NOT NULL, "
 				 "PRIMARY KEY(model, device));";
 
-/* The statements that made a database's tables, one after the other; NULL when out of memory or damaged. */
-static char *schema_text(sqlite3 *db)
+/* A text of a query's first row, freed by the caller. */
+static int query_text(sqlite3 *db, const char *sql, char **ret_text)
 {
 	sqlite3_stmt *statement = NULL;
-	char *text = NULL;
-	int result = sqlite3_prepare_v2(
-		db,
-		"SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)",
-		-1, &statement, NULL);
+	int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL), rc;
+	const char *text = NULL;
 
-	if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0))
-		text = strdup((const char *)sqlite3_column_text(statement, 0));
+	if (result == SQLITE_OK)
+		result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		text = (const char *)sqlite3_column_text(statement, 0);
+	rc = result == SQLITE_DONE ? -EBADMSG : store_error(result);
+	if (rc == 0) {
+		*ret_text = strdup(text ? text : "");
+		rc = *ret_text ? 0 : -ENOMEM;
+	}
 	sqlite3_finalize(statement);
-	return text;
+	return rc;
 }
 
 static int create_tables(sqlite3 *db, const struct store_schema *schema)
@@ -155,39 +157,66 @@ static int create_tables(sqlite3 *db, const struct store_schema *schema)
 	return rc;
 }
 
-/* Whether the tables are those that this version makes, to the letter: a trigger or a view may do anything. */
-static bool has_our_tables(sqlite3 *db, const struct store_schema *schema)
+/*
+ * The checks of a database that is there already: 0; -EBADMSG with what is wrong in *ret_fault; another error says
+ * nothing about the database, which stays.
+ */
+static int check_number(sqlite3 *db, const char *sql, int64_t due, const char *fault, const char **ret_fault)
 {
-	sqlite3 *model = NULL;
-	char *found = schema_text(db), *due = NULL;
-	bool same;
+	int64_t found = 0;
+	int rc = query_number(db, sql, &found);
 
-	if (sqlite3_open(":memory:", &model) == SQLITE_OK && create_tables(model, schema) == 0)
-		due = schema_text(model);
-	sqlite3_close(model);
-	same = found && due && !strcmp(found, due);
-	free(found);
-	free(due);
-	return same;
+	if (rc == 0 && found != due)
+		rc = -EBADMSG;
+	if (rc == -EBADMSG)
+		*ret_fault = fault;
+	return rc;
 }
 
-/* What is wrong with a database, as a constant; NULL: nothing. */
-static const char *find_fault(sqlite3 *db, const struct store_schema *schema)
+static int check_text(sqlite3 *db, const char *sql, const char *due, const char *fault, const char **ret_fault)
 {
-	sqlite3_stmt *statement = NULL;
-	bool sound;
+	char *found = NULL;
+	int rc = query_text(db, sql, &found);
 
-	if (query_number(db, "PRAGMA application_id") != APPLICATION_ID)
-		return "it is not a database of inferd";
-	if (query_number(db, "PRAGMA user_version") != schema->version)
-		return "it is of another version";
-	if (!has_our_tables(db, schema))
-		return "its tables are not those of this version";
-	sound = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
-		sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0) &&
-		!strcmp((const char *)sqlite3_column_text(statement, 0), "ok");
-	sqlite3_finalize(statement);
-	return sound ? NULL : "it is damaged";
+	if (rc == 0 && strcmp(found, due) != 0)
+		rc = -EBADMSG;
+	if (rc == -EBADMSG)
+		*ret_fault = fault;
+	free(found);
+	return rc;
+}
+
+/* The tables must be those that this version makes, to the letter: a trigger or a view may do anything. */
+static int check_tables(sqlite3 *db, const struct store_schema *schema, const char **ret_fault)
+{
+	static const char statements[] =
+		"SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)";
+	sqlite3 *model = NULL;
+	char *due = NULL;
+	int rc = store_error(sqlite3_open(":memory:", &model));
+
+	if (rc == 0)
+		rc = create_tables(model, schema);
+	if (rc == 0)
+		rc = query_text(model, statements, &due);
+	sqlite3_close(model);
+	/* That there is no memory for a model is no fault of the database. */
+	rc = rc < 0 ? -ENOMEM : check_text(db, statements, due, "its tables are not those of this version", ret_fault);
+	free(due);
+	return rc;
+}
+
+static int check_all(sqlite3 *db, const struct store_schema *schema, const char **ret_fault)
+{
+	int rc = check_number(db, "PRAGMA application_id", APPLICATION_ID, "it is not a database of inferd", ret_fault);
+
+	if (rc == 0)
+		rc = check_number(db, "PRAGMA user_version", schema->version, "it is of another version", ret_fault);
+	if (rc == 0)
+		rc = check_tables(db, schema, ret_fault);
+	if (rc == 0)
+		rc = check_text(db, "PRAGMA quick_check(1)", "ok", "it is damaged", ret_fault);
+	return rc;
 }
 
 static void settle(sqlite3 *db)
@@ -234,22 +263,17 @@ static int set_up(struct store *store, const char **ret_fault)
 	static const char first_pragmas[] = "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;";
 	static const char pragmas[] = "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-512;"
 				      "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;";
-	bool fresh;
+	int64_t tables = 0;
 	int rc;
 
 	settle(store->db);
 	rc = store_execute(store->db, first_pragmas);
 	if (rc == 0)
 		rc = store_execute(store->db, pragmas);
-	if (rc < 0)
-		return rc;
-	fresh = query_number(store->db, "PRAGMA page_count") <= 1 &&
-		query_number(store->db, "SELECT count(*) FROM sqlite_schema") == 0;
-	if (fresh)
-		rc = create_tables(store->db, store->schema);
-	*ret_fault = rc == 0 ? find_fault(store->db, store->schema) : NULL;
-	if (*ret_fault)
-		return -EBADMSG;
+	if (rc == 0)
+		rc = query_number(store->db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (rc == 0)
+		rc = tables ? check_all(store->db, store->schema, ret_fault) : create_tables(store->db, store->schema);
 	return rc < 0 ? rc : apply_limit(store);
 }
 
@@ -320,10 +344,13 @@ static void open_database(struct store *store)
 		move_aside(store, fault);
 		rc = try_open(store, &fault);
 	}
-	if (rc == 0)
-		return;
-	close_database(store);
-	log_error("%s cannot be opened: %s; nothing is kept", store->path, fault ? fault : strerror(-rc));
+	if (rc < 0) {
+		close_database(store);
+		if (!store->complained)
+			log_error("%s cannot be opened: %s; nothing is kept until it can", store->path,
+				  fault ? fault : strerror(-rc));
+	}
+	store->complained = rc < 0;
 }
 
 /* ---- the limit ------------------------------------------------------------------------------------ */
@@ -343,15 +370,14 @@ static int drop_oldest(struct store *store)
 static int keep_limit(struct store *store)
 {
 	uint64_t limit = store->limit;
-	int64_t pages, free_pages, most = (int64_t)database_pages(limit);
+	int64_t pages = 0, free_pages = 0, most = (int64_t)database_pages(limit);
 	int rc = limit == store->limit_applied ? 0 : apply_limit(store);
 
 	while (rc >= 0) {
-		pages = query_number(store->db, "PRAGMA page_count");
-		free_pages = query_number(store->db, "PRAGMA freelist_count");
-		if (pages < 0 || free_pages < 0)
-			return -EBADMSG;
-		if (pages - free_pages <= most - most / 10)
+		rc = query_number(store->db, "PRAGMA page_count", &pages);
+		if (rc == 0)
+			rc = query_number(store->db, "PRAGMA freelist_count", &free_pages);
+		if (rc < 0 || pages - free_pages <= most - most / 10)
 			break;
 		rc = drop_oldest(store);
 		if (rc == 0)
@@ -398,6 +424,9 @@ static int run_task(struct store *store, struct store_task *task)
 	bool renewed = false;
 	int rc = -EIO;
 
+	/* What kept it from being opened before may be gone. */
+	if (!store->db)
+		open_database(store);
 	for (int i = 0; i < TRIES_MAX && store->db; i++) {
 		rc = try_task(store, task);
 		/* What is committed must not be run again, unless it went with its database. */

@@ -404,7 +404,6 @@ Test(record, live_view_shows_the_last_seconds)
 	static struct live live;
 	struct record_frame other_rung = good;
 	struct live_window sum;
-	double seconds;
 	int64_t now = 1000 * SECOND;
 
 	other_rung.rung = "small";
@@ -412,7 +411,8 @@ Test(record, live_view_shows_the_last_seconds)
 	for (int i = 0; i < 100; i++)
 		live_frame(&live, &good, now += 100000);
 	live_frame(&live, &other_rung, now);
-	cr_assert(live_sum(&live.models[0], now, &sum, &seconds));
+	cr_assert(live_is_used(&live.models[0], now));
+	cr_assert_float_eq(live_sum(&live.models[0], now, &sum), 10, 1e-9);
 	cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 101);
 	cr_assert_eq(sketch_quantile(&sum.total, 0.5), 34000);
 	cr_assert_str_eq(live.last[0].reason, "hot");
@@ -420,10 +420,10 @@ Test(record, live_view_shows_the_last_seconds)
 	cr_assert_str_eq(live.changes[1].rung, "small");
 	cr_assert_eq(live.next_change, 2);
 	/* What is older than two windows is gone, counted again or not. */
-	cr_assert(live_sum(&live.models[0], now + LIVE_WINDOW_US, &sum, &seconds));
-	cr_assert(!live_sum(&live.models[0], now + 2 * LIVE_WINDOW_US, &sum, &seconds));
+	cr_assert(live_is_used(&live.models[0], now + LIVE_WINDOW_US));
+	cr_assert(!live_is_used(&live.models[0], now + 2 * LIVE_WINDOW_US));
 	live_frame(&live, &good, now + 3 * LIVE_WINDOW_US);
-	cr_assert(live_sum(&live.models[0], now + 3 * LIVE_WINDOW_US, &sum, &seconds));
+	live_sum(&live.models[0], now + 3 * LIVE_WINDOW_US, &sum);
 	cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 1);
 }
 
@@ -432,7 +432,6 @@ Test(record, live_view_gives_the_oldest_place_to_the_newest_rung)
 	static struct live live;
 	struct record_frame frame = good;
 	struct live_window sum;
-	double seconds;
 	int64_t now = 1000 * SECOND;
 	int found = 0;
 
@@ -444,7 +443,8 @@ Test(record, live_view_gives_the_oldest_place_to_the_newest_rung)
 		live_frame(&live, &frame, ++now);
 	}
 	for (int i = 0; i < LIVE_RUNGS_MAX; i++) {
-		cr_assert(live_sum(&live.rungs[i], now, &sum, &seconds));
+		cr_assert(live_is_used(&live.rungs[i], now));
+		live_sum(&live.rungs[i], now, &sum);
 		cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 1);
 		cr_assert(strcmp(live.rungs[i].rung, "r0") != 0);
 		found += !strcmp(live.rungs[i].rung, "r32");

@@ -309,6 +309,7 @@ Test(store, tables_that_are_not_ours_are_moved_aside)
 {
 	static const char *const changes[] = {
 		"PRAGMA user_version=2",
+		"PRAGMA user_version=-5",
 		"PRAGMA application_id=1",
 		"CREATE TRIGGER t AFTER INSERT ON row BEGIN DELETE FROM row; END",
 		"DROP TABLE row; CREATE VIEW row AS SELECT 1 AS id, 2 AS data",
@@ -370,6 +371,26 @@ Test(store, folder_that_is_not_there_keeps_nothing_and_goes_on)
 	cr_assert(!store_describe(rig.store).open);
 	cr_assert_eq(store_describe(rig.store).failed, 1);
 	store_destroy(rig.store);
+}
+
+/* Another process has it for itself: the database stays, and is written to once it is free. */
+Test(store, database_that_is_held_by_others_stays_where_it_is)
+{
+	struct rig rig;
+	sqlite3 *db = NULL;
+
+	make_then_run(&rig, "PRAGMA journal_mode=DELETE");
+	cr_assert_eq(sqlite3_open(rig.path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	start(&rig, 8 << 20);
+	cr_assert_lt(write_and_wait(&rig, 100, 10), 0);
+	cr_assert_eq(store_describe(rig.store).aside, 0);
+	cr_assert_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	cr_assert_eq(write_and_wait(&rig, 101, 10), 0);
+	store_destroy(rig.store);
+	cr_assert_eq(look(&rig, "SELECT count(*) FROM row"), 51);
+	finish(&rig);
 }
 
 /* ---- power ---------------------------------------------------------------------------------------- */
