@@ -265,6 +265,9 @@ Test(record, parts_add_up_to_the_whole)
 			rig.now_us += SECOND;
 			record_sense(rig.record, &sample, rig.now_us);
 			record_frame(rig.record, &frame, rig.now_us);
+			/* Else all would be in the batches of the first and of the last minute. */
+			if (i % 20 == 0)
+				wait_written(&rig);
 		}
 		rig_end(&rig);
 		rig_start(&rig);
