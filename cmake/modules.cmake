@@ -6,6 +6,7 @@ if(NOT INFERD_ENGINE_ONLY)
   pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
   pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
   pkg_check_modules(TURBOJPEG REQUIRED IMPORTED_TARGET libturbojpeg)
+  pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 endif()
 

@@ -107,9 +107,11 @@ struct config {
 	struct config_model *models;
 	int n_models;
 	struct {
-		bool enabled;
-		int limit_mb;
-	} record; /* default false, 64 */
+		bool enabled;		       /* default false */
+		int limit_mb;		       /* of what is kept on disk; default 64 */
+		int flush_s;		       /* how much may be lost with the power; default 60 */
+		char trace[CONFIG_PATH_BYTES]; /* "" none (default), "on": in the state's folder, or a path */
+	} record;
 	struct config_policy policy;
 };
 

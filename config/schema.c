@@ -26,7 +26,8 @@ enum type {
 	TYPE_NAME_OR_NONE, /* may be '' */
 	TYPE_PATH,
 	TYPE_PATH_OR_NONE,
-	TYPE_FLOAT3, /* one number stands for three */
+	TYPE_PATH_OR_SWITCH, /* 'off', 'on', or a path */
+	TYPE_FLOAT3,	     /* one number stands for three */
 	TYPE_BYTE3,
 	TYPE_CPUS,
 	TYPE_INPUTS,
@@ -149,6 +150,8 @@ static const struct key keys[] = {
 	{"models[].gray", TYPE_BOOL, false, ANY, AT(config_model, gray), "false", NULL},
 	{"record.enabled", TYPE_BOOL, false, ANY, AT(config, record.enabled), "false", NULL},
 	{"record.limit_mb", TYPE_INT, false, {1, MB_MAX, false}, AT(config, record.limit_mb), "64", NULL},
+	{"record.flush_s", TYPE_INT, false, {1, 3600, false}, AT(config, record.flush_s), "60", NULL},
+	{"record.trace", TYPE_PATH_OR_SWITCH, false, ANY, AT(config, record.trace), "off", NULL},
 	{"policy.temp_high_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_high_c), "75", NULL},
 	{"policy.temp_critical_c", TYPE_FLOAT, false, {0, 150, false}, AT(config, policy.temp_critical_c), "90", NULL},
 	{"policy.min_fps", TYPE_FLOAT, false, {0, 1000, false}, AT(config, policy.min_fps), "2", NULL},
@@ -243,6 +246,23 @@ static int fail_memory(struct reading *reading, const yaml_node_t *node, const c
 
 /* ---- values ------------------------------------------------------------------------------------------ */
 
+static bool is_word(const struct value *value, const char *word)
+{
+	return value->length == strlen(word) && !strncmp(value->text, word, value->length);
+}
+
+/* Kept as the path, "on", or "" for off. */
+static int set_path_or_switch(const struct value *value, const char *dir, struct cause *cause, char *field)
+{
+	if (is_word(value, "off") || is_word(value, "on")) {
+		memset(field, 0, CONFIG_PATH_BYTES);
+		if (is_word(value, "on"))
+			memcpy(field, "on", 2);
+		return 0;
+	}
+	return value_path(value, dir, cause, field);
+}
+
 /* Fills in a key that one value stands for.  The text comes from a file or from the key's default. */
 static int set_text(const struct key *key, const struct value *value, const char *dir, void *base, struct cause *cause)
 {
@@ -272,6 +292,8 @@ static int set_text(const struct key *key, const struct value *value, const char
 			return value_path(value, dir, cause, field);
 		memset(field, 0, CONFIG_PATH_BYTES);
 		return 0;
+	case TYPE_PATH_OR_SWITCH:
+		return set_path_or_switch(value, dir, cause, field);
 	case TYPE_FLOAT3:
 	case TYPE_BYTE3: {
 		float number = 0;

@@ -27,6 +27,7 @@ static void on_tick(struct monitor *monitor)
 {
 	struct daemon *daemon = (struct daemon *)(void *)((char *)monitor - offsetof(struct daemon, monitor));
 
+	observe_sensors(&daemon->observe, daemon->sensors, daemon->n_lanes, clock_us());
 	dispatch_collect(&daemon->dispatch);
 	/* What could not be unloaded before may be now, for those that wait for its place. */
 	residency_make_room(&daemon->residency, 0, NULL);
@@ -38,10 +39,12 @@ static void on_streams(struct session_host *host)
 {
 	struct daemon *daemon = daemon_of(host);
 
-	if (host->n_streams)
+	if (host->n_streams) {
 		monitor_start(&daemon->monitor);
-	else
+	} else {
 		monitor_stop(&daemon->monitor);
+		observe_rest(&daemon->observe, clock_us());
+	}
 }
 
 /* ---- memory --------------------------------------------------------------------------------------- */
@@ -51,6 +54,13 @@ static int on_absent(struct dispatch *dispatch, struct ladder *ladder)
 	struct daemon *daemon = (struct daemon *)(void *)((char *)dispatch - offsetof(struct daemon, dispatch));
 
 	return residency_want(&daemon->residency, ladder);
+}
+
+static void on_frame(struct dispatch *dispatch, const struct job *job, const struct model *model, int64_t now_us)
+{
+	struct daemon *daemon = (struct daemon *)(void *)((char *)dispatch - offsetof(struct daemon, dispatch));
+
+	observe_frame(&daemon->observe, job, model, now_us);
 }
 
 static bool make_room(struct session_host *host, size_t bytes)
@@ -201,8 +211,7 @@ static void swap(struct daemon *daemon)
 	daemon->residency.budget = (size_t)daemon->config->memory_budget_mb << 20;
 	daemon->host.config = daemon->config;
 	governor_configure(&daemon->governor, daemon->config);
-	if (daemon->config->record.enabled)
-		log_warning("record.enabled: nothing is recorded by this version");
+	observe_configure(&daemon->observe, daemon->config, clock_us());
 	if (before) {
 		models_inherit(daemon->models, before);
 		session_rebind(&daemon->host);
@@ -402,7 +411,8 @@ static void on_query(struct session_host *host, struct session *session, uint32_
 	static const struct {
 		const char *what;
 		void (*put)(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer);
-	} reports[] = {{"status", report_status}, {"models", report_models}, {"stats", report_stats}};
+	} reports[] = {
+		{"status", report_status}, {"models", report_models}, {"stats", report_stats}, {"top", report_top}};
 	struct daemon *daemon = daemon_of(host);
 
 	if (!strcmp(what, "reload") || !strcmp(what, "reload-dry-run")) {
@@ -541,6 +551,10 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->residency.loop = &daemon->loop;
 	daemon->residency.dispatch = &daemon->dispatch;
 	daemon->dispatch.on_absent = on_absent;
+	daemon->dispatch.on_frame = on_frame;
+	daemon->observe.state_dir = options->state_dir;
+	daemon->observe.lanes = daemon->lanes;
+	daemon->observe.governor = &daemon->governor;
 	daemon->host.make_room = make_room;
 	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
 	return 0;
@@ -567,6 +581,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	loader_start(&daemon->loader, options->config_path, config, NULL, NULL, false);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 
+	observe_finish(&daemon->observe, clock_us());
 	uv_loop_close(&daemon->loop);
 	session_host_finish(&daemon->host);
 	models_destroy(daemon->models);

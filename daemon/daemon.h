@@ -15,6 +15,7 @@
 #include "models.h"
 #include "monitor.h"
 #include "notify.h"
+#include "observe.h"
 #include "residency.h"
 #include "sensors.h"
 #include "server.h"
@@ -49,6 +50,7 @@ struct daemon {
 	struct sensors *sensors;
 	struct governor governor;
 	struct dispatch dispatch;
+	struct observe observe;
 	struct session_host host;
 	int handed_fd;	       /* the service manager's socket, until it is listened at; negative: none */
 	struct server *server; /* NULL until the first generation serves */

@@ -20,7 +20,8 @@ static struct job *job_of(struct sched_job *wait)
 
 /* ---- endings -------------------------------------------------------------------------------------- */
 
-static void job_home(struct dispatch *dispatch, struct job *job, int64_t now_us)
+/* model: the one that ran it, or NULL: that of its stream today. */
+static void job_home(struct dispatch *dispatch, struct job *job, struct model *model, int64_t now_us)
 {
 	struct stream *stream = job->stream;
 	uint32_t busy_us = job->preprocess_us + job->inference_us;
@@ -28,6 +29,10 @@ static void job_home(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	if (stream->model)
 		stats_count(&stream->model->stats, job->status, job->total_us, busy_us, now_us);
 	stats_count(&stream->stats, job->status, job->total_us, busy_us, now_us);
+	if (!model)
+		model = stream->model;
+	if (model && dispatch->on_frame)
+		dispatch->on_frame(dispatch, job, model, now_us);
 	job->home_us = now_us;
 	atomic_store(&job->state, JOB_FREE);
 	dispatch->on_home(job);
@@ -45,7 +50,7 @@ static void job_drop(struct dispatch *dispatch, struct job *job, enum ipc_status
 	job->queue_us = job->wait_us = (uint32_t)(now_us - job->arrived_us);
 	reply_put(job, job->stream->model, NULL, &none, now_us, &dispatch->writer);
 	wire_send(job->stream->wire, IPC_RESULT, job->serial, &dispatch->writer, -1);
-	job_home(dispatch, job, now_us);
+	job_home(dispatch, job, NULL, now_us);
 }
 
 void dispatch_drop(struct dispatch *dispatch, struct job *job, enum ipc_status status, const char *text)
@@ -253,6 +258,7 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 {
 	struct job *job = lane->job;
 	uint32_t busy_us = job->preprocess_us + job->inference_us;
+	struct model *model = job->model;
 	int64_t now = clock_us();
 
 	lane->job = NULL;
@@ -261,10 +267,10 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	if (job->status == IPC_OK)
 		governor_observe(dispatch->governor, job->model->ladder, job, now);
 	job->model->ladder->pins--;
-	model_unref(job->model);
-	job->model = NULL;
 	job->stream->running--;
-	job_home(dispatch, job, now);
+	job->model = NULL;
+	job_home(dispatch, job, model, now);
+	model_unref(model);
 }
 
 static void lane_finished(struct dispatch *dispatch, struct dispatch_lane *lane)

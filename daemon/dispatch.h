@@ -53,6 +53,11 @@ struct dispatch {
 	 */
 	void (*on_home)(struct job *job);
 	/*
+	 * Set by the owner (NULL: nobody wants to know); called for every frame that is over and had a model, before
+	 * on_home.  The model is the one that ran it, or that its stream has.
+	 */
+	void (*on_frame)(struct dispatch *dispatch, const struct job *job, const struct model *model, int64_t now_us);
+	/*
 	 * Set by the owner; called for a frame whose networks are not in memory.  0: they will come, and
 	 * dispatch_wake() is called then; negative: they will not.
 	 */

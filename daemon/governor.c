@@ -48,6 +48,11 @@ void governor_configure(struct governor *governor, const struct config *config)
 	governor->scene = config->policy.scene;
 }
 
+void governor_name_params(const struct governor *governor, char *ret_name, size_t size)
+{
+	snprintf(ret_name, size, "%s", governor->params.version);
+}
+
 static void decide_pinned(const struct stream *stream, struct policy_decision *decision)
 {
 	const struct ladder *ladder = stream->model->ladder;
@@ -93,7 +98,9 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 	struct stream *stream = job->stream;
 	const struct ladder *ladder = stream->model->ladder;
 	struct policy_params params = governor->params;
-	struct policy_sample sample = {
+	struct policy_sample *sample = &job->sample;
+
+	*sample = (struct policy_sample){
 		.now_us = now_us,
 		.queued_us = now_us - job->arrived_us,
 		.queue_depth = queue->depth,
@@ -103,22 +110,22 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 	};
 
 	governor->decisions++;
+	if (job->wait.deadline_us != SCHED_NO_DEADLINE)
+		sample->deadline_us = job->wait.deadline_us - job->arrived_us;
+	memcpy(sample->lane_wait_us, queue->lane_wait_us, sizeof(sample->lane_wait_us));
+	sensors_fill(governor->sensors, sample);
 	if (stream->pinned >= 0) {
 		decide_pinned(stream, ret_decision);
 		return;
 	}
-	if (job->wait.deadline_us != SCHED_NO_DEADLINE)
-		sample.deadline_us = job->wait.deadline_us - job->arrived_us;
-	memcpy(sample.lane_wait_us, queue->lane_wait_us, sizeof(sample.lane_wait_us));
-	sensors_fill(governor->sensors, &sample);
 	if (governor->scene) {
 		look(governor, job, now_us);
 		if (job->look == JOB_LOOK_BEFORE)
-			sample.motion = stream->scene.motion;
-		sample.blur = scene_blur(&stream->scene, hint_blur(&job->frame), now_us);
+			sample->motion = stream->scene.motion;
+		sample->blur = scene_blur(&stream->scene, hint_blur(&job->frame), now_us);
 	}
 	params.min_fps = stream_min_fps(stream);
-	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->latency, &sample, state, ret_decision);
+	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->latency, sample, state, ret_decision);
 }
 
 void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)

@@ -21,6 +21,9 @@ struct governor {
 /* Takes the configuration's constants; again after a reload. */
 void governor_configure(struct governor *governor, const struct config *config);
 
+/* A name for the constants that hold, by which the field record tells decisions apart. */
+void governor_name_params(const struct governor *governor, char *ret_name, size_t size);
+
 /* How long until a lane is free, for each lane, and how many frames wait behind this one. */
 struct governor_queue {
 	float lane_wait_us[POLICY_LANES_MAX];
@@ -28,8 +31,9 @@ struct governor_queue {
 };
 
 /*
- * The rung for a job of a stream that has a model.  Looks at the picture first, once, where that is cheap.  *state is
- * the stream's memory; it moves on, so the caller passes a copy and keeps it only when it acts on the decision.
+ * The rung for a job of a stream that has a model; job->sample is what the decision went by.  Looks at the picture
+ * first, once, where that is cheap.  *state is the stream's memory; it moves on, so the caller passes a copy and keeps
+ * it only when it acts on the decision.
  */
 void governor_decide(struct governor *governor, struct job *job, const struct governor_queue *queue, int64_t now_us,
 		     struct policy_state *state, struct policy_decision *ret_decision);

@@ -45,6 +45,7 @@ struct job {
 	enum job_look look;
 	float sharpness; /* of its decoded picture; NAN unknown */
 	struct policy_decision decision;
+	struct policy_sample sample; /* what the decision saw */
 
 	/* The answer, complete when the job is. */
 	enum ipc_status status;

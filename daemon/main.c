@@ -27,7 +27,7 @@ static const char usage[] =
 	"\n"
 	"  --config FILE    configuration, with conf.d/*.yaml beside it (" DEFAULT_CONFIG ")\n"
 	"  --socket PATH    listen here instead of where the configuration says\n"
-	"  --state-dir DIR  where state is kept\n"
+	"  --state-dir DIR  where state is kept: the field record (record: in the configuration)\n"
 	"  --sysroot DIR    read /sys and /proc below DIR\n"
 	"  --check-config   load the configuration and its models, say whether they are good, and end\n"
 	"  --version        print the version and end\n"

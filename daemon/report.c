@@ -127,10 +127,32 @@ static void put_memory(const struct daemon *daemon, struct ipc_writer *writer)
 	put_uint(writer, "unloads", residency->n_unloads);
 }
 
+static void put_record(const struct daemon *daemon, struct ipc_writer *writer)
+{
+	const struct observe *observe = &daemon->observe;
+	struct record_info record = {false, 0, 0, 0};
+	struct store_info store = {.path = ""};
+
+	if (observe->record) {
+		record = record_describe(observe->record);
+		store = store_describe(observe->store);
+	}
+	ipc_put_text(writer, "record");
+	ipc_put_map(writer, 8);
+	put_bool(writer, "enabled", record.enabled);
+	put_text(writer, "file", store.path);
+	put_bool(writer, "open", store.open);
+	put_float(writer, "mb", megabytes(store.bytes));
+	put_uint(writer, "frames", record.frames);
+	put_uint(writer, "lost", record.lost);
+	put_text(writer, "trace", observe->trace_path);
+	put_uint(writer, "trace_lost", observe->trace ? trace_file_lost(observe->trace) : 0);
+}
+
 void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
 	(void)asker;
-	ipc_put_map(writer, 14);
+	ipc_put_map(writer, 15);
 	put_text(writer, "version", INFERD_VERSION);
 	put_uint(writer, "pid", (uint64_t)getpid());
 	put_uint(writer, "uptime_s", (uint64_t)((clock_us() - daemon->started_us) / 1000000));
@@ -145,6 +167,7 @@ void report_status(const struct daemon *daemon, const struct session *asker, str
 	put_uint(writer, "streams", (uint64_t)daemon->host.n_streams);
 	put_uint(writer, "waiting", (uint64_t)daemon->dispatch.sched.waiting);
 	put_bool(writer, "loading", daemon->loader.busy);
+	put_record(daemon, writer);
 }
 
 /* ---- models --------------------------------------------------------------------------------------- */
@@ -306,4 +329,128 @@ void report_stats(const struct daemon *daemon, const struct session *asker, stru
 	}
 	put_clients(daemon, asker, now, writer);
 	put_streams(daemon, asker, now, writer);
+}
+
+/* ---- top ------------------------------------------------------------------------------------------ */
+
+#define ENTRY_FIELDS 8
+
+/* What both windows say of a model or a rung. */
+static void put_entry(const struct live_entry *entry, int64_t now_us, struct ipc_writer *writer)
+{
+	struct live_window sum;
+	double seconds;
+	uint64_t answered = 0, frames = 0, missed = 0;
+
+	seconds = live_sum(entry, now_us, &sum);
+	for (int i = 0; i < RECORD_OUTCOMES; i++) {
+		frames += sum.outcomes[i];
+		answered += i <= RECORD_LATE_INFEASIBLE ? sum.outcomes[i] : 0;
+		missed += record_is_miss((enum record_outcome)i) ? sum.outcomes[i] : 0;
+	}
+	put_uint(writer, "frames", frames);
+	put_float(writer, "fps", (double)answered / seconds);
+	put_uint(writer, "on_time", sum.outcomes[RECORD_ON_TIME]);
+	put_uint(writer, "missed", missed);
+	put_uint(writer, "skipped", sum.outcomes[RECORD_SKIPPED]);
+	put_uint(writer, "p50_us", sketch_quantile(&sum.total, 0.5));
+	put_uint(writer, "p95_us", sketch_quantile(&sum.total, 0.95));
+	put_uint(writer, "p99_us", sketch_quantile(&sum.total, 0.99));
+}
+
+static void put_live_rungs(const struct live *live, const char *model, int64_t now_us, struct ipc_writer *writer)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < LIVE_RUNGS_MAX; i++)
+		n += live_is_used(&live->rungs[i], now_us) && !strcmp(live->rungs[i].model, model);
+	ipc_put_text(writer, "rungs");
+	ipc_put_array(writer, n);
+	for (int i = 0; i < LIVE_RUNGS_MAX; i++) {
+		const struct live_entry *entry = &live->rungs[i];
+
+		if (!live_is_used(entry, now_us) || strcmp(entry->model, model) != 0)
+			continue;
+		ipc_put_map(writer, 2 + ENTRY_FIELDS);
+		put_text(writer, "name", entry->rung);
+		put_text(writer, "lane", entry->lane);
+		put_entry(entry, now_us, writer);
+	}
+}
+
+static void put_live_models(const struct live *live, int64_t now_us, struct ipc_writer *writer)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < LIVE_MODELS_MAX; i++)
+		n += live_is_used(&live->models[i], now_us);
+	ipc_put_text(writer, "models");
+	ipc_put_array(writer, n);
+	for (int i = 0; i < LIVE_MODELS_MAX; i++) {
+		if (!live_is_used(&live->models[i], now_us))
+			continue;
+		ipc_put_map(writer, 4 + ENTRY_FIELDS);
+		put_text(writer, "name", live->models[i].model);
+		put_text(writer, "rung", live->last[i].rung);
+		put_text(writer, "reason", live->last[i].reason);
+		put_entry(&live->models[i], now_us, writer);
+		put_live_rungs(live, live->models[i].model, now_us, writer);
+	}
+}
+
+/* The latest first. */
+static void put_changes(const struct live *live, int64_t now_us, struct ipc_writer *writer)
+{
+	uint32_t n = 0;
+
+	while (n < LIVE_CHANGES_MAX &&
+	       live->changes[(live->next_change + LIVE_CHANGES_MAX - 1 - (int)n) % LIVE_CHANGES_MAX].at_us)
+		n++;
+	ipc_put_text(writer, "changes");
+	ipc_put_array(writer, n);
+	for (int i = 0; i < (int)n; i++) {
+		const struct live_change *change =
+			&live->changes[(live->next_change + LIVE_CHANGES_MAX - 1 - i) % LIVE_CHANGES_MAX];
+
+		ipc_put_map(writer, 4);
+		put_float(writer, "ago_s", (double)(now_us - change->at_us) / 1e6);
+		put_text(writer, "model", change->model);
+		put_text(writer, "rung", change->rung);
+		put_text(writer, "reason", change->reason);
+	}
+}
+
+static void put_live_lanes(const struct daemon *daemon, int64_t now_us, struct ipc_writer *writer)
+{
+	struct policy_sample sample = {0};
+
+	sensors_fill(daemon->sensors, &sample);
+	ipc_put_text(writer, "lanes");
+	ipc_put_array(writer, (uint32_t)daemon->n_lanes);
+	for (int i = 0; i < daemon->n_lanes; i++) {
+		const struct stats *stats = &daemon->dispatch.lanes[i].stats;
+
+		ipc_put_map(writer, 5);
+		put_text(writer, "name", daemon->lanes[i].name);
+		put_bool(writer, "busy", !worker_idle(daemon->dispatch.lanes[i].worker));
+		put_float(writer, "fps", stats_rate(stats, now_us));
+		put_uint(writer, "busy_ms", stats->busy_us / 1000);
+		put_float(writer, "freq_cap", (double)sample.freq_cap[i]);
+	}
+}
+
+void report_top(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
+{
+	int64_t now = clock_us();
+
+	(void)asker;
+	ipc_put_map(writer, 8);
+	put_float(writer, "uptime_s", (double)(now - daemon->started_us) / 1e6);
+	put_uint(writer, "clients", (uint64_t)daemon->host.n_sessions);
+	put_uint(writer, "streams", (uint64_t)daemon->host.n_streams);
+	put_uint(writer, "waiting", (uint64_t)daemon->dispatch.sched.waiting);
+	put_sensors(daemon, writer);
+	put_live_lanes(daemon, now, writer);
+	put_live_models(&daemon->observe.live, now, writer);
+	put_changes(&daemon->observe.live, now, writer);
 }

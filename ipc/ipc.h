@@ -57,7 +57,7 @@ enum ipc_type {
 	IPC_FRAME,	  /* -> struct ipc_frame            RESULT, later */
 	IPC_RESULT,
 	IPC_CANCEL, /* -> stream, seq (0: all)        DONE; cancelled frames answer as dropped */
-	IPC_QUERY,  /* -> what: "status" | "models" | "stats" | "reload" | "reload-dry-run"   REPORT */
+	IPC_QUERY,  /* -> what: "status" | "models" | "stats" | "top" | "reload" | "reload-dry-run"   REPORT */
 	IPC_REPORT, /* a map with text keys, made to be shown */
 	IPC_DONE,
 	IPC_ERROR,

@@ -77,7 +77,7 @@ cleanup() {
 }
 
 install_missing build-essential cmake pkg-config libuv1-dev libmsgpack-dev libyaml-dev libturbojpeg0-dev libpng-dev \
-	python3 python3-pip
+	libsqlite3-dev python3 python3-pip
 say "Building in $build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DINFERD_TESTS=OFF >/dev/null
 cmake --build "$build" -j "$(nproc)" | tail -n 1

@@ -16,9 +16,9 @@ passed=0 failed=0 skipped=0
 failures=() skips=()
 
 packages=(build-essential clang clang-format libclang-rt-dev libomp-dev cmake pkg-config git libuv1-dev libmsgpack-dev
-	libyaml-dev libturbojpeg0-dev libpng-dev libcriterion-dev libonnx-testdata gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+	libyaml-dev libturbojpeg0-dev libpng-dev libsqlite3-dev libcriterion-dev libonnx-testdata gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 arm64_packages=(libuv1 libuv1-dev libyaml-0-2 libyaml-dev libmsgpackc2 libmsgpack-dev libturbojpeg0 libturbojpeg0-dev
-	libpng16-16 libpng-dev zlib1g zlib1g-dev)
+	libpng16-16 libpng-dev zlib1g zlib1g-dev libsqlite3-0 libsqlite3-dev)
 
 # Criterion prints skipped tests only from this level on.
 export CRITERION_VERBOSITY_LEVEL=1

@@ -15,6 +15,8 @@ static const char help[] = "usage: inferctl [--socket PATH] [--json] COMMAND [AR
 			   "  models              what is loaded, and the ways it can be run\n"
 			   "  stats               what was answered and dropped, and how long it took\n"
 			   "  reload              make the daemon take its configuration anew\n"
+			   "  top                 what happens now, anew every second\n"
+			   "  report --out FILE    a page of what was recorded while serving\n"
 			   "  bench MODEL         measure throughput, latency and overhead\n"
 			   "\n"
 			   "  --socket PATH       default: $INFERD_SOCKET, else /run/inferd/inferd.sock\n"
@@ -26,8 +28,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},     {"status", cmd_status}, {"models", cmd_models},
-	{"stats", cmd_stats}, {"reload", cmd_reload}, {"bench", cmd_bench},
+	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models}, {"stats", cmd_stats},
+	{"reload", cmd_reload}, {"bench", cmd_bench},	{"report", cmd_report}, {"top", cmd_top},
 };
 
 int main(int argc, char **argv)

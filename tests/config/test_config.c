@@ -114,6 +114,9 @@ Test(config, nothing_gives_the_defaults)
 	cr_assert_eq(config->policy.temp_critical_c, 90);
 	cr_assert_eq(config->policy.min_fps, 2);
 	cr_assert(!config->record.enabled);
+	cr_assert_eq(config->record.limit_mb, 64);
+	cr_assert_eq(config->record.flush_s, 60);
+	cr_assert_str_eq(config->record.trace, "");
 	config_destroy(config);
 }
 
@@ -143,7 +146,7 @@ static const char whole_text[] =
 	"    gray: true\n"
 	"  - {name: e, task: embed, labels: passwd, variants: [{name: v, file: passwd}], preprocess: {fit: letterbox, pad: "
 	"7}}\n"
-	"record: {enabled: true, limit_mb: 5}\n"
+	"record: {enabled: true, limit_mb: 5, flush_s: 7, trace: t.jsonl}\n"
 	"policy: {temp_high_c: 60, temp_critical_c: 80, min_fps: 1, scene: false, uclamp: auto}\n";
 
 Test(config, every_key_is_read)
@@ -186,6 +189,22 @@ Test(config, every_key_is_read)
 	cr_assert_eq(model->min_fps, 1, "the policy's");
 	cr_assert(config->record.enabled);
 	cr_assert(!config->policy.scene && config->policy.uclamp);
+	cr_assert_eq(config->record.limit_mb * 100 + config->record.flush_s, 507);
+	cr_assert_str_eq(config->record.trace, "/etc/t.jsonl");
+	config_destroy(config);
+}
+
+Test(config, trace_is_off_on_or_a_path)
+{
+	struct config *config = load_good("record: {trace: on}\n");
+
+	cr_assert_str_eq(config->record.trace, "on");
+	config_destroy(config);
+	config = load_good("record: {trace: off}\n");
+	cr_assert_str_eq(config->record.trace, "");
+	config_destroy(config);
+	config = load_good("record: {trace: /var/only}\n");
+	cr_assert_str_eq(config->record.trace, "/var/only");
 	config_destroy(config);
 }
 

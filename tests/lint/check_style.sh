@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-headers=(config/config.h policy/policy.h ipc/ipc.h engine/engine.h client-lib/inferd.h)
+headers=(config/config.h policy/policy.h policy/sketch.h ipc/ipc.h engine/engine.h client-lib/inferd.h)
 wrong=0
 complain() {
 	printf '%s\n' "$*"

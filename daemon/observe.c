@@ -1,0 +1,198 @@
+/* observe.c - see observe.h. */
+#include "observe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "stream.h"
+
+/* A trace is as long as the rest; what the limit allows is shared. */
+static uint64_t half_limit(const struct config *config)
+{
+	uint64_t limit = (uint64_t)config->record.limit_mb << 20;
+
+	return config->record.trace[0] ? limit / 2 : limit;
+}
+
+static void configure_record(struct observe *observe, const struct config *config, int64_t now_us)
+{
+	int rc = 0;
+
+	if (!observe->store && config->record.enabled) {
+		if (!observe->state_dir) {
+			log_warning("record.enabled: without --state-dir there is nowhere to keep a record");
+			return;
+		}
+		rc = store_create(observe->state_dir, half_limit(config), &record_schema, &observe->store);
+		if (rc == 0)
+			rc = record_create(observe->store, now_us, &observe->record);
+		if (rc < 0)
+			log_error("nothing is recorded: %s", strerror(-rc));
+	}
+	if (!observe->record)
+		return;
+	store_set_limit(observe->store, half_limit(config));
+	record_configure(observe->record, config->record.enabled, (int64_t)config->record.flush_s * 1000000,
+			 observe->params, now_us);
+}
+
+/* Where the trace of this configuration goes; "" nowhere. */
+static void find_trace(const struct observe *observe, const struct config *config, char ret_path[CONFIG_PATH_BYTES])
+{
+	const char *trace = config->record.enabled ? config->record.trace : "";
+	int n;
+
+	if (strcmp(trace, "on") != 0)
+		n = snprintf(ret_path, CONFIG_PATH_BYTES, "%s", trace);
+	else if (observe->state_dir)
+		n = snprintf(ret_path, CONFIG_PATH_BYTES, "%s/trace.jsonl", observe->state_dir);
+	else
+		n = -1;
+	if (n < 0 || n >= CONFIG_PATH_BYTES)
+		ret_path[0] = '\0';
+}
+
+static void configure_trace(struct observe *observe, const struct config *config)
+{
+	char path[CONFIG_PATH_BYTES];
+	int rc;
+
+	find_trace(observe, config, path);
+	if (!strcmp(path, observe->trace_path))
+		return;
+	trace_file_destroy(observe->trace);
+	observe->trace = NULL;
+	memcpy(observe->trace_path, path, sizeof(observe->trace_path));
+	if (!path[0])
+		return;
+	rc = trace_file_create(path, half_limit(config), &observe->trace);
+	if (rc < 0)
+		log_error("record.trace: %s cannot be written: %s", path, strerror(-rc));
+}
+
+void observe_configure(struct observe *observe, const struct config *config, int64_t now_us)
+{
+	governor_name_params(observe->governor, observe->params, sizeof(observe->params));
+	configure_record(observe, config, now_us);
+	configure_trace(observe, config);
+}
+
+void observe_finish(struct observe *observe, int64_t now_us)
+{
+	trace_file_destroy(observe->trace);
+	if (observe->record)
+		record_end(observe->record, now_us);
+	store_destroy(observe->store);
+	record_destroy(observe->record);
+	observe->trace = NULL;
+	observe->record = NULL;
+	observe->store = NULL;
+}
+
+static struct record_frame describe(const struct observe *observe, const struct job *job, const struct model *model)
+{
+	struct record_frame frame = {
+		.model = model->name,
+		.rung = "",
+		.lane = "",
+		.reason = job->decision.reason,
+		.cause = job->decision.cause,
+		.status = job->status,
+		.deadline_us = job->wait.deadline_us == SCHED_NO_DEADLINE ? 0 : job->wait.deadline_us - job->arrived_us,
+		.queue_us = job->queue_us,
+		.preprocess_us = job->preprocess_us,
+		.inference_us = job->inference_us,
+		.total_us = job->total_us,
+	};
+
+	if (job->rung >= 0) {
+		const struct policy_rung *rung = &model->ladder->rungs[job->rung];
+
+		frame.rung = model->ladder->details[job->rung].name;
+		frame.lane = observe->lanes[rung->lane].name;
+		frame.accuracy = rung->accuracy;
+		/* The policy predicts one figure, which is the bound too. */
+		frame.predicted_us = frame.bound_us = job->decision.predicted_us;
+	}
+	return frame;
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211); /* FNV-1a */
+	return hash;
+}
+
+/* Of what the rungs are, without what was measured of them. */
+static uint64_t hash_rungs(const struct ladder *ladder)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+
+		hash = hash_bytes(hash, ladder->details[i].name, strlen(ladder->details[i].name) + 1);
+		hash = hash_bytes(hash, &rung->threads, sizeof(rung->threads));
+		hash = hash_bytes(hash, &rung->lane, sizeof(rung->lane));
+		hash = hash_bytes(hash, &rung->accuracy, sizeof(rung->accuracy));
+	}
+	return hash;
+}
+
+static void trace(struct observe *observe, const struct job *job, const struct model *model,
+		  const struct record_frame *seen)
+{
+	struct trace_frame frame = {
+		.stream = job->stream->id,
+		.seq = job->frame.seq,
+		.rungs = hash_rungs(model->ladder),
+		.status = job->status,
+		.decided = job->decision.reason[0] != '\0',
+		.queue_us = job->queue_us,
+		.preprocess_us = job->preprocess_us,
+		.inference_us = job->inference_us,
+		.total_us = job->total_us,
+	};
+
+	snprintf(frame.model, sizeof(frame.model), "%s", seen->model);
+	snprintf(frame.rung, sizeof(frame.rung), "%s", seen->rung);
+	snprintf(frame.params, sizeof(frame.params), "%s", observe->params);
+	if (frame.decided) {
+		frame.sample = job->sample;
+		frame.min_fps = job->stream->model ? stream_min_fps(job->stream) : model->min_fps;
+		frame.decision = job->decision;
+	}
+	trace_file_add(observe->trace, &frame);
+}
+
+void observe_frame(struct observe *observe, const struct job *job, const struct model *model, int64_t now_us)
+{
+	struct record_frame frame = describe(observe, job, model);
+
+	live_frame(&observe->live, &frame, now_us);
+	if (observe->record)
+		record_frame(observe->record, &frame, now_us);
+	if (observe->trace)
+		trace(observe, job, model, &frame);
+}
+
+void observe_rest(struct observe *observe, int64_t now_us)
+{
+	if (observe->record)
+		record_rest(observe->record, now_us);
+	if (observe->trace)
+		trace_file_flush(observe->trace);
+}
+
+void observe_sensors(struct observe *observe, const struct sensors *sensors, int n_lanes, int64_t now_us)
+{
+	struct policy_sample sample = {.now_us = now_us, .n_lanes = n_lanes};
+
+	sensors_fill(sensors, &sample);
+	if (observe->record)
+		record_sense(observe->record, &sample, now_us);
+	if (observe->trace)
+		trace_file_flush(observe->trace);
+}

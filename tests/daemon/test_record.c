@@ -1,0 +1,548 @@
+/* test_record.c - the field record from frames to rows, the live view, and the trace. */
+#include "daemon/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <semaphore.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/live.h"
+#include "daemon/trace_file.h"
+#include "support/test.h"
+
+TEST_SUITE(record);
+
+#define SECOND INT64_C(1000000)
+
+struct rig {
+	char dir[64], path[96];
+	struct store *store;
+	struct record *record;
+	sqlite3 *db; /* opened by rig_stop() */
+	int64_t now_us;
+};
+
+static void rig_start(struct rig *rig)
+{
+	rig->now_us = 5000 * SECOND;
+	cr_assert_eq(store_create(rig->dir, 8 << 20, &record_schema, &rig->store), 0);
+	cr_assert_eq(record_create(rig->store, rig->now_us, &rig->record), 0);
+	record_configure(rig->record, true, 60 * SECOND, "p1", rig->now_us);
+}
+
+static void rig_init(struct rig *rig)
+{
+	memset(rig, 0, sizeof(*rig));
+	snprintf(rig->dir, sizeof(rig->dir), "/tmp/inferd-record-XXXXXX");
+	cr_assert_not_null(mkdtemp(rig->dir));
+	snprintf(rig->path, sizeof(rig->path), "%s/record.db", rig->dir);
+	rig_start(rig);
+}
+
+static void rig_end(struct rig *rig)
+{
+	record_end(rig->record, rig->now_us);
+	store_destroy(rig->store);
+	record_destroy(rig->record);
+}
+
+static void rig_stop(struct rig *rig)
+{
+	rig_end(rig);
+	cr_assert_eq(sqlite3_open_v2(rig->path, &rig->db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+}
+
+static void rig_finish(struct rig *rig)
+{
+	char command[96];
+
+	sqlite3_close(rig->db);
+	snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
+	cr_assert_eq(system(command), 0);
+}
+
+struct barrier {
+	struct store_task task; /* first */
+	sem_t done;
+};
+
+static int do_nothing(struct store_task *task, struct sqlite3 *db)
+{
+	(void)task;
+	(void)db;
+	return 0;
+}
+
+static void barrier_done(struct store_task *task, int rc)
+{
+	(void)rc;
+	sem_post(&((struct barrier *)task)->done);
+}
+
+/* Until the store has written what it was given so far. */
+static void wait_written(struct rig *rig)
+{
+	struct barrier barrier = {.task = {.run = do_nothing, .done = barrier_done}};
+
+	sem_init(&barrier.done, 0, 0);
+	cr_assert_eq(store_submit(rig->store, &barrier.task), 0);
+	while (sem_wait(&barrier.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&barrier.done);
+}
+
+static double number(struct rig *rig, const char *sql)
+{
+	sqlite3_stmt *statement = NULL;
+	double value;
+
+	cr_assert_eq(sqlite3_prepare_v2(rig->db, sql, -1, &statement, NULL), SQLITE_OK, "%s: %s", sql,
+		     sqlite3_errmsg(rig->db));
+	cr_assert_eq(sqlite3_step(statement), SQLITE_ROW, "%s gives no row", sql);
+	value = sqlite3_column_double(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+/* All rows of one measure, merged. */
+static struct sketch measure(struct rig *rig, const char *column, const char *where)
+{
+	struct sketch whole = {0}, part;
+	sqlite3_stmt *statement = NULL;
+	char sql[256];
+
+	snprintf(sql, sizeof(sql), "SELECT %s FROM distribution WHERE %s", column, where);
+	cr_assert_eq(sqlite3_prepare_v2(rig->db, sql, -1, &statement, NULL), SQLITE_OK);
+	while (sqlite3_step(statement) == SQLITE_ROW) {
+		cr_assert_eq(sketch_decode(sqlite3_column_blob(statement, 0),
+					   (size_t)sqlite3_column_bytes(statement, 0), &part),
+			     0);
+		sketch_merge(&whole, &part);
+	}
+	sqlite3_finalize(statement);
+	return whole;
+}
+
+static struct policy_sample sensed(float temp_c, float pressure)
+{
+	return (struct policy_sample){
+		.n_lanes = 2,
+		.temp_c = temp_c,
+		.temp_limit_c = NAN,
+		.cpu_pressure = pressure,
+		.cpu_load = NAN,
+		.battery = NAN,
+		.freq_cap = {1, 0.5f},
+	};
+}
+
+/* On time: 1 ms of queue, 2 of preprocessing, 30 of inference, 34 in all, of 100; predicted: 32. */
+static const struct record_frame good = {
+	.model = "m",
+	.rung = "v@224x224",
+	.lane = "big",
+	.reason = "the best rung fits",
+	.cause = POLICY_BEST,
+	.status = IPC_OK,
+	.accuracy = 0.7f,
+	.predicted_us = 32000,
+	.bound_us = 40000,
+	.deadline_us = 100000,
+	.queue_us = 1000,
+	.preprocess_us = 2000,
+	.inference_us = 30000,
+	.total_us = 34000,
+};
+
+Test(record, outcomes_are_told_apart)
+{
+	struct record_frame frame = good;
+
+	cr_assert_eq((int)record_judge(&frame), RECORD_ON_TIME);
+	frame.total_us = 100000;
+	cr_assert_eq((int)record_judge(&frame), RECORD_ON_TIME, "just so");
+	frame.total_us = 100001;
+	frame.queue_us = 68000;
+	cr_assert_eq((int)record_judge(&frame), RECORD_LATE_QUEUED);
+	frame.inference_us = 38001;
+	cr_assert_eq((int)record_judge(&frame), RECORD_LATE_SLOW, "over its bound");
+	frame.predicted_us = frame.bound_us = 100001;
+	cr_assert_eq((int)record_judge(&frame), RECORD_LATE_INFEASIBLE, "predicted to be late");
+	frame.deadline_us = 0;
+	cr_assert_eq((int)record_judge(&frame), RECORD_ON_TIME, "there is no deadline");
+	frame.status = IPC_DROPPED_DEADLINE;
+	cr_assert_eq((int)record_judge(&frame), RECORD_HOPELESS);
+	frame.reason = "";
+	cr_assert_eq((int)record_judge(&frame), RECORD_EXPIRED, "nobody decided about it");
+	frame.status = IPC_DROPPED_SKIPPED;
+	cr_assert_eq((int)record_judge(&frame), RECORD_SKIPPED);
+	frame.status = IPC_FAILED;
+	cr_assert_eq((int)record_judge(&frame), RECORD_FAILED);
+}
+
+Test(record, bands)
+{
+	cr_assert_eq(record_temp_band(NAN), RECORD_UNKNOWN);
+	cr_assert_eq(record_temp_band(-10), 0);
+	cr_assert_eq(record_temp_band(39.9f), 0);
+	cr_assert_eq(record_temp_band(40), 40);
+	cr_assert_eq(record_temp_band(79.9f), 70);
+	cr_assert_eq(record_temp_band(1e9f), 100);
+	cr_assert_eq(record_pressure_band(NAN), RECORD_UNKNOWN);
+	cr_assert_eq(record_pressure_band(0), 0);
+	cr_assert_eq(record_pressure_band(0.05f), 5);
+	cr_assert_eq(record_pressure_band(0.2f), 20);
+	cr_assert_eq(record_pressure_band(0.9f), 50);
+}
+
+Test(record, frames_become_rows)
+{
+	struct policy_sample sample = sensed(65, 0.1f);
+	struct record_frame late = good, dropped = good;
+	struct rig rig;
+	struct sketch sketch;
+
+	late.total_us = 150000;
+	late.inference_us = 90000;
+	dropped.rung = dropped.lane = dropped.reason = "";
+	dropped.status = IPC_DROPPED_DEADLINE;
+	dropped.predicted_us = dropped.bound_us = 0;
+	rig_init(&rig);
+	record_sense(rig.record, &sample, rig.now_us);
+	for (int i = 0; i < 9; i++)
+		record_frame(rig.record, &good, rig.now_us += 100000);
+	record_frame(rig.record, &late, rig.now_us);
+	record_frame(rig.record, &dropped, rig.now_us);
+	cr_assert_eq(record_describe(rig.record).frames, 11);
+	rig_stop(&rig);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM distribution"), 2);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM distribution WHERE temp_band = 60 AND pressure_band = 5 AND "
+				  "params = 'p1' AND model = 'm'"),
+		     2);
+	cr_assert_eq(number(&rig, "SELECT bounded FROM distribution WHERE rung != ''"), 10);
+	cr_assert_eq(number(&rig, "SELECT covered FROM distribution WHERE rung != ''"), 9);
+	cr_assert_eq(number(&rig, "SELECT frames FROM outcome WHERE outcome = 'on_time'"), 9);
+	cr_assert_eq(number(&rig, "SELECT frames FROM outcome WHERE outcome = 'late_slow'"), 1);
+	cr_assert_eq(number(&rig, "SELECT frames FROM outcome WHERE outcome = 'expired' AND rung = ''"), 1);
+	cr_assert_eq(number(&rig, "SELECT frames FROM reason WHERE cause = 'best' AND params = 'p1' AND example = 'the "
+				  "best rung fits'"),
+		     10);
+	cr_assert_eq(number(&rig, "SELECT frames FROM slice_rung WHERE rung = 'v@224x224'"), 10);
+	cr_assert_eq(number(&rig, "SELECT sum(missed) FROM slice_rung"), 2);
+	cr_assert_eq(number(&rig, "SELECT temp_c FROM slice"), 65);
+	cr_assert_eq(number(&rig, "SELECT freq_cap FROM slice"), 0.5, "of the lane that is capped most");
+	cr_assert_eq(number(&rig, "SELECT battery IS NULL FROM slice"), 1);
+	sketch = measure(&rig, "inference", "rung != ''");
+	cr_assert(sketch.count == 10 && sketch.min == 30000 && sketch.max == 90000);
+	sketch = measure(&rig, "of_deadline", "rung != ''");
+	cr_assert(sketch.min == 3400 && sketch.max == 15000);
+	sketch = measure(&rig, "of_predicted", "rung != ''");
+	cr_assert(sketch.min == 10000 && sketch.max == 28750);
+	rig_finish(&rig);
+}
+
+/* Whether it was written at once or in many parts, by one run or by several, must not show in the figures. */
+Test(record, parts_add_up_to_the_whole)
+{
+	struct sketch whole = {0}, found;
+	struct rig rig;
+
+	rig_init(&rig);
+	for (int run = 0; run < 3; run++) {
+		struct policy_sample sample = sensed(NAN, NAN);
+
+		for (int i = 0; i < 500; i++) {
+			struct record_frame frame = good;
+
+			frame.total_us = (uint32_t)test_random_range(1, 1000000);
+			sketch_add(&whole, frame.total_us);
+			rig.now_us += SECOND;
+			record_sense(rig.record, &sample, rig.now_us);
+			record_frame(rig.record, &frame, rig.now_us);
+			/* Else all would be in the batches of the first and of the last minute. */
+			if (i % 20 == 0)
+				wait_written(&rig);
+		}
+		rig_end(&rig);
+		rig_start(&rig);
+	}
+	rig_stop(&rig);
+	found = measure(&rig, "total", "1");
+	cr_assert_eq(memcmp(&found, &whole, sizeof(whole)), 0);
+	cr_assert_eq(number(&rig, "SELECT sum(frames) FROM outcome"), 1500);
+	cr_assert_eq(number(&rig, "SELECT sum(frames) FROM slice_rung"), 1500);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM run"), 3, "the last one recorded nothing");
+	cr_assert_leq(number(&rig, "SELECT max(ended_us - began_us) FROM slice"), 11.0 * 1e6);
+	rig_finish(&rig);
+}
+
+Test(record, an_epoch_is_an_hour)
+{
+	struct policy_sample sample = sensed(50, 0);
+	struct rig rig;
+
+	rig_init(&rig);
+	for (int minute = 0; minute < 150; minute++) {
+		record_sense(rig.record, &sample, rig.now_us);
+		record_frame(rig.record, &good, rig.now_us);
+		rig.now_us += 60 * SECOND;
+		wait_written(&rig);
+	}
+	rig_stop(&rig);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM epoch"), 3);
+	cr_assert_eq(number(&rig, "SELECT max(number) FROM epoch"), 2);
+	cr_assert_eq(number(&rig, "SELECT sum(frames) FROM outcome"), 150);
+	rig_finish(&rig);
+}
+
+Test(record, more_groups_than_there_is_room_for_are_others)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	for (int i = 0; i < RECORD_GROUPS_MAX + 30; i++) {
+		struct record_frame frame = good;
+		char rung[32];
+
+		snprintf(rung, sizeof(rung), "r%d", i);
+		frame.rung = rung;
+		record_frame(rig.record, &frame, rig.now_us);
+	}
+	cr_assert_eq(record_describe(rig.record).other, 30);
+	rig_stop(&rig);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM distribution"), RECORD_GROUPS_MAX + 1);
+	cr_assert_eq(number(&rig, "SELECT frames FROM outcome WHERE rung = 'other'"), 30);
+	cr_assert_eq(number(&rig, "SELECT frames FROM slice_rung WHERE rung = 'other'"),
+		     RECORD_GROUPS_MAX + 30 - (RECORD_RUNGS_MAX - 1));
+	rig_finish(&rig);
+}
+
+Test(record, switched_off_it_counts_nothing)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	record_frame(rig.record, &good, rig.now_us);
+	record_configure(rig.record, false, 60 * SECOND, "p1", rig.now_us);
+	record_frame(rig.record, &good, rig.now_us);
+	record_configure(rig.record, true, 60 * SECOND, "p2", rig.now_us);
+	record_frame(rig.record, &good, rig.now_us);
+	rig_stop(&rig);
+	cr_assert_eq(number(&rig, "SELECT sum(frames) FROM outcome"), 2);
+	cr_assert_eq(number(&rig, "SELECT frames FROM reason WHERE params = 'p2'"), 1);
+	rig_finish(&rig);
+}
+
+/* A blob that is no sketch: the database is not ours any more, and a new one takes what is in hand. */
+Test(record, rows_that_make_no_sense_cost_the_database_and_not_the_batch)
+{
+	struct rig rig;
+	sqlite3 *db = NULL;
+
+	rig_init(&rig);
+	record_frame(rig.record, &good, rig.now_us);
+	record_rest(rig.record, rig.now_us);
+	/* The other batch, once the first is written. */
+	record_frame(rig.record, &good, rig.now_us);
+	wait_written(&rig);
+	cr_assert_eq(sqlite3_open_v2(rig.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	sqlite3_busy_timeout(db, 10000);
+	cr_assert_eq(sqlite3_exec(db, "UPDATE distribution SET total = x'07'", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+	record_end(rig.record, rig.now_us);
+	store_destroy(rig.store);
+	cr_assert_eq(record_describe(rig.record).lost, 0);
+	record_destroy(rig.record);
+	cr_assert_eq(sqlite3_open_v2(rig.path, &rig.db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	cr_assert_eq(number(&rig, "SELECT sum(frames) FROM outcome"), 1);
+	rig_finish(&rig);
+}
+
+Test(record, oldest_hours_go_when_there_is_no_room)
+{
+	struct policy_sample sample = sensed(50, 0);
+	struct rig rig;
+	struct stat status;
+
+	rig_init(&rig);
+	store_set_limit(rig.store, STORE_LIMIT_MIN);
+	for (int hour = 0; hour < 60; hour++) {
+		for (int i = 0; i < 40; i++) {
+			struct record_frame frame = good;
+			char rung[32];
+
+			snprintf(rung, sizeof(rung), "r%d", i);
+			frame.rung = rung;
+			for (int j = 0; j < 50; j++) {
+				frame.total_us = (uint32_t)test_random_range(1000, 1000000);
+				record_frame(rig.record, &frame, rig.now_us);
+			}
+		}
+		rig.now_us += 3600 * SECOND;
+		record_sense(rig.record, &sample, rig.now_us);
+		wait_written(&rig); /* so that no two hours become one */
+	}
+	rig_stop(&rig);
+	cr_assert_eq(stat(rig.path, &status), 0);
+	cr_assert_leq(status.st_size, STORE_LIMIT_MIN);
+	cr_assert_gt(number(&rig, "SELECT min(number) FROM epoch"), 20);
+	cr_assert_geq(number(&rig, "SELECT max(number) FROM epoch"), 60);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM distribution WHERE epoch NOT IN (SELECT id FROM epoch)"), 0);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM slice WHERE epoch NOT IN (SELECT id FROM epoch)"), 0);
+	cr_assert_eq(number(&rig, "SELECT count(*) FROM slice_rung WHERE slice NOT IN (SELECT id FROM slice)"), 0);
+	rig_finish(&rig);
+}
+
+/* ---- live ----------------------------------------------------------------------------------------- */
+
+Test(record, live_view_shows_the_last_seconds)
+{
+	static struct live live;
+	struct record_frame other_rung = good;
+	struct live_window sum;
+	int64_t now = 1000 * SECOND;
+
+	other_rung.rung = "small";
+	other_rung.reason = "hot";
+	for (int i = 0; i < 100; i++)
+		live_frame(&live, &good, now += 100000);
+	live_frame(&live, &other_rung, now);
+	cr_assert(live_is_used(&live.models[0], now));
+	cr_assert_float_eq(live_sum(&live.models[0], now, &sum), 10, 1e-9);
+	cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 101);
+	cr_assert_eq(sketch_quantile(&sum.total, 0.5), 34000);
+	cr_assert_str_eq(live.last[0].reason, "hot");
+	cr_assert_str_eq(live.changes[0].rung, "v@224x224");
+	cr_assert_str_eq(live.changes[1].rung, "small");
+	cr_assert_eq(live.next_change, 2);
+	/* What is older than two windows is gone, counted again or not. */
+	cr_assert(live_is_used(&live.models[0], now + LIVE_WINDOW_US));
+	cr_assert(!live_is_used(&live.models[0], now + 2 * LIVE_WINDOW_US));
+	live_frame(&live, &good, now + 3 * LIVE_WINDOW_US);
+	live_sum(&live.models[0], now + 3 * LIVE_WINDOW_US, &sum);
+	cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 1);
+}
+
+Test(record, live_view_gives_the_oldest_place_to_the_newest_rung)
+{
+	static struct live live;
+	struct record_frame frame = good;
+	struct live_window sum;
+	int64_t now = 1000 * SECOND;
+	int found = 0;
+
+	for (int i = 0; i < LIVE_RUNGS_MAX + 1; i++) {
+		char rung[32];
+
+		snprintf(rung, sizeof(rung), "r%d", i);
+		frame.rung = rung;
+		live_frame(&live, &frame, ++now);
+	}
+	for (int i = 0; i < LIVE_RUNGS_MAX; i++) {
+		cr_assert(live_is_used(&live.rungs[i], now));
+		live_sum(&live.rungs[i], now, &sum);
+		cr_assert_eq(sum.outcomes[RECORD_ON_TIME], 1);
+		cr_assert(strcmp(live.rungs[i].rung, "r0") != 0);
+		found += !strcmp(live.rungs[i].rung, "r32");
+	}
+	cr_assert_eq(found, 1);
+}
+
+/* ---- trace ---------------------------------------------------------------------------------------- */
+
+static struct trace_frame traced(uint64_t seq)
+{
+	struct trace_frame frame = {.seq = seq, .model = "a\"b", .rung = "r", .params = "p", .decided = true};
+
+	frame.sample = sensed(0.1f, NAN);
+	frame.sample.now_us = 123;
+	frame.decision.cause = POLICY_BEST;
+	frame.decision.predicted_us = 1.0f / 3;
+	snprintf(frame.decision.reason, sizeof(frame.decision.reason), "line\nbreak");
+	frame.total_us = 7;
+	return frame;
+}
+
+Test(record, trace_line_brings_floats_back_and_escapes_texts)
+{
+	char line[TRACE_LINE_BYTES];
+	struct trace_frame frame = traced(42);
+	size_t size = trace_line_encode(&frame, line);
+	const char *at;
+
+	cr_assert(size > 0 && size == strlen(line) && line[size - 1] == '\n');
+	cr_assert_eq(strchr(line, '\n'), line + size - 1, "one line: %s", line);
+	cr_assert(strstr(line, "\"model\":\"a\\\"b\"") && strstr(line, "line\\u000abreak"), "%s", line);
+	cr_assert(strstr(line, "\"cpu_pressure\":null") && strstr(line, "\"freq_cap\":[1,0.5]"), "%s", line);
+	at = strstr(line, "\"predicted_us\":");
+	cr_assert_eq(strtof(at + 15, NULL), 1.0f / 3);
+	at = strstr(line, "\"temp_c\":");
+	cr_assert_eq(strtof(at + 9, NULL), 0.1f);
+	/* The longest texts fit. */
+	memset(frame.model, '\x01', sizeof(frame.model) - 1);
+	memset(frame.rung, '\x01', sizeof(frame.rung) - 1);
+	memset(frame.params, '\x01', sizeof(frame.params) - 1);
+	memset(frame.decision.reason, '\x01', sizeof(frame.decision.reason) - 1);
+	frame.sample.n_lanes = POLICY_LANES_MAX;
+	cr_assert_gt(trace_line_encode(&frame, line), 0);
+}
+
+static int count_lines(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	int lines = 0, c;
+
+	while (file && (c = fgetc(file)) != EOF)
+		lines += c == '\n';
+	if (file)
+		fclose(file);
+	return file ? lines : -1;
+}
+
+Test(record, trace_is_whole_after_its_end_and_stays_within_its_limit)
+{
+	char dir[] = "/tmp/inferd-trace-XXXXXX", path[64], before[72], command[96];
+	struct trace_file *trace;
+	struct stat status;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/t.jsonl", dir);
+	snprintf(before, sizeof(before), "%s.1", path);
+	cr_assert_eq(trace_file_create(path, 1 << 20, &trace), 0);
+	for (uint64_t seq = 0; seq < TRACE_RING; seq++) {
+		struct trace_frame frame = traced(seq);
+
+		trace_file_add(trace, &frame);
+	}
+	cr_assert_eq(trace_file_lost(trace), 0);
+	trace_file_destroy(trace);
+	cr_assert_eq(count_lines(path), TRACE_RING);
+	/* It goes on where it was, and turns over at half of the limit. */
+	cr_assert_eq(trace_file_create(path, 200000, &trace), 0);
+	for (int i = 0; i < 20; i++) {
+		struct trace_frame frame = traced(1000);
+
+		trace_file_add(trace, &frame);
+	}
+	trace_file_destroy(trace);
+	cr_assert_eq(stat(path, &status), 0);
+	cr_assert_leq(status.st_size, 100000);
+	cr_assert_eq(count_lines(before), TRACE_RING);
+	cr_assert_eq(count_lines(path), 20);
+	/* Neither a pipe nor a link is written to. */
+	unlink(path);
+	cr_assert_eq(symlink("/dev/null", path), 0);
+	cr_assert_lt(trace_file_create(path, 1 << 20, &trace), 0);
+	unlink(path);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_assert_lt(trace_file_create(path, 1 << 20, &trace), 0);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	cr_assert_eq(system(command), 0);
+}
