@@ -16,6 +16,9 @@
 #include "arith.h"
 #include "view.h"
 
+#define NO_TEMP_C	-273.0f	   /* nobody knows how warm it is */
+#define FORGET_C_PER_S	1.0f	   /* heat that was felt is forgotten at this pace, */
+#define FORGET_LAG_C	8.0f	   /* and at most this far behind the device */
 #define TRIP_MARGIN_C	2.0f	   /* the kernel throttles at its trip point; act before */
 #define BUSY_PRESSURE	0.4f	   /* share of time some task waits for a CPU from which on budgets shrink */
 #define BLUR_SEEN	0.25f	   /* less blur than this costs no accuracy */
@@ -33,7 +36,7 @@
 
 void policy_state_init(struct policy_state *state)
 {
-	*state = (struct policy_state){.rung = -1};
+	*state = (struct policy_state){.rung = -1, .felt_c = NO_TEMP_C};
 }
 
 const char *policy_cause_name(enum policy_cause cause)
@@ -184,17 +187,32 @@ static void find_ends(struct view *v)
 		v->best = v->cheapest = 0;
 }
 
+/*
+ * Heat is felt at once and forgotten slowly, so that a device which cools because it was spared is not put to work
+ * again in the same breath.  state->counted_us is still that of the last decision.
+ */
+static float feel_heat(const struct policy_sample *sample, struct policy_state *state)
+{
+	float since_s = policy_clamp((float)(sample->now_us - state->counted_us) / 1e6f, 0, 3600);
+	float temp_c = known_or(sample->temp_c, NO_TEMP_C), felt_c = state->felt_c - FORGET_C_PER_S * since_s;
+
+	if (felt_c > temp_c + FORGET_LAG_C || temp_c <= NO_TEMP_C)
+		felt_c = temp_c <= NO_TEMP_C ? temp_c : temp_c + FORGET_LAG_C;
+	state->felt_c = felt_c > temp_c ? felt_c : temp_c;
+	return state->felt_c;
+}
+
 /* Nothing at the limit, without end at critical: so much that the heat settles in between. */
 static void look_at_heat(struct view *v)
 {
 	float trip_c = known_or(v->sample->temp_limit_c, 1000) - TRIP_MARGIN_C, share;
 
-	v->temp_c = known_or(v->sample->temp_c, -273);
+	v->temp_c = known_or(v->sample->temp_c, NO_TEMP_C);
 	v->hot_c = v->params->temp_high_c < trip_c ? v->params->temp_high_c : trip_c;
 	v->critical_c = v->params->temp_critical_c > v->hot_c ? v->params->temp_critical_c : v->hot_c + 1;
-	v->hot = v->temp_c >= v->hot_c;
+	v->hot = v->felt_c >= v->hot_c;
 	v->critical = v->temp_c >= v->critical_c;
-	share = policy_clamp((v->temp_c - v->hot_c) / (v->critical_c - v->hot_c), 0, 0.99f);
+	share = policy_clamp((v->felt_c - v->hot_c) / (v->critical_c - v->hot_c), 0, 0.99f);
 	v->heat_price = v->hot ? v->params->heat_price * share / (1 - share) : 0;
 }
 
@@ -550,6 +568,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.sample = sample;
 	v.held = state->rung;
 	v.suspicious = false;
+	v.felt_c = feel_heat(sample, state);
 	look(&v);
 	fade_changes(&v, state);
 	if (v.critical && spare(&v, state))

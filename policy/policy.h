@@ -51,6 +51,7 @@ struct policy_state {
 	int64_t counted_us;    /* when `changes` was last brought up to date */
 	float changes;	       /* changes of rung of late, each fading over a minute */
 	float last_accuracy;   /* expected, of the frame that ran last */
+	float felt_c;	       /* temperature that heat is judged by: falls later than the device's; -273 none */
 	uint32_t frames;       /* decisions since something was explored */
 };
 void policy_state_init(struct policy_state *state);

@@ -144,6 +144,7 @@ size_t policy_trace_state(const char *model, uint64_t stream, const struct polic
 	    state->counted_us, state->frames);
 	put_float(&line, "changes", state->changes);
 	put_float(&line, "last_accuracy", state->last_accuracy);
+	put_float(&line, "felt_c", state->felt_c);
 	put(&line, "}");
 	return end(&line);
 }

@@ -62,8 +62,8 @@ static void explain_run(const struct view *v, struct policy_decision *d, const c
 			say(d, "the best fits: %.1f ms", ms(o->us));
 		break;
 	case POLICY_HOT:
-		say(d, "%.1f C is over %.1f: %s %.1f ms, %s would cost %.1f ms", (double)v->temp_c, (double)v->hot_c,
-		    this, ms(o->us), best, ms(b->us));
+		say(d, "%.1f C%s is over %.1f: %s %.1f ms, %s would cost %.1f ms", (double)v->felt_c,
+		    v->felt_c > v->temp_c ? " of late" : "", (double)v->hot_c, this, ms(o->us), best, ms(b->us));
 		break;
 	case POLICY_CRITICAL:
 		say(d, "%.1f C is over critical %.1f: the cheapest, %s %.1f ms", (double)v->temp_c,

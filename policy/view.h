@@ -30,6 +30,7 @@ struct view {
 	float dearest, slowest_us;
 	/* what the device allows now */
 	float temp_c, hot_c, critical_c;
+	float felt_c; /* what heat is judged by */
 	bool hot, critical;
 	bool suspicious;  /* the held rung was just slow beyond doubt: chance, or a jump? */
 	float heat_price; /* that heat adds to the price of energy */

@@ -166,7 +166,8 @@ static bool read_state(struct replay *r, int node)
 	    !tool_read_int64(lines, node, "counted_us", 0, most, &state->counted_us) ||
 	    !tool_read_int64(lines, node, "frames", 0, UINT32_MAX, &frames) ||
 	    !tool_read_float(lines, node, "changes", 0, 1e6f, &state->changes) ||
-	    !tool_read_float(lines, node, "last_accuracy", 0, 1, &state->last_accuracy))
+	    !tool_read_float(lines, node, "last_accuracy", 0, 1, &state->last_accuracy) ||
+	    !tool_read_float(lines, node, "felt_c", -273, 1000, &state->felt_c))
 		return false;
 	state->rung = (int)rung;
 	state->frames = (uint32_t)frames;
