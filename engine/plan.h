@@ -43,6 +43,8 @@ struct plan_gemm {
 	bool pointwise;	     /* every output pixel reads the input pixel of the same index */
 };
 
+struct reading;
+
 struct exec {
 	const struct engine_plan *plan;
 	const struct kernels *kernels;
@@ -84,6 +86,10 @@ struct engine_plan {
 	uint64_t macs, work;
 	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
 	int n_flip_inputs, n_flips;
+	/* the model's: */
+	struct reading *reading; /* what the graph and the weights are in, where the file was read for this plan */
+	int n_holds;		 /* of those who asked for its shapes */
+	bool lasting;		 /* for as long as the model */
 	struct engine_plan *next;
 };
 

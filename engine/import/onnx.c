@@ -960,9 +960,10 @@ static int on_resize(struct onnx *o)
 	if (sizes_at >= 0 && has_input(o, sizes_at)) {
 		if (list_of(o, "", sizes_at, 4, sizes) != 4)
 			return refuse(o, -ENOTSUP, "has no sizes for four axes");
-		if (sizes[0] != 1 || sizes[1] != o->shapes[x].dims[3] || sizes[2] < 1 || sizes[2] > INT32_MAX ||
-		    sizes[3] < 1 || sizes[3] > INT32_MAX)
-			return refuse(o, -EINVAL, "resizes more than height and width");
+		if (sizes[0] != o->shapes[x].dims[0] || sizes[1] != o->shapes[x].dims[3])
+			return refuse(o, -ENOTSUP, "resizes more than height and width");
+		if (sizes[2] < 1 || sizes[2] > INT32_MAX || sizes[3] < 1 || sizes[3] > INT32_MAX)
+			return refuse(o, -EINVAL, "makes an impossible size");
 		resize.out_h = (int)sizes[2];
 		resize.out_w = (int)sizes[3];
 	} else {
@@ -1881,6 +1882,28 @@ static int add_initializer(struct onnx *o, struct protobuf_bytes message)
 	return 0;
 }
 
+/*
+ * The axes of an input that the file leaves open, which get the lengths asked for; or a batch 1, and the network cannot
+ * be read for lengths that nobody has asked for yet.
+ */
+static unsigned open_input(struct onnx *o, int index, int rank, int32_t *dims)
+{
+	unsigned open_axes = 0;
+
+	for (int i = 0; i < rank; i++) {
+		if (dims[i] != GRAPH_DIM_UNKNOWN)
+			continue;
+		open_axes |= 1u << i;
+		if (o->source->shapes)
+			dims[i] = o->source->shapes[index].dims[i];
+		else if (i == 0)
+			dims[i] = 1;
+		else
+			o->graph->unread = true;
+	}
+	return open_axes;
+}
+
 /* An image is an input in the graph's own order. */
 static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 {
@@ -1888,6 +1911,7 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 	struct graph_value *value;
 	int32_t dims[ENGINE_RANK_MAX];
 	bool is_new, image;
+	unsigned open_axes;
 	int r = onnx_read_value_info(message, &info, o->error), t, v, type;
 
 	if (r < 0)
@@ -1902,16 +1926,13 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 		return graph_error(o->error, -ENOTSUP, "input '%.*s' is no tensor of numbers of a known shape",
 				   clip_length(info.name), (const char *)info.name.data);
 	image = info.rank == 4 && type == ENGINE_F32;
-	/* A batch of any size is run one by one; some exporters write 0 for it. */
-	if (info.rank && (info.dims[0] == GRAPH_DIM_UNKNOWN || (image && info.dims[0] == 0)))
-		info.dims[0] = 1;
-	for (int i = 0; i < info.rank; i++)
-		if (info.dims[i] == GRAPH_DIM_UNKNOWN)
-			return graph_error(o->error, -ENOTSUP, "input '%.*s' leaves the length of axis %d open",
-					   clip_length(info.name), (const char *)info.name.data, i);
+	/* Some exporters write 0 for a batch of any size. */
+	if (image && info.dims[0] == 0)
+		info.dims[0] = GRAPH_DIM_UNKNOWN;
 	memcpy(dims, info.dims, sizeof(dims));
 	if (image)
 		memcpy(dims, (int32_t[]){info.dims[0], info.dims[2], info.dims[3], info.dims[1]}, 4 * sizeof(*dims));
+	open_axes = open_input(o, o->graph->n_inputs, info.rank, dims);
 	v = add_value(o, (enum engine_type)type, info.rank, dims);
 	if (v < 0)
 		return graph_error(o->error, v, "the network is too large");
@@ -1921,6 +1942,7 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 		return graph_error(o->error, -ENOMEM, "out of memory");
 	value->channels_first = image;
 	value->file_rank = info.rank;
+	value->open_axes = open_axes;
 	*(image ? &o->tensors[t].image : &o->tensors[t].file) = v;
 	o->graph->inputs[o->graph->n_inputs++] = v;
 	return 0;
@@ -1947,6 +1969,27 @@ static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 	value = t->image >= 0 ? t->image : t->file;
 	o->graph->values[value].channels_first = t->image >= 0;
 	o->graph->values[value].file_rank = o->shapes[value].rank;
+	o->graph->outputs[o->graph->n_outputs++] = value;
+	return 0;
+}
+
+/* What a file that is not read yet says about its outputs. */
+static int add_declared_output(struct onnx *o, struct protobuf_bytes message)
+{
+	struct onnx_value_info info;
+	int r = onnx_read_value_info(message, &info, o->error), type, value;
+
+	if (r < 0)
+		return r;
+	type = onnx_engine_type(info.type);
+	if (type < 0 || o->graph->n_outputs == ENGINE_IO_MAX)
+		return graph_error(o->error, -ENOTSUP, "output '%.*s' is no tensor of numbers", clip_length(info.name),
+				   (const char *)info.name.data);
+	value = graph_add_value(o->graph, (const char *)info.name.data, info.name.size, (enum engine_type)type,
+				info.rank < 0 ? 0 : info.rank, info.dims);
+	if (value < 0)
+		return graph_error(o->error, value, "the network is too large");
+	o->graph->values[value].file_rank = o->graph->values[value].rank;
 	o->graph->outputs[o->graph->n_outputs++] = value;
 	return 0;
 }
@@ -2021,6 +2064,8 @@ static int read_graph(struct onnx *o, struct protobuf_bytes graph)
 		r = for_each(o, graph, GRAPH_FIELD_INIT, add_initializer);
 	if (r == 0)
 		r = for_each(o, graph, GRAPH_FIELD_INPUT, add_graph_input);
+	if (r == 0 && o->graph->unread)
+		return for_each(o, graph, GRAPH_FIELD_OUTPUT, add_declared_output);
 	if (r == 0)
 		r = for_each(o, graph, GRAPH_FIELD_NODE, add_node);
 	return r < 0 ? r : for_each(o, graph, GRAPH_FIELD_OUTPUT, add_graph_output);
