@@ -60,10 +60,9 @@ static void remove_folder(void)
 	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++)
 		remove(in_folder(made[i]));
 	rmdir(folder.path);
-	test_fail_on_leak();
 }
 
-TestSuite(import_external, .init = make_folder, .fini = remove_folder);
+TEST_SUITE(import_external);
 
 static int load(struct engine_model **ret_model)
 {
@@ -118,7 +117,7 @@ static int mappings_of(const char *name)
 	return n;
 }
 
-Test(import_external, tensors_of_one_file_map_it_once_until_the_model_goes)
+Test(import_external, tensors_of_one_file_map_it_once_until_the_model_goes, .init = make_folder, .fini = remove_folder)
 {
 	struct engine_model *model;
 
@@ -134,7 +133,7 @@ Test(import_external, tensors_of_one_file_map_it_once_until_the_model_goes)
 	cr_expect_eq(mappings_of("model/in/data"), 0);
 }
 
-Test(import_external, the_tensor_of_a_constant_node)
+Test(import_external, the_tensor_of_a_constant_node, .init = make_folder, .fini = remove_folder)
 {
 	struct engine_model *model;
 
@@ -147,7 +146,7 @@ Test(import_external, the_tensor_of_a_constant_node)
 	engine_model_destroy(model);
 }
 
-Test(import_external, a_model_does_not_reach_out_of_its_folder)
+Test(import_external, a_model_does_not_reach_out_of_its_folder, .init = make_folder, .fini = remove_folder)
 {
 	char absolute[128];
 	const struct {
@@ -185,7 +184,7 @@ Test(import_external, a_model_does_not_reach_out_of_its_folder)
 	}
 }
 
-Test(import_external, a_model_names_few_files)
+Test(import_external, a_model_names_few_files, .init = make_folder, .fini = remove_folder)
 {
 	struct engine_model *model = NULL;
 
@@ -206,7 +205,7 @@ Test(import_external, a_model_names_few_files)
 	engine_model_destroy(model);
 }
 
-Test(import_external, a_model_in_memory_has_no_folder)
+Test(import_external, a_model_in_memory_has_no_folder, .init = make_folder, .fini = remove_folder)
 {
 	struct file file;
 
