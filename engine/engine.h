@@ -159,6 +159,9 @@ uint64_t engine_plan_macs(const struct engine_plan *plan); /* multiply-adds of o
 /* Multiply-adds and what pools read, for those who bound what a run may cost; the rest is linear in the tensors. */
 uint64_t engine_plan_work(const struct engine_plan *plan);
 
+/* What spared steps at this size beyond what engine_model_pass() tells; in the same manner. */
+const char *engine_plan_pass(const struct engine_plan *plan, int index, int *ret_count);
+
 /* One step of a plan, for inspection and per-layer profiles.  Strings are borrowed from the plan. */
 struct engine_step_info {
 	const char *name;   /* of the node in the file */

@@ -141,6 +141,7 @@ struct graph_general {
 /* What passes folded into a node besides its act and residual; bits of graph_node.folded. */
 #define GRAPH_FOLDED_PAD   1u
 #define GRAPH_FOLDED_SCALE 2u
+#define GRAPH_FOLDED_QUANT 4u /* the float of a file around it; CONV, FC: sums are scaled in float, as ONNX has it */
 
 struct graph_node {
 	enum graph_op op;
@@ -167,6 +168,9 @@ struct graph_node {
 			int axis;
 			float beta;
 		} axis; /* CONCAT, SOFTMAX */
+		struct {
+			bool half_away; /* what is half between two quanta goes away from zero, not to the even one */
+		} cast;
 		struct {
 			bool flatten;
 		} fc; /* x is flattened to one row first */
@@ -216,6 +220,7 @@ enum graph_pass {
 	GRAPH_PASS_GATE,
 	GRAPH_PASS_ACTIVATION,
 	GRAPH_PASS_RESIDUAL,
+	GRAPH_PASS_QUANT,
 	GRAPH_PASS_COUNT
 };
 

@@ -557,6 +557,14 @@ uint64_t engine_plan_work(const struct engine_plan *plan)
 	return plan->work;
 }
 
+const char *engine_plan_pass(const struct engine_plan *plan, int index, int *ret_count)
+{
+	if (index < 0 || index >= PLAN_PASS_COUNT)
+		return NULL;
+	*ret_count = plan->passes[index];
+	return plan_pass_names[index];
+}
+
 int engine_plan_step_count(const struct engine_plan *plan)
 {
 	return plan->n_steps;

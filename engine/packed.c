@@ -290,6 +290,9 @@ static void code_operator(struct codec *c, struct graph_node *node)
 	case GRAPH_UNARY:
 		code_act(c, &node->unary);
 		break;
+	case GRAPH_CAST:
+		code_bool(c, &node->cast.half_away);
+		break;
 	case GRAPH_CONCAT:
 	case GRAPH_SOFTMAX:
 		code_int(c, &node->axis.axis);

@@ -1,7 +1,7 @@
 /*
  * passes.c - see passes.h.  Each pass is one walk over the nodes; a dead node has no outputs and goes at the end.
  */
-#include "passes.h"
+#include "passes_internal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,13 +9,6 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-
-/* Uses of each value, counted once and kept up to date by the functions below. */
-struct passes {
-	struct graph *graph;
-	const struct graph_shape *shapes;
-	int *uses;
-};
 
 static void count_uses(struct passes *p)
 {
@@ -35,7 +28,7 @@ static void count_uses(struct passes *p)
 		p->uses[graph->outputs[i]]++;
 }
 
-static bool is_output(const struct graph *graph, int value)
+bool passes_is_output(const struct graph *graph, int value)
 {
 	for (int i = 0; i < graph->n_outputs; i++)
 		if (graph->outputs[i] == value)
@@ -44,7 +37,7 @@ static bool is_output(const struct graph *graph, int value)
 }
 
 /* Takes out dead nodes; producers follow, uses are counted anew. */
-static void compact(struct passes *p)
+void passes_compact(struct passes *p)
 {
 	struct graph *graph = p->graph;
 	int kept = 0;
@@ -64,7 +57,7 @@ static void compact(struct passes *p)
 	count_uses(p);
 }
 
-static void kill_node(struct passes *p, struct graph_node *node)
+void passes_kill(struct passes *p, struct graph_node *node)
 {
 	for (int k = 0; k < node->n_outputs; k++)
 		if (p->graph->values[node->outputs[k]].producer == (int)(node - p->graph->nodes))
@@ -79,7 +72,7 @@ static void take_over(struct passes *p, struct graph_node *maker, struct graph_n
 {
 	int value = node->outputs[0];
 
-	kill_node(p, node);
+	passes_kill(p, node);
 	p->graph->values[maker->outputs[0]].producer = -1;
 	maker->outputs[0] = value;
 	p->graph->values[value].producer = (int)(maker - p->graph->nodes);
@@ -119,9 +112,9 @@ static void drop_unread(struct passes *p)
 		for (int k = 0; k < node->n_inputs; k++)
 			if (node->inputs[k] >= 0)
 				p->uses[node->inputs[k]]--;
-		kill_node(p, node);
+		passes_kill(p, node);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 /* ---- constants --------------------------------------------------------------------------------- */
@@ -154,7 +147,7 @@ static int fold_casts(struct passes *p)
 		in = &graph->values[node->inputs[0]];
 		out = &graph->values[node->outputs[0]];
 		if (!in->data || in->type != ENGINE_F16 || out->type != ENGINE_F32 ||
-		    is_output(graph, node->outputs[0]))
+		    passes_is_output(graph, node->outputs[0]))
 			continue;
 		data = widen(in, in->data_bytes / 2);
 		if (!data)
@@ -164,9 +157,9 @@ static int fold_casts(struct passes *p)
 		out->data = data;
 		out->data_bytes = in->data_bytes * 2;
 		out->owned = true;
-		kill_node(p, node);
+		passes_kill(p, node);
 	}
-	compact(p);
+	passes_compact(p);
 	return 0;
 }
 
@@ -238,12 +231,12 @@ static void drop_identities(struct passes *p)
 		struct graph_node *node = &p->graph->nodes[i];
 
 		if (node->op != GRAPH_IDENTITY || !node->n_outputs || node->act.kind != GRAPH_ACT_NONE ||
-		    is_output(p->graph, node->outputs[0]))
+		    passes_is_output(p->graph, node->outputs[0]))
 			continue;
 		replace_uses(p->graph, node->outputs[0], node->inputs[0]);
-		kill_node(p, node);
+		passes_kill(p, node);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 /* An average over the whole picture at the file's own size is meant so at every size. */
@@ -291,9 +284,9 @@ static void fold_pads(struct passes *p)
 		w->right += pad->pad.after[2];
 		conv->inputs[0] = pad->inputs[0];
 		conv->folded |= GRAPH_FOLDED_PAD;
-		kill_node(p, pad);
+		passes_kill(p, pad);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 /* A batch norm behind a float convolution becomes factors of its weights. */
@@ -325,7 +318,7 @@ static int fold_batchnorms(struct passes *p)
 		conv->act = node->act;
 		take_over(p, conv, node);
 	}
-	compact(p);
+	passes_compact(p);
 	return 0;
 }
 
@@ -371,10 +364,10 @@ static void find_hard_sigmoids(struct passes *p)
 		node->unary = (struct graph_act){GRAPH_ACT_HARDSIGMOID, factor, shift * factor};
 		node->inputs[0] = add->inputs[0];
 		node->n_inputs = 1;
-		kill_node(p, clip);
-		kill_node(p, add);
+		passes_kill(p, clip);
+		passes_kill(p, add);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 /* x times a sigmoid of x, hard or soft, is one function. */
@@ -390,7 +383,7 @@ static bool fuse_gate(struct passes *p, struct graph_node *node, int side)
 	node->unary = (struct graph_act){hard ? GRAPH_ACT_HARDSWISH : GRAPH_ACT_SILU, gate->unary.a, gate->unary.b};
 	node->inputs[0] = node->inputs[1 - side];
 	node->n_inputs = 1;
-	kill_node(p, gate);
+	passes_kill(p, gate);
 	return true;
 }
 
@@ -402,7 +395,7 @@ static void fuse_gates(struct passes *p)
 		if (node->op == GRAPH_MUL && node->act.kind == GRAPH_ACT_NONE && !fuse_gate(p, node, 0))
 			fuse_gate(p, node, 1);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 static bool takes_activation(const struct graph_node *node)
@@ -436,7 +429,7 @@ static void fuse_activations(struct passes *p, enum passes_purpose purpose)
 		maker->act = node->unary;
 		take_over(p, maker, node);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 /* A float convolution whose only reader adds something to it adds it itself, if that something is ready by then. */
@@ -470,7 +463,7 @@ static void fuse_residuals(struct passes *p)
 		if (!fuse_residual(p, add, 0))
 			fuse_residual(p, add, 1);
 	}
-	compact(p);
+	passes_compact(p);
 }
 
 const char *const passes_names[GRAPH_PASS_COUNT] = {
@@ -483,6 +476,7 @@ const char *const passes_names[GRAPH_PASS_COUNT] = {
 	[GRAPH_PASS_GATE] = "nodes of hard sigmoid, HardSwish and SiLU made one",
 	[GRAPH_PASS_ACTIVATION] = "activations fused",
 	[GRAPH_PASS_RESIDUAL] = "residual additions fused",
+	[GRAPH_PASS_QUANT] = "quantisations around operators made integer arithmetic",
 };
 
 /* Counts what a pass took out of the graph. */
@@ -525,8 +519,12 @@ int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passe
 		if (shapes && purpose == PASSES_ALL)
 			fuse_residuals(&p);
 		record(&p, GRAPH_PASS_RESIDUAL, &n);
-		r = make_signed(&p);
+		r = passes_integers(&p);
+		drop_identities(&p);
+		record(&p, GRAPH_PASS_QUANT, &n);
 	}
+	if (r == 0)
+		r = make_signed(&p);
 	free(p.uses);
 	return r < 0 ? graph_error(ret_error, r, "out of memory") : 0;
 }

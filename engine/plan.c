@@ -11,7 +11,9 @@
 
 #include "arena.h"
 #include "general.h"
+#include "squeeze.h"
 #include "step.h"
+#include "views.h"
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
 #define TILE_MACS 1000000
@@ -27,6 +29,7 @@ struct planning {
 	struct engine_plan *plan;
 	struct graph_shape *shapes;
 	struct weights_gray gray;
+	bool *gone; /* nodes that views make unnecessary */
 	struct engine_error *error;
 };
 
@@ -168,6 +171,7 @@ static int plan_tensors(struct planning *p)
 		t->bytes = t->count * engine_type_size(t->type);
 		t->was_u8 = value->was_u8;
 		t->root = i;
+		t->stride = t->rank ? (size_t)t->dims[t->rank - 1] : 1;
 		t->first = t->last = -1;
 		if (value->quant.n_scales == 1) {
 			t->scale = value->quant.scales[0];
@@ -175,29 +179,6 @@ static int plan_tensors(struct planning *p)
 		}
 	}
 	return 0;
-}
-
-/* A reshape, or a transposition that moves only axes of one element, is the same memory under another shape. */
-static bool is_view(const struct planning *p, const struct graph_node *node)
-{
-	const struct plan_tensor *x;
-	int last = -1;
-
-	if (node->op == GRAPH_RESHAPE)
-		return true;
-	if (node->op != GRAPH_TRANSPOSE)
-		return false;
-	x = &p->plan->tensors[node->inputs[0]];
-	for (int i = 0; i < x->rank; i++) {
-		int axis = node->shape.dims[i];
-
-		if (x->dims[axis] == 1)
-			continue;
-		if (axis < last)
-			return false;
-		last = axis;
-	}
-	return true;
 }
 
 static int check_same_quant(struct planning *p, const struct graph_node *node)
@@ -228,6 +209,8 @@ static void set_window(struct plan_window *to, const struct plan_tensor *in, con
 	to->out_h = out->dims[1];
 	to->out_w = out->dims[2];
 	to->out_c = out->dims[3];
+	to->in_stride = in->stride;
+	to->out_stride = out->stride;
 	if (!window) { /* the whole image */
 		to->kh = to->in_h;
 		to->kw = to->in_w;
@@ -273,8 +256,15 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 	step->tiles = (size_t)g->groups * g->row_tiles * g->panel_tiles;
 }
 
+/* Elements from one row of n elements to the next, whether or not they are the tensor's last axis. */
+static size_t row_stride(const struct plan_tensor *tensor, size_t n)
+{
+	return tensor->rank && (size_t)tensor->dims[tensor->rank - 1] == n ? tensor->stride : n;
+}
+
 /* A fully connected layer is a pointwise convolution of a picture one pixel high. */
-static void set_fc_window(struct step *step, const struct plan_tensor *w, const struct plan_tensor *out)
+static void set_fc_window(struct step *step, const struct plan_tensor *x, const struct plan_tensor *w,
+			  const struct plan_tensor *out)
 {
 	step->window = (struct plan_window){
 		.in_h = 1,
@@ -289,6 +279,8 @@ static void set_fc_window(struct step *step, const struct plan_tensor *w, const 
 		.stride_w = 1,
 		.dilation_h = 1,
 		.dilation_w = 1,
+		.in_stride = row_stride(x, (size_t)w->dims[1]),
+		.out_stride = row_stride(out, (size_t)w->dims[0]),
 	};
 }
 
@@ -311,7 +303,7 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	if (r < 0)
 		return r;
 	if (fc)
-		set_fc_window(step, &t[node->inputs[1]], out);
+		set_fc_window(step, x, &t[node->inputs[1]], out);
 	else
 		set_window(w, x, out, &node->conv.window, false);
 	g->groups = fc ? 1 : node->conv.groups;
@@ -356,10 +348,9 @@ static int make_pool(struct planning *p, struct step *step, int index)
 	return check_same_quant(p, node);
 }
 
-/* The mean over height and width of an image is a pool. */
-static bool mean_is_pool(const struct planning *p, const struct graph_node *node)
+bool plan_mean_is_pool(const struct plan_tensor *tensors, const struct graph_node *node)
 {
-	const struct plan_tensor *x = &p->plan->tensors[node->inputs[0]], *out = &p->plan->tensors[node->outputs[0]];
+	const struct plan_tensor *x = &tensors[node->inputs[0]], *out = &tensors[node->outputs[0]];
 	unsigned axes = 0;
 
 	for (int i = 0; i < node->reduce.n_axes; i++)
@@ -373,7 +364,7 @@ static int make_mean(struct planning *p, struct step *step, int index)
 	const struct plan_tensor *x = &p->plan->tensors[step->node->inputs[0]];
 	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
 
-	if (mean_is_pool(p, step->node)) {
+	if (plan_mean_is_pool(p->plan->tensors, step->node)) {
 		struct plan_tensor flat = *out;
 
 		flat.dims[1] = flat.dims[2] = 1;
@@ -392,9 +383,21 @@ static int make_mean(struct planning *p, struct step *step, int index)
 	return 0;
 }
 
-static void tile_chunks(struct step *step, const struct plan_tensor *out)
+static bool is_dense(const struct plan_tensor *tensor)
 {
-	step->tiles = ceil_div(out->count, STEP_CHUNK);
+	return tensor->stride == (tensor->rank ? (size_t)tensor->dims[tensor->rank - 1] : 1);
+}
+
+/* Chunks of dense tensors; otherwise rows of the last axis, which both then have in common. */
+static void tile_elements(struct step *step, const struct plan_tensor *in, const struct plan_tensor *out)
+{
+	size_t n = out->rank ? (size_t)out->dims[out->rank - 1] : 1;
+
+	step->strided = !is_dense(in) || !is_dense(out);
+	if (step->strided)
+		tile_rows(step, out->count / n, n, STEP_CHUNK);
+	else
+		tile_rows(step, ceil_div(out->count, STEP_CHUNK), STEP_CHUNK, STEP_CHUNK);
 }
 
 static int make_binary(struct planning *p, struct step *step, int index)
@@ -413,9 +416,10 @@ static int make_binary(struct planning *p, struct step *step, int index)
 		.lo = step->lo8,
 		.hi = step->hi8,
 	};
-	if ((a->count == out->count || a->count == 1) && (b->count == out->count || b->count == 1)) {
+	if ((a->count == out->count || a->count == 1) && (b->count == out->count || b->count == 1) && is_dense(a) &&
+	    is_dense(b) && is_dense(out)) {
 		step->run = step_binary;
-		tile_chunks(step, out);
+		step->tiles = ceil_div(out->count, STEP_CHUNK);
 	} else {
 		size_t n = (size_t)out->dims[out->rank - 1];
 
@@ -449,7 +453,7 @@ static int make_unary(struct planning *p, struct step *step, int index)
 
 	(void)index;
 	step->run = step_unary;
-	tile_chunks(step, out);
+	tile_elements(step, &t[step->node->inputs[0]], out);
 	if (out->type != ENGINE_S8)
 		return 0;
 	free(step->table);
@@ -485,7 +489,7 @@ static int make_cast(struct planning *p, struct step *step, int index)
 		return graph_error(p->error, -ENOTSUP, "cast '%.60s' from %s to %s", step->node->name,
 				   engine_type_name(in->type), engine_type_name(out->type));
 	step->run = step_cast;
-	tile_chunks(step, out);
+	tile_elements(step, in, out);
 	return 0;
 }
 
@@ -533,7 +537,7 @@ static int make_move(struct planning *p, struct step *step, int index)
 		break;
 	default:
 		step->run = step_copy;
-		tile_chunks(step, out);
+		tile_elements(step, &p->plan->tensors[step->node->inputs[0]], &p->plan->tensors[step->node->inputs[0]]);
 	}
 	return check_same_quant(p, step->node);
 }
@@ -615,6 +619,7 @@ static void describe(struct step *step)
 	const char *parts[] = {
 		node->folded & GRAPH_FOLDED_PAD ? "pad" : NULL,
 		node->folded & GRAPH_FOLDED_SCALE ? "batchnorm" : NULL,
+		node->folded & GRAPH_FOLDED_QUANT ? "qdq" : NULL,
 		node->residual >= 0 ? "add" : NULL,
 		node->act.kind != GRAPH_ACT_NONE ? graph_act_name(&node->act) : NULL,
 	};
@@ -666,7 +671,6 @@ static int plan_step(struct planning *p, int index)
 
 static int plan_steps(struct planning *p)
 {
-	struct plan_tensor *t = p->plan->tensors;
 	int r = 0;
 
 	p->plan->steps = calloc((size_t)p->graph->n_nodes + 1, sizeof(*p->plan->steps));
@@ -675,15 +679,34 @@ static int plan_steps(struct planning *p)
 	for (int i = 0; i < p->graph->n_nodes && r == 0; i++) {
 		const struct graph_node *node = &p->graph->nodes[i];
 
-		if (is_view(p, node) && node->act.kind == GRAPH_ACT_NONE) {
-			r = check_same_quant(p, node);
-			t[node->outputs[0]].root = t[node->inputs[0]].root;
-		} else {
-			r = plan_step(p, i);
-		}
+		r = p->gone[i] ? check_same_quant(p, node) : plan_step(p, i);
 	}
 	return r;
 }
+
+static int plan_views(struct planning *p)
+{
+	p->gone = calloc((size_t)p->graph->n_nodes + 1, sizeof(*p->gone));
+	if (!p->gone ||
+	    views_find(p->graph, p->plan->tensors, p->plan->options.keep_tensors != 0, p->gone, p->plan->passes) < 0)
+		return graph_error(p->error, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int plan_squeezes(struct planning *p)
+{
+	int n = squeeze_merge(p->plan);
+
+	p->plan->passes[PLAN_PASS_SQUEEZE] = n < 0 ? 0 : n;
+	return n < 0 ? graph_error(p->error, n, "out of memory") : 0;
+}
+
+const char *const plan_pass_names[PLAN_PASS_COUNT] = {
+	[PLAN_PASS_CONCAT] = "concatenations made views",
+	[PLAN_PASS_SLICE] = "slices made views",
+	[PLAN_PASS_RESHAPE] = "reshapes made views",
+	[PLAN_PASS_SQUEEZE] = "squeeze-and-excite blocks fused",
+};
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
@@ -714,6 +737,31 @@ static bool is_packed(const struct step *step, int input)
 	return input > 0 && (op == GRAPH_CONV || op == GRAPH_FC || op == GRAPH_PRELU || op == GRAPH_BATCHNORM);
 }
 
+/* What the step that runs at `index` writes and reads. */
+static int step_lifetimes(struct planning *p, const struct step *step, int index)
+{
+	struct engine_plan *plan = p->plan;
+	int r = 0;
+
+	for (int k = 0; k < step->node->n_outputs; k++) {
+		struct plan_tensor *root = &plan->tensors[plan->tensors[step->node->outputs[k]].root];
+
+		root->first = root->first < 0 ? index : root->first;
+		extend(plan, step->node->outputs[k], index);
+	}
+	if (step->residual >= 0) {
+		extend(plan, step->residual, index);
+		r = place_constant(p, step->residual);
+	}
+	for (int k = 0; k < step->n_in && r == 0; k++) {
+		if (step->in[k] < 0 || is_packed(step, k))
+			continue;
+		extend(plan, step->in[k], index);
+		r = place_constant(p, step->in[k]);
+	}
+	return r;
+}
+
 static int plan_lifetimes(struct planning *p)
 {
 	struct engine_plan *plan = p->plan;
@@ -722,20 +770,10 @@ static int plan_lifetimes(struct planning *p)
 	for (int i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct step *step = &plan->steps[i];
 
-		for (int k = 0; k < step->node->n_outputs; k++) {
-			plan->tensors[step->node->outputs[k]].first = i;
-			extend(plan, step->node->outputs[k], i);
-		}
-		if (step->residual >= 0) {
-			extend(plan, step->residual, i);
-			r = place_constant(p, step->residual);
-		}
-		for (int k = 0; k < step->n_in && r == 0; k++) {
-			if (step->in[k] < 0 || is_packed(step, k))
-				continue;
-			extend(plan, step->in[k], i);
-			r = place_constant(p, step->in[k]);
-		}
+		for (int k = 0; k < step->n_parts && r == 0; k++)
+			r = step_lifetimes(p, &step->parts[k], i);
+		if (!step->n_parts)
+			r = step_lifetimes(p, step, i);
 	}
 	for (int i = 0; i < p->graph->n_outputs && r == 0; i++) {
 		extend(plan, p->graph->outputs[i], plan->n_steps);
@@ -800,11 +838,15 @@ static int plan_memory(struct planning *p)
 	for (int i = 0; i < n_tensors; i++)
 		if (needs_memory(p, i))
 			plan->tensors[i].offset = buffers[n++].offset;
-	for (int i = 0; i < plan->n_steps; i++)
+	for (int i = 0; i < plan->n_steps; i++) {
 		plan->steps[i].scratch = buffers[n++].offset;
+		for (int k = 0; k < plan->steps[i].n_parts; k++)
+			plan->steps[i].parts[k].scratch = plan->steps[i].scratch;
+	}
 	plan->shapes_offset = buffers[n].offset;
 	for (int i = 0; i < n_tensors; i++)
-		plan->tensors[i].offset = plan->tensors[plan->tensors[i].root].offset;
+		plan->tensors[i].offset = plan->tensors[plan->tensors[i].root].offset +
+					  plan->tensors[i].start * engine_type_size(plan->tensors[i].type);
 	free(buffers);
 	return 0;
 }
@@ -838,7 +880,11 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 	if (r == 0)
 		r = plan_tensors(&p);
 	if (r == 0)
+		r = plan_views(&p);
+	if (r == 0)
 		r = plan_steps(&p);
+	if (r == 0)
+		r = plan_squeezes(&p);
 	if (r == 0)
 		r = plan_lifetimes(&p);
 	if (r == 0 && options->keep_tensors)
@@ -846,6 +892,7 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 	if (r == 0)
 		r = plan_memory(&p);
 	free(p.shapes);
+	free(p.gone);
 	if (r < 0) {
 		plan_destroy(p.plan);
 		return r;
@@ -864,6 +911,9 @@ void plan_destroy(struct engine_plan *plan)
 	for (int i = 0; i < plan->n_steps; i++) {
 		struct step *step = &plan->steps[i];
 
+		for (int k = 0; k < step->n_parts; k++)
+			free(step->parts[k].table);
+		free(step->parts);
 		free(step->table);
 		if (step->state)
 			step->node->general.op->release(step->state);

@@ -21,14 +21,17 @@ struct plan_tensor {
 	bool was_u8;
 	const void *data; /* constant; NULL: at offset in the arena */
 	size_t offset;
-	int root;	 /* the tensor whose memory this is a view of; itself otherwise */
-	int first, last; /* steps that make it and read it last; -1 is before the first step */
+	int root;      /* the tensor whose memory this is a view of; itself otherwise */
+	size_t start;  /* element of the root's memory at which it begins */
+	size_t stride; /* elements from one row of the last axis, as a pixel's channels, to the next; dense: its size */
+	int first, last; /* of a root: steps that write it first and read it last; -1 is before the first step */
 };
 
 /* Geometry of a window over an image; what convolutions and pools share. */
 struct plan_window {
 	int in_h, in_w, in_c, out_h, out_w, out_c;
 	int kh, kw, stride_h, stride_w, dilation_h, dilation_w, top, left;
+	size_t in_stride, out_stride; /* elements from one pixel to the next */
 };
 
 /* How a convolution or fully connected step is cut into tiles: row blocks x ranges of panels, group after group. */
@@ -45,6 +48,9 @@ struct plan_gemm {
 
 struct reading;
 
+/* What made steps unnecessary at this size, for inspection. */
+enum plan_pass { PLAN_PASS_CONCAT, PLAN_PASS_SLICE, PLAN_PASS_RESHAPE, PLAN_PASS_SQUEEZE, PLAN_PASS_COUNT };
+
 struct exec {
 	const struct engine_plan *plan;
 	const struct kernels *kernels;
@@ -59,6 +65,7 @@ struct step {
 	void (*run)(const struct step *step, const struct exec *exec, size_t from, size_t to);
 	size_t tiles;	      /* they touch disjoint outputs, so any thread may take any of them */
 	bool serial;	      /* too small to share */
+	bool strided;	      /* an elementwise step of tensors that are not dense, see step_span() */
 	float lo, hi;	      /* clamp of a float result */
 	int8_t lo8, hi8;      /* of a quantised one */
 	struct graph_act act; /* what the clamp does not cover; applied to each finished tile */
@@ -68,7 +75,9 @@ struct step {
 	const float *slope, *shift; /* per channel, of PRELU and BATCHNORM; borrowed from the weights */
 	int8_t *table;		    /* of an int8 function of one argument; owned */
 	void *state;		    /* of a general operator; released with the plan */
-	size_t scratch;		    /* offset in the arena, of scratch_bytes */
+	struct step *parts;	    /* of a step that stands for several, run one after the other; owned */
+	int n_parts;
+	size_t scratch; /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;
 	const char *kernel;
 	char fused[64];
@@ -84,6 +93,7 @@ struct engine_plan {
 	size_t arena_bytes;
 	size_t shapes_offset; /* in the arena: shapes of this run, one for each tensor; only with variable ones */
 	uint64_t macs, work;
+	int passes[PLAN_PASS_COUNT];
 	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
 	int n_flip_inputs, n_flips;
 	/* the model's: */
@@ -100,6 +110,12 @@ struct engine_plan {
 int plan_create(const struct graph *graph, struct weights *weights, const struct engine_plan_options *options,
 		struct engine_error *ret_error, struct engine_plan **ret_plan);
 void plan_destroy(struct engine_plan *plan); /* accepts NULL */
+
+/* Whether a GRAPH_MEAN of these tensors is over height and width of an image, as a pool's. */
+bool plan_mean_is_pool(const struct plan_tensor *tensors, const struct graph_node *node);
+
+/* What each pass of the plan did, in words for a count in front of it. */
+extern const char *const plan_pass_names[PLAN_PASS_COUNT];
 
 /* What the context's last run left of a tensor; of a plan that keeps tensors, all of them. */
 const void *run_tensor(struct engine_context *context, const struct engine_plan *plan, int tensor);

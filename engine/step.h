@@ -15,6 +15,7 @@ typedef void step_run(const struct step *step, const struct exec *exec, size_t f
 step_run step_conv_f32, step_conv_s8, step_depthwise_f32, step_depthwise_s8;		    /* step_conv.c */
 step_run step_pool, step_mean;								    /* step_pool.c */
 step_run step_binary, step_binary_rows, step_unary, step_channels, step_cast, step_softmax; /* step_math.c */
+step_run step_parts;									    /* squeeze.c */
 step_run step_general;									    /* step_general.c */
 step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resize;	    /* step_move.c */
 
@@ -27,6 +28,33 @@ static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
 	size_t left = out->count - tile * STEP_CHUNK;
 
 	return left < STEP_CHUNK ? left : STEP_CHUNK;
+}
+
+/*
+ * A stretch of an elementwise step: n elements from these on in its input and output.  Dense tensors are cut into
+ * chunks, a tile each; strided ones into rows of the last axis, of which a tile has step->gemm.rows.
+ */
+struct step_span {
+	size_t n, in, out;
+};
+
+static inline struct step_span step_span(const struct step *step, const struct plan_tensor *in,
+					 const struct plan_tensor *out, size_t index)
+{
+	if (!step->strided)
+		return (struct step_span){step_chunk(out, index), index * STEP_CHUNK, index * STEP_CHUNK};
+	return (struct step_span){(size_t)out->dims[out->rank - 1], index * in->stride, index * out->stride};
+}
+
+/* Stretches before tile `to`. */
+static inline size_t step_spans(const struct step *step, const struct plan_tensor *out, size_t to)
+{
+	size_t rows;
+
+	if (!step->strided)
+		return to;
+	rows = out->count / (size_t)out->dims[out->rank - 1];
+	return to * step->gemm.rows < rows ? to * step->gemm.rows : rows;
 }
 
 #endif

@@ -32,7 +32,7 @@ static void gather(const struct step *step, const uint8_t *x, size_t size, const
 {
 	const struct plan_window *w = &step->window;
 	const struct plan_gemm *g = &step->gemm;
-	size_t pixel = (size_t)w->in_c * size, offset = tile->group * (size_t)g->group_c * size;
+	size_t pixel = w->in_stride * size, offset = tile->group * (size_t)g->group_c * size;
 	size_t taps = (size_t)w->kh * (size_t)w->kw, padded = (tile->count + mr - 1) / mr * mr;
 
 	for (size_t r = 0; r < padded; r++) {
@@ -82,7 +82,7 @@ static void finish_tile(const struct step *step, const struct exec *exec, const 
 	if (end > (size_t)g->group_n)
 		end = (size_t)g->group_n;
 	for (size_t r = 0; r < tile->count; r++)
-		step_finish(step, exec, end - from, c + (r * (size_t)step->window.out_c + from) * size);
+		step_finish(step, exec, end - from, c + (r * step->window.out_stride + from) * size);
 }
 
 void step_conv_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
@@ -91,12 +91,13 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
 	const uint8_t *a[STEP_POINTERS];
 	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
-	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, out_c = (size_t)step->window.out_c;
+	size_t residual_stride = residual ? exec->plan->tensors[step->residual].stride : 0;
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, stride = step->window.out_stride;
 	struct igemm_f32_args args = {
 		.taps = taps,
 		.kc = (size_t)g->group_c,
-		.c_stride = out_c,
-		.residual_stride = out_c,
+		.c_stride = stride,
+		.residual_stride = residual_stride,
 		.lo = step->lo,
 		.hi = step->hi,
 	};
@@ -104,8 +105,8 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	for (size_t t = from; t < to; t++) {
 		struct tile tile = tile_of(step, t);
 		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
-		size_t start = tile.first * out_c + tile.group * (size_t)g->group_n;
-		float *c = (float *)plan_pointer(exec, step->out) + start;
+		size_t first_n = tile.group * (size_t)g->group_n;
+		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a);
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
@@ -116,8 +117,9 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 			for (size_t m = 0; m < tile.count; m += kernel->mr) {
 				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
 				args.a = (const float *const *)(const void *)(a + m * taps);
-				args.c = c + m * out_c + n;
-				args.residual = residual ? residual + start + m * out_c + n : NULL;
+				args.c = c + m * stride + n;
+				args.residual =
+					residual ? residual + (tile.first + m) * residual_stride + first_n + n : NULL;
 				kernel->run(&args);
 			}
 		}
@@ -130,21 +132,22 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 	const struct plan_gemm *g = &step->gemm;
 	const struct igemm_s8 *kernel = &exec->kernels->igemm_s8;
 	const uint8_t *a[STEP_POINTERS];
-	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, out_c = (size_t)step->window.out_c;
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, stride = step->window.out_stride;
 	struct igemm_s8_args args = {
 		.taps = taps,
 		.kc = (size_t)g->group_c,
-		.c_stride = out_c,
+		.c_stride = stride,
 		.zero_point = exec->plan->tensors[step->out].zero_point,
 		.lo = step->lo8,
 		.hi = step->hi8,
+		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
 	for (size_t t = from; t < to; t++) {
 		struct tile tile = tile_of(step, t);
 		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
 		int8_t *c =
-			(int8_t *)plan_pointer(exec, step->out) + tile.first * out_c + tile.group * (size_t)g->group_n;
+			(int8_t *)plan_pointer(exec, step->out) + tile.first * stride + tile.group * (size_t)g->group_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a);
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
@@ -155,7 +158,7 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 			for (size_t m = 0; m < tile.count; m += kernel->mr) {
 				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
 				args.a = (const int8_t *const *)(const void *)(a + m * taps);
-				args.c = c + m * out_c + n;
+				args.c = c + m * stride + n;
 				kernel->run(&args);
 			}
 		}
@@ -163,19 +166,33 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 	}
 }
 
+static void finish_row(const struct step *step, const struct exec *exec, size_t size, uint8_t *out)
+{
+	const struct plan_window *w = &step->window;
+	size_t channels = (size_t)w->out_c, pixels = (size_t)w->out_w;
+
+	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
+		return;
+	if (w->out_stride == channels)
+		step_finish(step, exec, pixels * channels, out);
+	else
+		for (size_t i = 0; i < pixels; i++)
+			step_finish(step, exec, channels, out + i * w->out_stride * size);
+}
+
 static void depthwise(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
 {
 	const struct plan_window *w = &step->window;
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
-	size_t in_row = (size_t)w->in_w * (size_t)w->in_c, out_row = (size_t)w->out_w * (size_t)w->out_c;
+	size_t in_row = (size_t)w->in_w * w->in_stride, out_row = (size_t)w->out_w * w->out_stride;
 	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
 	const void *rows[STEP_TAPS_MAX];
 	struct dwconv_args args = {
 		.rows = rows,
 		.in_w = (size_t)w->in_w,
-		.in_stride = (size_t)w->in_c,
+		.in_stride = w->in_stride,
 		.out_w = (size_t)w->out_w,
-		.out_stride = (size_t)w->out_c,
+		.out_stride = w->out_stride,
 		.channels = (size_t)w->in_c,
 		.kh = (size_t)w->kh,
 		.kw = (size_t)w->kw,
@@ -189,6 +206,7 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 		.pad = (int8_t)exec->plan->tensors[step->in[0]].zero_point,
 		.lo8 = step->lo8,
 		.hi8 = step->hi8,
+		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
 	for (size_t oy = from * step->gemm.rows; oy < end; oy++) {
@@ -202,7 +220,7 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 			exec->kernels->dwconv_s8(&args);
 		else
 			exec->kernels->dwconv_f32(&args);
-		step_finish(step, exec, out_row, args.out);
+		finish_row(step, exec, size, args.out);
 	}
 }
 

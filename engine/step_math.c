@@ -40,7 +40,7 @@ void step_binary(const struct step *step, const struct exec *exec, size_t from, 
 	}
 }
 
-/* How far one operand moves with each axis of the output; 0 where it is repeated. */
+/* How far one operand moves with each axis of the output, in elements; 0 where it is repeated. */
 static void broadcast_strides(const struct plan_tensor *in, const struct plan_tensor *out,
 			      size_t stride[ENGINE_RANK_MAX])
 {
@@ -49,7 +49,7 @@ static void broadcast_strides(const struct plan_tensor *in, const struct plan_te
 	memset(stride, 0, ENGINE_RANK_MAX * sizeof(*stride));
 	for (int i = in->rank - 1; i >= 0; i--) {
 		stride[i + out->rank - in->rank] = in->dims[i] == 1 ? 0 : step;
-		step *= (size_t)in->dims[i];
+		step = i == in->rank - 1 ? in->stride : step * (size_t)in->dims[i];
 	}
 }
 
@@ -75,27 +75,27 @@ void step_binary_rows(const struct step *step, const struct exec *exec, size_t f
 		}
 		binary_run(step, exec, n, a + at_a * size, n > 1 && !stride_a[out->rank - 1], b + at_b * size,
 			   n > 1 && !stride_b[out->rank - 1],
-			   (uint8_t *)plan_pointer(exec, step->out) + row * n * size);
+			   (uint8_t *)plan_pointer(exec, step->out) + row * out->stride * size);
 	}
 }
 
 void step_unary(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
-	const struct plan_tensor *out = &exec->plan->tensors[step->out];
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct graph_act *act = &step->node->unary;
 	const void *x = plan_pointer(exec, step->in[0]);
 	void *y = plan_pointer(exec, step->out);
 
-	for (size_t tile = from; tile < to; tile++) {
-		size_t at = tile * STEP_CHUNK, n = step_chunk(out, tile);
+	for (size_t i = from * step->gemm.rows; i < step_spans(step, out, to); i++) {
+		struct step_span s = step_span(step, in, out, i);
 
 		if (out->type == ENGINE_S8) {
-			exec->kernels->lut_s8(step->table, n, (const int8_t *)x + at, (int8_t *)y + at);
+			exec->kernels->lut_s8(step->table, s.n, (const int8_t *)x + s.in, (int8_t *)y + s.out);
 			continue;
 		}
-		exec->kernels->unary_f32((enum kernel_unary)act->kind, act->a, act->b, n, (const float *)x + at,
-					 (float *)y + at);
-		step_finish(step, exec, n, (float *)y + at);
+		exec->kernels->unary_f32((enum kernel_unary)act->kind, act->a, act->b, s.n, (const float *)x + s.in,
+					 (float *)y + s.out);
+		step_finish(step, exec, s.n, (float *)y + s.out);
 	}
 }
 
@@ -124,12 +124,12 @@ void step_channels(const struct step *step, const struct exec *exec, size_t from
 	void *y = plan_pointer(exec, step->out);
 
 	for (size_t pixel = from * step->gemm.rows; pixel < to * step->gemm.rows && pixel < pixels; pixel++) {
-		const float *from_f32 = (const float *)x + pixel * channels;
-		float *to_f32 = (float *)y + pixel * channels;
+		const float *from_f32 = (const float *)x + pixel * in->stride;
+		float *to_f32 = (float *)y + pixel * out->stride;
 
 		if (out->type == ENGINE_S8) {
-			channels_s8(step, in, out, channels, (const int8_t *)x + pixel * channels,
-				    (int8_t *)y + pixel * channels);
+			channels_s8(step, in, out, channels, (const int8_t *)x + pixel * in->stride,
+				    (int8_t *)y + pixel * out->stride);
 			continue;
 		}
 		if (step->node->op == GRAPH_BATCHNORM)
@@ -141,15 +141,32 @@ void step_channels(const struct step *step, const struct exec *exec, size_t from
 	}
 }
 
+/*
+ * Halves go away from zero, as TFLite has it.  A camera's bytes scaled to -1..1 lie at halves, all of them, so that
+ * rounding to the even number would move every second one.  The addend is the greatest float below a half.
+ */
+static void quantize_away(size_t n, float scale, int32_t zero_point, const float *in, int8_t *out)
+{
+	float lo = (float)(-128 - zero_point), hi = (float)(127 - zero_point);
+
+	for (size_t i = 0; i < n; i++) {
+		float value = in[i] / scale;
+
+		value = value > lo ? (value < hi ? value : hi) : lo;
+		out[i] = (int8_t)((int32_t)(value + copysignf(0.49999997f, value)) + zero_point);
+	}
+}
+
 void step_cast(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct kernels *k = exec->kernels;
 
-	for (size_t tile = from; tile < to; tile++) {
-		size_t at = tile * STEP_CHUNK, n = step_chunk(out, tile);
-		const void *x = (const uint8_t *)plan_pointer(exec, step->in[0]) + at * engine_type_size(in->type);
-		void *y = (uint8_t *)plan_pointer(exec, step->out) + at * engine_type_size(out->type);
+	for (size_t i = from * step->gemm.rows; i < step_spans(step, out, to); i++) {
+		struct step_span s = step_span(step, in, out, i);
+		const void *x = (const uint8_t *)plan_pointer(exec, step->in[0]) + s.in * engine_type_size(in->type);
+		void *y = (uint8_t *)plan_pointer(exec, step->out) + s.out * engine_type_size(out->type);
+		size_t n = s.n;
 
 		if (in->type == out->type && in->type != ENGINE_S8)
 			memcpy(y, x, n * engine_type_size(out->type));
@@ -157,8 +174,10 @@ void step_cast(const struct step *step, const struct exec *exec, size_t from, si
 			k->requantize_s8(n, in->scale / out->scale, in->zero_point, out->zero_point, x, y);
 		else if (in->type == ENGINE_S8)
 			k->dequantize_s8(n, in->scale, in->zero_point, x, y);
+		else if (out->type == ENGINE_S8 && step->node->cast.half_away)
+			quantize_away(n, out->scale, out->zero_point, x, y);
 		else if (out->type == ENGINE_S8)
-			k->quantize_s8(n, 1.0f / out->scale, out->zero_point, x, y);
+			k->quantize_s8(n, out->scale, out->zero_point, x, y);
 		else if (in->type == ENGINE_F16)
 			k->f16_to_f32(n, x, y);
 		else
@@ -188,7 +207,7 @@ void step_softmax(const struct step *step, const struct exec *exec, size_t from,
 		k->softmax_f32(n, step->node->axis.beta, row, row);
 		for (size_t i = 0; i < n; i++) {
 			if (out->type == ENGINE_S8)
-				k->quantize_s8(1, 1.0f / out->scale, out->zero_point, row + i,
+				k->quantize_s8(1, out->scale, out->zero_point, row + i,
 					       (int8_t *)y + start + i * inner);
 			else
 				((float *)y)[start + i * inner] = row[i];

@@ -21,6 +21,31 @@ static bool same_quant(const struct plan_tensor *a, const struct plan_tensor *b)
 	return a->type != ENGINE_S8 || (a->scale == b->scale && a->zero_point == b->zero_point);
 }
 
+/* Where an element is that would be number `at` if the tensor were dense. */
+static size_t row_start(const struct plan_tensor *tensor, size_t at)
+{
+	size_t row = tensor->rank ? (size_t)tensor->dims[tensor->rank - 1] : 1;
+
+	return at / row * tensor->stride + at % row;
+}
+
+/* n elements that follow each other but for the strides of both: whole rows, or within one row of the output. */
+static void join_part(const struct exec *exec, const struct plan_tensor *in, const struct plan_tensor *out, size_t n,
+		      const uint8_t *x, uint8_t *y)
+{
+	size_t size = engine_type_size(out->type), row = (size_t)in->dims[in->rank - 1];
+
+	if (in->stride == row && out->stride == row)
+		row = n;
+	for (size_t i = 0; i < n; i += row, x += in->stride * size, y += out->stride * size) {
+		if (same_quant(in, out))
+			memcpy(y, x, row * size);
+		else
+			exec->kernels->requantize_s8(row, in->scale / out->scale, in->zero_point, out->zero_point,
+						     (const int8_t *)x, (int8_t *)y);
+	}
+}
+
 /* A tile is one stretch of the axes before the joined one. */
 void step_concat(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
@@ -29,58 +54,102 @@ void step_concat(const struct step *step, const struct exec *exec, size_t from, 
 	size_t whole = (size_t)out->dims[step->node->axis.axis] * inner;
 
 	for (size_t outer = from; outer < to; outer++) {
-		uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + outer * whole * size;
+		size_t at = outer * whole;
 
 		for (int i = 0; i < step->n_in; i++) {
 			const struct plan_tensor *in = &t[step->in[i]];
 			size_t n = (size_t)in->dims[step->node->axis.axis] * inner;
-			const uint8_t *x = (const uint8_t *)plan_pointer(exec, step->in[i]) + outer * n * size;
+			const uint8_t *x;
+			uint8_t *y;
 
-			if (same_quant(in, out))
-				memcpy(y, x, n * size);
-			else
-				exec->kernels->requantize_s8(n, in->scale / out->scale, in->zero_point, out->zero_point,
-							     (const int8_t *)x, (int8_t *)y);
-			y += n * size;
+			if (!n)
+				continue;
+			x = (const uint8_t *)plan_pointer(exec, step->in[i]) + row_start(in, outer * n) * size;
+			y = (uint8_t *)plan_pointer(exec, step->out) + row_start(out, at) * size;
+			/* What is a view of the output's memory is there already. */
+			if (x != y)
+				join_part(exec, in, out, n, x, y);
+			at += n;
 		}
 	}
+}
+
+/* A matrix to copy: m rows of n elements, and how far apart they are in elements of either side. */
+struct block {
+	size_t m, n, y_row;
+	ptrdiff_t x_row, x_column;
+};
+
+/* The longer walk is the inner one: pixels of few groups are as common as few pixels of many channels. */
+#define COPY_BLOCK(name, type)                                                                                         \
+	static void name(const struct block *b, const void *from, void *to)                                            \
+	{                                                                                                              \
+		const type *x = from;                                                                                  \
+		type *y = to;                                                                                          \
+                                                                                                                       \
+		if (b->m > b->n)                                                                                       \
+			for (size_t j = 0; j < b->n; j++)                                                              \
+				for (size_t i = 0; i < b->m; i++)                                                      \
+					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \
+		else                                                                                                   \
+			for (size_t i = 0; i < b->m; i++)                                                              \
+				for (size_t j = 0; j < b->n; j++)                                                      \
+					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \
+	}
+COPY_BLOCK(copy_block_8, uint8_t)
+COPY_BLOCK(copy_block_16, uint16_t)
+COPY_BLOCK(copy_block_32, uint32_t)
+COPY_BLOCK(copy_block_64, uint64_t)
+
+static void copy_block(const struct block *b, size_t size, const uint8_t *x, uint8_t *y)
+{
+	if (b->x_column == 1)
+		for (size_t i = 0; i < b->m; i++)
+			memcpy(y + i * b->y_row * size, x + (ptrdiff_t)i * b->x_row * (ptrdiff_t)size, b->n * size);
+	else
+		(size == 1   ? copy_block_8
+		 : size == 2 ? copy_block_16
+		 : size == 4 ? copy_block_32
+			     : copy_block_64)(b, x, y);
 }
 
 /*
- * Copies dims elements, odometer style: strides in elements of x for each axis of the (dense) output rows from..to-1
- * along the last axis.
+ * Copies the elements of rows from..to-1 along the last axis of the output: strides in elements of x for each of its
+ * axes.  The last two axes are walked at once, those before them odometer style.
  */
-static void copy_strided(size_t size, int rank, const int32_t *dims, const ptrdiff_t *stride, const uint8_t *x,
-			 uint8_t *y, size_t from, size_t to)
+static void copy_strided(const struct plan_tensor *out, const ptrdiff_t *stride, const uint8_t *x, uint8_t *y,
+			 size_t from, size_t to)
 {
-	size_t n = rank ? (size_t)dims[rank - 1] : 1;
-	ptrdiff_t last = rank ? stride[rank - 1] : 1;
+	int rank = out->rank;
+	size_t size = engine_type_size(out->type), m = rank > 1 ? (size_t)out->dims[rank - 2] : 1;
+	struct block block = {
+		.n = rank ? (size_t)out->dims[rank - 1] : 1,
+		.y_row = out->stride,
+		.x_row = rank > 1 ? stride[rank - 2] : 0,
+		.x_column = rank ? stride[rank - 1] : 1,
+	};
 
-	for (size_t row = from; row < to; row++) {
-		const uint8_t *source = x;
-		uint8_t *target = y + row * n * size;
-		size_t rest = row;
+	for (size_t row = from; row < to; row += block.m) {
+		ptrdiff_t at = (ptrdiff_t)(row % m) * block.x_row;
+		size_t rest = row / m;
 
-		for (int i = rank - 2; i >= 0; i--) {
-			source += (ptrdiff_t)(rest % (size_t)dims[i]) * stride[i] * (ptrdiff_t)size;
-			rest /= (size_t)dims[i];
+		block.m = m - row % m < to - row ? m - row % m : to - row;
+		for (int i = rank - 3; i >= 0; i--) {
+			at += (ptrdiff_t)(rest % (size_t)out->dims[i]) * stride[i];
+			rest /= (size_t)out->dims[i];
 		}
-		if (last == 1) {
-			memcpy(target, source, n * size);
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-			memcpy(target + i * size, source + (ptrdiff_t)i * last * (ptrdiff_t)size, size);
+		copy_block(&block, size, x + at * (ptrdiff_t)size, y + row * out->stride * size);
 	}
 }
 
-static void dense_strides(const struct plan_tensor *tensor, ptrdiff_t *stride)
+/* Elements from one index of each axis to the next. */
+static void axis_strides(const struct plan_tensor *tensor, ptrdiff_t *stride)
 {
 	ptrdiff_t next = 1;
 
 	for (int i = tensor->rank - 1; i >= 0; i--) {
 		stride[i] = next;
-		next *= tensor->dims[i];
+		next = i == tensor->rank - 1 ? (ptrdiff_t)tensor->stride : next * tensor->dims[i];
 	}
 }
 
@@ -97,12 +166,12 @@ void step_slice(const struct step *step, const struct exec *exec, size_t from, s
 	const struct graph_slice *slice = &step->node->slice;
 	ptrdiff_t stride[ENGINE_RANK_MAX] = {0}, start = 0;
 
-	dense_strides(in, stride);
+	axis_strides(in, stride);
 	for (int i = 0; i < in->rank; i++) {
 		start += (slice->begin[i] < 0 ? slice->begin[i] + in->dims[i] : slice->begin[i]) * stride[i];
 		stride[i] *= slice->step[i];
 	}
-	copy_strided(engine_type_size(out->type), out->rank, out->dims, stride,
+	copy_strided(out, stride,
 		     (const uint8_t *)plan_pointer(exec, step->in[0]) + start * (ptrdiff_t)engine_type_size(out->type),
 		     plan_pointer(exec, step->out), from * step->gemm.rows, row_end(step, out, to));
 }
@@ -112,11 +181,11 @@ void step_transpose(const struct step *step, const struct exec *exec, size_t fro
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	ptrdiff_t dense[ENGINE_RANK_MAX] = {0}, stride[ENGINE_RANK_MAX] = {0};
 
-	dense_strides(in, dense);
+	axis_strides(in, dense);
 	for (int i = 0; i < out->rank; i++)
 		stride[i] = dense[step->node->shape.dims[i]];
-	copy_strided(engine_type_size(out->type), out->rank, out->dims, stride, plan_pointer(exec, step->in[0]),
-		     plan_pointer(exec, step->out), from * step->gemm.rows, row_end(step, out, to));
+	copy_strided(out, stride, plan_pointer(exec, step->in[0]), plan_pointer(exec, step->out),
+		     from * step->gemm.rows, row_end(step, out, to));
 }
 
 /* Fills n elements with the padding value, as the tensor stores it. */
@@ -147,7 +216,7 @@ void step_pad(const struct step *step, const struct exec *exec, size_t from, siz
 	(void)from;
 	(void)to;
 	fill(out, pad->value, out->count, y);
-	dense_strides(out, stride);
+	axis_strides(out, stride);
 	for (size_t row = 0; row < in->count / n; row++) {
 		size_t rest = row, at = in->rank ? (size_t)pad->before[in->rank - 1] : 0;
 
@@ -155,21 +224,25 @@ void step_pad(const struct step *step, const struct exec *exec, size_t from, siz
 			at += (rest % (size_t)in->dims[i] + (size_t)pad->before[i]) * (size_t)stride[i];
 			rest /= (size_t)in->dims[i];
 		}
-		memcpy(y + at * size, x + row * n * size, n * size);
+		memcpy(y + at * size, x + row * in->stride * size, n * size);
 	}
 }
 
+/* The output is dense: rows of a strided input follow each other in it, whatever its shape. */
 void step_copy(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
-	const struct plan_tensor *out = &exec->plan->tensors[step->out];
-	size_t size = engine_type_size(out->type);
+	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+	uint8_t *y = plan_pointer(exec, step->out);
+	size_t size = engine_type_size(out->type), n;
 
-	for (size_t tile = from; tile < to; tile++) {
-		size_t at = tile * STEP_CHUNK * size;
-
-		memcpy((uint8_t *)plan_pointer(exec, step->out) + at,
-		       (const uint8_t *)plan_pointer(exec, step->in[0]) + at, step_chunk(out, tile) * size);
-	}
+	for (size_t i = from; i < to && !step->strided; i++)
+		memcpy(y + i * STEP_CHUNK * size, x + i * STEP_CHUNK * size, step_chunk(out, i) * size);
+	if (!step->strided)
+		return;
+	n = (size_t)in->dims[in->rank - 1];
+	for (size_t row = from * step->gemm.rows; row < row_end(step, in, to); row++)
+		memcpy(y + row * n * size, x + row * in->stride * size, n * size);
 }
 
 /* ---- resize ------------------------------------------------------------------------------------ */
@@ -218,10 +291,10 @@ static void resize_pixel(const struct plan_tensor *in, const struct plan_tensor 
 			 struct pair h, void *y)
 {
 	size_t channels = (size_t)in->dims[3], width = (size_t)in->dims[2];
-	const size_t at[4] = {((size_t)v.low * width + (size_t)h.low) * channels,
-			      ((size_t)v.low * width + (size_t)h.high) * channels,
-			      ((size_t)v.high * width + (size_t)h.low) * channels,
-			      ((size_t)v.high * width + (size_t)h.high) * channels};
+	const size_t at[4] = {((size_t)v.low * width + (size_t)h.low) * in->stride,
+			      ((size_t)v.low * width + (size_t)h.high) * in->stride,
+			      ((size_t)v.high * width + (size_t)h.low) * in->stride,
+			      ((size_t)v.high * width + (size_t)h.high) * in->stride};
 
 	for (size_t c = 0; c < channels; c++) {
 		if (out->type == ENGINE_F32) {
@@ -244,20 +317,21 @@ void step_resize(const struct step *step, const struct exec *exec, size_t from, 
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct graph_resize *resize = &step->node->resize;
-	size_t pixel = (size_t)in->dims[3] * engine_type_size(out->type);
+	size_t size = engine_type_size(out->type), pixel = (size_t)in->dims[3] * size;
+	size_t in_pixel = in->stride * size, out_pixel = out->stride * size;
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
 
 	for (size_t row = from; row < to; row++) {
 		struct pair v = pair_of(resize, (int)row, in->dims[1], out->dims[1]);
-		uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + row * (size_t)out->dims[2] * pixel;
+		uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + row * (size_t)out->dims[2] * out_pixel;
 
-		for (int i = 0; i < out->dims[2]; i++, y += pixel) {
+		for (int i = 0; i < out->dims[2]; i++, y += out_pixel) {
 			struct pair h = pair_of(resize, i, in->dims[2], out->dims[2]);
 
 			if (resize->bilinear)
 				resize_pixel(in, out, x, v, h, y);
 			else
-				memcpy(y, x + ((size_t)v.low * (size_t)in->dims[2] + (size_t)h.low) * pixel, pixel);
+				memcpy(y, x + ((size_t)v.low * (size_t)in->dims[2] + (size_t)h.low) * in_pixel, pixel);
 		}
 	}
 }

@@ -38,14 +38,15 @@ static void clip_window(int start, int size, int limit, int *ret_from, int *ret_
 static void pool_row(const struct step *step, const struct exec *exec, int oy, const void **pixels)
 {
 	const struct plan_window *w = &step->window;
-	size_t pixel = (size_t)w->in_c * engine_type_size(exec->plan->tensors[step->out].type);
+	size_t size = engine_type_size(exec->plan->tensors[step->out].type);
+	size_t pixel = w->in_stride * size, out_pixel = w->out_stride * size;
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
-	uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + (size_t)oy * (size_t)w->out_w * pixel;
+	uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + (size_t)oy * (size_t)w->out_w * out_pixel;
 	size_t area = (size_t)w->kh * (size_t)w->kw;
 	int y0, y1, x0, x1;
 
 	clip_window(oy * w->stride_h - w->top, w->kh, w->in_h, &y0, &y1);
-	for (int ox = 0; ox < w->out_w; ox++, y += pixel) {
+	for (int ox = 0; ox < w->out_w; ox++, y += out_pixel) {
 		size_t n = 0;
 
 		clip_window(ox * w->stride_w - w->left, w->kw, w->in_w, &x0, &x1);

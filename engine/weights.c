@@ -405,6 +405,27 @@ static void fixed_point(double scale, int32_t *ret_multiplier, int32_t *ret_shif
 	*ret_shift = -exponent;
 }
 
+/* What a sum becomes an output's quanta by: in float32, as ONNX's runtimes compute it, its bits for a multiplier. */
+static int32_t float_scale(const struct packing *p, size_t channel)
+{
+	float w = p->w->quant.scales[channel_of(&p->w->quant, channel)];
+	float scale = p->x->quant.scales[0] * w / p->out->quant.scales[0];
+	int32_t bits;
+
+	memcpy(&bits, &scale, sizeof(bits));
+	return bits;
+}
+
+static void set_scale(struct packing *p, size_t channel, int32_t *ret_multiplier, int32_t *ret_shift)
+{
+	if (p->node->folded & GRAPH_FOLDED_QUANT) {
+		*ret_multiplier = float_scale(p, channel);
+		*ret_shift = 0;
+	} else {
+		fixed_point(scale_of(p, channel), ret_multiplier, ret_shift);
+	}
+}
+
 static int fill_group(struct packing *p, size_t group, bool quantised)
 {
 	size_t each = p->taps * p->kc;
@@ -417,7 +438,7 @@ static int fill_group(struct packing *p, size_t group, bool quantised)
 		else if (channel_s8(p, channel, p->w_s16 + n * each, &p->bias_s32[n]) < 0)
 			return -EOVERFLOW;
 		if (quantised)
-			fixed_point(scale_of(p, channel), &p->multiplier[n], &p->shift[n]);
+			set_scale(p, channel, &p->multiplier[n], &p->shift[n]);
 	}
 	return 0;
 }

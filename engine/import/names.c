@@ -41,7 +41,8 @@ struct names_entry *names_find(const struct names *names, const void *data, size
 	for (;; at = (at + 1) & (names->n_slots - 1)) {
 		struct names_entry *entry = &names->entries[at];
 
-		if (entry->number < 0 || (entry->size == size && memcmp(entry->data, data, size) == 0))
+		/* Nothing may be at NULL, which memcmp() does not take. */
+		if (entry->number < 0 || (entry->size == size && (!size || memcmp(entry->data, data, size) == 0)))
 			return entry;
 	}
 }

@@ -25,6 +25,7 @@
 #define TENSORS_MAX    (GRAPH_VALUES_MAX / 8)
 #define IO_MAX	       256	  /* inputs or outputs of one node */
 #define INTEGERS_MAX   64	  /* of a tensor that is computed with here */
+#define SPARE_TENSORS  32	  /* of a node that is taken apart; behind those of the file */
 #define FOLDED_BYTES   (1u << 20) /* constants computed from constants may take this and twice the file */
 #define FOLDED_MACS    (1u << 26) /* of one of them */
 #define LOCATION_BYTES 256	  /* of the path of a file with data */
@@ -48,6 +49,9 @@ struct tensor {
 	int file, image;  /* values, in the order of the file and as an image; -1 not made yet */
 	bool is_constant; /* of the file, or computed from constants: then value `file` has its data */
 	struct onnx_tensor constant;
+	/* A constant that stands for (stored - zero) * scale: tensors, zero -1 for none; the axis of several scales. */
+	bool is_dequantised;
+	int stored, scale, zero, axis;
 };
 
 struct onnx {
@@ -61,6 +65,8 @@ struct onnx {
 	struct protobuf_bytes *infos; /* what the file says about its tensors' shapes, found by name */
 	struct names info_names;
 	int n_infos;
+	struct names raw; /* tensors that are read as the integers that they are */
+	int n_raw;
 	size_t folded_bytes, folded_max; /* constants computed from constants */
 	struct graph_shape *shapes;	 /* of the graph's values */
 	int cap_shapes;
@@ -226,6 +232,38 @@ static int add_value(struct onnx *o, enum engine_type type, int rank, const int3
 	return value;
 }
 
+static bool is_standard(const struct onnx *o)
+{
+	return !o->domain.size || onnx_is(o->domain, "ai.onnx");
+}
+
+/* Operators that only move or pick what they are given: quantised tensors stay so. */
+static bool moves(const struct onnx *o)
+{
+	static const char *const ops[] = {"Flatten", "Identity",  "MaxPool",  "Reshape",
+					  "Squeeze", "Transpose", "Unsqueeze"};
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+		if (is_standard(o) && onnx_is(o->op, ops[i]))
+			return true;
+	return false;
+}
+
+static bool is_quantised(const struct graph_value *value)
+{
+	return value->quant.n_scales == 1 && (value->type == ENGINE_S8 || value->type == ENGINE_U8);
+}
+
+/* What only moves a quantised tensor makes one of the same scale. */
+static int keep_quant(struct onnx *o, int from, int to)
+{
+	const struct graph_quant *quant = &o->graph->values[from].quant;
+
+	return is_quantised(&o->graph->values[from])
+		       ? graph_set_quant(o->graph, to, 1, quant->scales, (int64_t[]){quant->zero_points[0]}, 0)
+		       : 0;
+}
+
 /* A node with one output of its first input's type, whose attributes are the caller's to set before finish_node(). */
 static int begin_node(struct onnx *o, enum graph_op op, const int *inputs, int n_inputs, struct graph_node **ret_node)
 {
@@ -238,6 +276,12 @@ static int begin_node(struct onnx *o, enum graph_op op, const int *inputs, int n
 	value = add_value(o, n_inputs && inputs[0] >= 0 ? o->graph->values[inputs[0]].type : ENGINE_F32, 0, nothing);
 	if (value < 0)
 		return value;
+	if (op == GRAPH_RESHAPE || op == GRAPH_TRANSPOSE || op == GRAPH_MAXPOOL) {
+		int r = keep_quant(o, inputs[0], value);
+
+		if (r < 0)
+			return r;
+	}
 	node = graph_add_node(o->graph, op, (const char *)o->name.data, o->name.size, inputs, n_inputs, &value, 1);
 	if (node < 0)
 		return node;
@@ -329,6 +373,8 @@ static void read_folded(const struct onnx *o, const struct tensor *t, float *dat
 		data[i] = (float)tensor_real(&tensor, i);
 }
 
+static int read_dequantised(struct onnx *o, const struct tensor *t, float *data);
+
 /* A constant as floats, which the caller frees; NULL after it was told why not. */
 static float *read_floats(struct onnx *o, const struct tensor *t)
 {
@@ -336,7 +382,9 @@ static float *read_floats(struct onnx *o, const struct tensor *t)
 	float *data = t->constant.external ? NULL : malloc(count * sizeof(*data));
 	int r = t->constant.external ? -ENOTSUP : data ? 0 : -ENOMEM;
 
-	if (r == 0 && is_folded(o, t))
+	if (r == 0 && t->is_dequantised)
+		r = read_dequantised(o, t, data);
+	else if (r == 0 && is_folded(o, t))
 		read_folded(o, t, data);
 	else if (r == 0)
 		r = onnx_copy_floats(&t->constant, data);
@@ -345,6 +393,103 @@ static float *read_floats(struct onnx *o, const struct tensor *t)
 	free(data);
 	refuse(o, r, r == -ENOTSUP ? "has a constant of a type or place that is not read" : "has a malformed constant");
 	return NULL;
+}
+
+/* ---- quantised tensors -------------------------------------------------------------------------- */
+
+/* A constant's integers, which the caller frees; NULL: out of memory, or they are malformed. */
+static int64_t *read_integers(const struct onnx *o, const struct tensor *t)
+{
+	int64_t *data = malloc(t->constant.count * sizeof(*data) + 1);
+	struct engine_tensor tensor;
+
+	if (data && is_folded(o, t)) {
+		tensor = (struct engine_tensor){.type = o->graph->values[t->file].type,
+						.data = (void *)(uintptr_t)o->graph->values[t->file].data};
+		for (size_t i = 0; i < t->constant.count; i++)
+			data[i] = tensor_integer(&tensor, i);
+	} else if (data && onnx_copy_integers(&t->constant, data) < 0) {
+		free(data);
+		data = NULL;
+	}
+	return data;
+}
+
+/* The scales and zero points of a dequantised constant or of a node, each of `n`; the caller frees both. */
+static int read_scales(struct onnx *o, const struct tensor *scale, const struct tensor *zero, size_t n,
+		       float **ret_scales, int64_t **ret_zeros)
+{
+	float *scales;
+	int64_t *zeros;
+
+	if (!scale || !scale->is_constant || scale->constant.count != n || !onnx_is_real(scale->constant.type) ||
+	    (zero && (!zero->is_constant || zero->constant.count != n || onnx_is_real(zero->constant.type))))
+		return -ENOTSUP;
+	scales = read_floats(o, scale);
+	if (!scales)
+		return -EINVAL;
+	zeros = zero ? read_integers(o, zero) : calloc(n + 1, sizeof(*zeros));
+	if (!zeros) {
+		free(scales);
+		return refuse(o, -EINVAL, "has a malformed constant");
+	}
+	*ret_scales = scales;
+	*ret_zeros = zeros;
+	return 0;
+}
+
+static int dequantised_scales(struct onnx *o, const struct tensor *t, float **ret_scales, int64_t **ret_zeros)
+{
+	const struct tensor *scale = &o->tensors[t->scale];
+
+	return read_scales(o, scale, t->zero < 0 ? NULL : &o->tensors[t->zero], scale->constant.count, ret_scales,
+			   ret_zeros);
+}
+
+static int read_dequantised(struct onnx *o, const struct tensor *t, float *data)
+{
+	int64_t *stored = read_integers(o, &o->tensors[t->stored]), *zeros = NULL;
+	size_t n = o->tensors[t->scale].constant.count, inner = 1;
+	float *scales = NULL;
+	int r = stored ? dequantised_scales(o, t, &scales, &zeros) : -EINVAL;
+
+	for (int i = t->axis + 1; n > 1 && i < t->constant.rank; i++)
+		inner *= (size_t)t->constant.dims[i];
+	for (size_t i = 0; r == 0 && i < t->constant.count; i++) {
+		size_t channel = n > 1 ? i / inner % n : 0;
+
+		data[i] = (float)(stored[i] - zeros[channel]) * scales[channel];
+	}
+	free(stored);
+	free(scales);
+	free(zeros);
+	return r;
+}
+
+/*
+ * A float constant remembers the scales that it is a multiple of, so that a pass can make integers of it again: one
+ * scale, or one for each index of this axis of the file (-1: none is), which is the value's first.
+ */
+static int note_quant(struct onnx *o, const struct tensor *t, int value, int axis)
+{
+	float *scales;
+	int64_t *zeros;
+	size_t n;
+	int r;
+
+	if (value < 0 || !t->is_dequantised)
+		return value;
+	n = o->tensors[t->scale].constant.count;
+	if (n > 1 && t->axis != axis)
+		return value;
+	r = dequantised_scales(o, t, &scales, &zeros);
+	if (r < 0)
+		return r;
+	r = graph_set_quant(o->graph, value, (int)n, scales, zeros, 0);
+	free(scales);
+	free(zeros);
+	/* Scales that are no scales are only not remembered. */
+	return r == -ENOMEM ? r : value;
 }
 
 static void image_dims(const struct onnx_tensor *constant, int32_t file[4], int32_t image[4])
@@ -401,7 +546,7 @@ static int add_constant(struct onnx *o, const struct tensor *t, bool as_image)
 				for (int32_t c = 0; c < file[1]; c++)
 					*to++ = from[(((int64_t)n * file[1] + c) * file[2] + h) * file[3] + w];
 	free(from);
-	return result(o, value);
+	return result(o, note_quant(o, t, value, -1));
 }
 
 /* The value of a tensor in the order of the file. */
@@ -521,9 +666,9 @@ static int list_of(struct onnx *o, const char *attribute, int i, int max, int64_
 	return n;
 }
 
-/* Makes an output a constant whose data the caller fills; its value, or an error that is told. */
-static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, const int32_t *dims,
-			struct engine_tensor *ret_tensor)
+/* Makes a tensor (NULL: none) a constant whose data the caller fills; its value, or an error that is told. */
+static int make_constant(struct onnx *o, struct tensor *t, enum engine_type type, int rank, const int32_t *dims,
+			 struct engine_tensor *ret_tensor)
 {
 	static const int64_t types[ENGINE_TYPE_COUNT] = {
 		[ENGINE_F32] = ONNX_FLOAT,  [ENGINE_F16] = ONNX_FLOAT16, [ENGINE_S8] = ONNX_INT8,
@@ -533,7 +678,6 @@ static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, 
 	};
 	struct engine_tensor tensor = {.type = type, .rank = rank};
 	int value = add_value(o, type, rank, dims);
-	struct tensor *t;
 
 	if (value < 0)
 		return result(o, value);
@@ -541,8 +685,7 @@ static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, 
 	tensor.data = graph_alloc_data(o->graph, value, tensor_count(&tensor) * engine_type_size(type));
 	if (!tensor.data)
 		return result(o, -ENOMEM);
-	if (i < o->n_outputs && o->outputs[i] >= 0) {
-		t = &o->tensors[o->outputs[i]];
+	if (t) {
 		t->is_constant = true;
 		t->file = value;
 		t->image = -1;
@@ -551,6 +694,14 @@ static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, 
 	}
 	*ret_tensor = tensor;
 	return value;
+}
+
+/* The same for output i of the node. */
+static int set_constant(struct onnx *o, int i, enum engine_type type, int rank, const int32_t *dims,
+			struct engine_tensor *ret_tensor)
+{
+	return make_constant(o, i < o->n_outputs && o->outputs[i] >= 0 ? &o->tensors[o->outputs[i]] : NULL, type, rank,
+			     dims, ret_tensor);
 }
 
 static int on_constant(struct onnx *o)
@@ -618,6 +769,8 @@ static int general_inputs(struct onnx *o, int inputs[ENGINE_OPERATOR_IO_MAX])
 		inputs[i] = has_input(o, i) ? as_file(o, input(o, i)) : -1;
 		if (has_input(o, i) && inputs[i] < 0)
 			return inputs[i];
+		if (has_input(o, i) && is_quantised(&o->graph->values[inputs[i]]) && !moves(o))
+			return refuse(o, -EINVAL, "reads a quantised tensor in a way of its own");
 	}
 	if (onnx_is(o->op, "ConstantOfShape") && n == 1 &&
 	    onnx_attribute(o->node, "value", &attribute, &o->malformed) && attribute.tensor.data) {
@@ -719,6 +872,8 @@ static int set_general_outputs(struct onnx *o, const struct graph_node *node, co
 			o->graph->values[value].dims[k] = variable ? shape->dims[k] : GRAPH_DIM_UNKNOWN;
 		if (i < o->n_outputs && o->outputs[i] >= 0)
 			r = set_output(o, i, value, false);
+		if (r == 0 && i == 0 && node->n_inputs && node->inputs[0] >= 0 && moves(o))
+			r = result(o, keep_quant(o, node->inputs[0], value));
 	}
 	return r;
 }
@@ -788,7 +943,7 @@ static int add_weights(struct onnx *o, const struct tensor *t, const int32_t dim
 	for (size_t k = 0; value >= 0 && k < out * taps * in; k++)
 		to[k] = from[(k / (taps * in) * in + k % in) * taps + k / in % taps];
 	free(from);
-	return from ? result(o, value) : value;
+	return from ? result(o, note_quant(o, t, value, 0)) : value;
 }
 
 static int on_conv(struct onnx *o)
@@ -1000,6 +1155,8 @@ static int add_matrix(struct onnx *o, const struct tensor *t, bool is_out_in, fl
 	for (int64_t k = 0; value >= 0 && k < (int64_t)out * in; k++)
 		to[k] = factor * (is_out_in ? from[k] : from[k % in * out + k / in]);
 	free(from);
+	if (from && factor == 1.0f)
+		value = note_quant(o, t, value, is_out_in ? 0 : 1);
 	return from ? result(o, value) : value;
 }
 
@@ -1630,6 +1787,9 @@ static int on_dropout(struct onnx *o)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
+static int on_quantize(struct onnx *o);
+static int on_dequantize(struct onnx *o);
+
 static const struct {
 	const char *op;
 	int (*add)(struct onnx *o);
@@ -1643,6 +1803,7 @@ static const struct {
 	{"Concat", on_concat},
 	{"Constant", on_constant},
 	{"Conv", on_conv},
+	{"DequantizeLinear", on_dequantize},
 	{"Div", on_div},
 	{"Dropout", on_dropout},
 	{"Elu", on_elu},
@@ -1665,6 +1826,7 @@ static const struct {
 	{"Neg", on_function},
 	{"PRelu", on_prelu},
 	{"Pad", on_pad},
+	{"QuantizeLinear", on_quantize},
 	{"ReduceMean", on_reduce_mean},
 	{"Relu", on_function},
 	{"Reshape", on_reshape},
@@ -1682,27 +1844,6 @@ static const struct {
 	{"Unsqueeze", on_unsqueeze},
 	{"Upsample", on_resize},
 };
-
-/* The fast ones first, then those that are general only. */
-const char *onnx_operator_at(int i, bool *ret_fast)
-{
-	const int n = (int)(sizeof(operators) / sizeof(*operators));
-	const struct engine_operator *op;
-
-	*ret_fast = i < n;
-	if (i < n)
-		return operators[i].op;
-	i -= n;
-	for (int k = 0; (op = operators_at(k)); k++) {
-		bool known = false;
-
-		for (int f = 0; f < n; f++)
-			known |= !strcmp(op->name, operators[f].op);
-		if (!known && i-- == 0)
-			return op->name;
-	}
-	return NULL;
-}
 
 /* The tensor of a name, made when it is new; -1: the empty name. */
 static int tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)
@@ -1800,7 +1941,7 @@ static const struct engine_operator *find_operator(const struct onnx *o, bool *r
 	char name[128];
 	int n;
 
-	if (!o->domain.size || onnx_is(o->domain, "ai.onnx"))
+	if (is_standard(o))
 		return operators_find((const char *)o->op.data, o->op.size, ret_registered);
 	n = snprintf(name, sizeof(name), "%.*s.%.*s", clip_length(o->domain), (const char *)o->domain.data,
 		     clip_length(o->op), (const char *)o->op.data);
@@ -1821,6 +1962,383 @@ static bool on_constants(struct onnx *o)
 		if (has_input(o, i) && !input(o, i)->is_constant)
 			return false;
 	return o->n_inputs > 0;
+}
+
+/* By the graph's own operators; -ENOTSUP: they do not fit. */
+static int on_fast(struct onnx *o)
+{
+	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
+		if (onnx_is(o->op, operators[i].op))
+			return operators[i].add(o);
+	return -ENOTSUP;
+}
+
+/* ---- quantisation ------------------------------------------------------------------------------- */
+
+/* A constant stays what it is, and is read as the float it stands for. */
+static int dequantise_constant(struct onnx *o, int x, int scale, int zero, int64_t axis, struct tensor *ret)
+{
+	const struct tensor *stored = &o->tensors[x], *scales = &o->tensors[scale];
+	const struct tensor *zeros = zero < 0 ? NULL : &o->tensors[zero];
+	const struct onnx_tensor *constant = &stored->constant;
+	size_t n = scales->constant.count;
+
+	axis += axis < 0 ? constant->rank : 0;
+	if (onnx_is_real(constant->type) || constant->external || !scales->is_constant ||
+	    !onnx_is_real(scales->constant.type) || scales->is_dequantised || n < 1 ||
+	    (zeros && (!zeros->is_constant || zeros->constant.count != n)) ||
+	    (n > 1 && (axis < 0 || axis >= constant->rank || (size_t)constant->dims[axis] != n)))
+		return -ENOTSUP;
+	ret->is_constant = ret->is_dequantised = true;
+	ret->stored = x;
+	ret->scale = scale;
+	ret->zero = zero;
+	ret->axis = (int)axis;
+	ret->constant = *constant;
+	ret->constant.type = ONNX_FLOAT;
+	ret->constant.message = ret->constant.raw = (struct protobuf_bytes){0};
+	return 0;
+}
+
+/* An input of integers that nobody reads as such. */
+static bool is_input(const struct onnx *o, int value)
+{
+	const struct graph_value *v = &o->graph->values[value];
+
+	return v->producer < 0 && !v->data && (v->type == ENGINE_S8 || v->type == ENGINE_U8) && v->name &&
+	       names_find(&o->raw, v->name, strlen(v->name))->number < 0;
+}
+
+/* What a node of this file quantised, or an input brought, with exactly these numbers. */
+static int dequantise_value(struct onnx *o, struct tensor *x, const struct tensor *scale, const struct tensor *zero,
+			    struct tensor *ret)
+{
+	bool image = x->image >= 0;
+	int from = image ? x->image : x->file, value, r;
+	const struct graph_quant *quant = &o->graph->values[from].quant;
+	struct graph_node *node;
+	int64_t *zeros;
+	float *scales;
+
+	r = read_scales(o, scale, zero, 1, &scales, &zeros);
+	if (r < 0)
+		return r;
+	if (is_input(o, from) && !is_quantised(&o->graph->values[from]))
+		r = graph_set_quant(o->graph, from, 1, scales, zeros, 0);
+	if (r == 0 && !is_quantised(&o->graph->values[from]))
+		r = -ENOTSUP;
+	else if (r == 0 && (quant->scales[0] != scales[0] || quant->zero_points[0] != zeros[0]))
+		r = -EINVAL;
+	free(scales);
+	free(zeros);
+	if (r < 0)
+		return r == -ENOTSUP ? r
+				     : refuse(o, r, "dequantises by other numbers than its input was quantised with");
+	value = begin_node(o, GRAPH_CAST, &from, 1, &node);
+	if (value >= 0)
+		o->graph->values[value].type = ENGINE_F32;
+	value = finish_node(o, value);
+	ret->file = image ? -1 : value;
+	ret->image = image ? value : -1;
+	return value < 0 ? value : 0;
+}
+
+/* Tensors x, scale and zero (-1: none) as the real numbers they stand for. */
+static int dequantise(struct onnx *o, int x, int scale, int zero, int64_t axis, struct tensor *ret)
+{
+	if (x < 0 || scale < 0)
+		return refuse(o, -EINVAL, "lacks an input");
+	if (o->tensors[x].is_constant)
+		return dequantise_constant(o, x, scale, zero, axis, ret);
+	return dequantise_value(o, &o->tensors[x], &o->tensors[scale], zero < 0 ? NULL : &o->tensors[zero], ret);
+}
+
+static int input_index(const struct onnx *o, int i)
+{
+	return i < o->n_inputs ? o->inputs[i] : -1;
+}
+
+static int on_dequantize(struct onnx *o)
+{
+	struct tensor *to;
+
+	if (o->n_outputs < 1 || o->outputs[0] < 0)
+		return refuse(o, -EINVAL, "has no output");
+	if (integer_of(o, "block_size", 0))
+		return -ENOTSUP;
+	to = &o->tensors[o->outputs[0]];
+	return dequantise(o, input_index(o, 0), input_index(o, 1), input_index(o, 2), integer_of(o, "axis", 1), to);
+}
+
+static int type_of_zero(const struct tensor *zero, int64_t otherwise)
+{
+	int64_t type = zero ? zero->constant.type : otherwise;
+
+	return type == ONNX_UINT8 ? ENGINE_U8 : type == ONNX_INT8 ? ENGINE_S8 : -1;
+}
+
+/* Output i of the node is x, quantised; only where nobody reads the integers for their own sake. */
+static int quantise(struct onnx *o, struct tensor *x, const struct tensor *scale, const struct tensor *zero, int type,
+		    int i)
+{
+	const struct protobuf_bytes name = o->tensors[o->outputs[i]].name;
+	struct graph_node *node;
+	int64_t *zeros;
+	float *scales;
+	bool image;
+	int from, value, r;
+
+	if (type < 0 || names_find(&o->raw, name.data, name.size)->number >= 0)
+		return -ENOTSUP;
+	r = read_scales(o, scale, zero, 1, &scales, &zeros);
+	if (r < 0)
+		return r;
+	from = as_any(o, x, &image);
+	value = from < 0 ? from : begin_node(o, GRAPH_CAST, &from, 1, &node);
+	if (value >= 0) {
+		o->graph->values[value].type = (enum engine_type)type;
+		r = graph_set_quant(o->graph, value, 1, scales, zeros, 0);
+	}
+	free(scales);
+	free(zeros);
+	if (value >= 0 && r < 0) {
+		graph_drop_last_node(o->graph);
+		return -ENOTSUP;
+	}
+	return set_output(o, i, finish_node(o, value), image);
+}
+
+static int on_quantize(struct onnx *o)
+{
+	struct tensor *x = input(o, 0), *zero = input(o, 2);
+	int64_t type = integer_of(o, "output_dtype", 0);
+
+	if (!x || x->is_constant || !is_real(o, x) || integer_of(o, "block_size", 0) || o->n_outputs < 1 ||
+	    o->outputs[0] < 0)
+		return -ENOTSUP;
+	return quantise(o, x, input(o, 1), zero, type_of_zero(zero, type ? type : ONNX_UINT8), 0);
+}
+
+/* ---- operators on quantised tensors, as those on the real numbers they stand for ------------------ */
+
+/*
+ * Each x is a tensor, its scale and its zero point.  The last triple is the output's, which lacks the tensor; in a
+ * concatenation it comes first.
+ */
+struct qlinear {
+	const char *op, *inner;
+	int n_x;	/* -1: as many as there are */
+	bool microsoft; /* of ONNX Runtime's own domain */
+	bool has_bias;	/* int32, scaled by the product of both scales: behind all, or (QGemm) before the output's */
+};
+static const struct qlinear qlinears[] = {
+	{"QLinearConv", "Conv", 2, false, true},
+	{"QLinearMatMul", "MatMul", 2, false, false},
+	{"QGemm", "Gemm", 2, true, true},
+	{"QLinearAdd", "Add", 2, true, false},
+	{"QLinearMul", "Mul", 2, true, false},
+	{"QLinearLeakyRelu", "LeakyRelu", 1, true, false},
+	{"QLinearSigmoid", "Sigmoid", 1, true, false},
+	{"QLinearSoftmax", "Softmax", 1, true, false},
+	{"QLinearAveragePool", "AveragePool", 1, true, false},
+	{"QLinearGlobalAveragePool", "GlobalAveragePool", 1, true, false},
+	{"QLinearConcat", "Concat", -1, true, false},
+};
+
+/* The fast ones first, then those of the quantised form, then those that are general only. */
+const char *onnx_operator_at(int i, bool *ret_fast)
+{
+	const int n = (int)(sizeof(operators) / sizeof(*operators)), n_q = (int)(sizeof(qlinears) / sizeof(*qlinears));
+	const struct engine_operator *op;
+
+	*ret_fast = i < n + n_q;
+	if (i < n + n_q)
+		return i < n ? operators[i].op : qlinears[i - n].op;
+	i -= n + n_q;
+	for (int k = 0; (op = operators_at(k)); k++) {
+		bool known = false;
+
+		for (int f = 0; f < n; f++)
+			known |= !strcmp(op->name, operators[f].op);
+		for (int f = 0; f < n_q; f++)
+			known |= !strcmp(op->name, qlinears[f].op);
+		if (!known && i-- == 0)
+			return op->name;
+	}
+	return NULL;
+}
+
+static const struct qlinear *qlinear_of(const struct onnx *o)
+{
+	bool microsoft = onnx_is(o->domain, "com.microsoft");
+
+	for (size_t i = 0; i < sizeof(qlinears) / sizeof(*qlinears); i++)
+		if (onnx_is(o->op, qlinears[i].op) && (qlinears[i].microsoft ? microsoft : is_standard(o)))
+			return &qlinears[i];
+	return NULL;
+}
+
+/* The bias as the float it stands for: its scale is the product of those of both inputs. */
+static int dequantise_bias(struct onnx *o, int bias, int x_scale, int w_scale, struct tensor *product,
+			   struct tensor *ret)
+{
+	const struct tensor *x = &o->tensors[x_scale], *w = &o->tensors[w_scale];
+	struct engine_tensor tensor;
+	float *a, *b;
+	int value;
+
+	if (bias < 0 || !o->tensors[bias].is_constant || !x->is_constant || x->constant.count != 1 || !w->is_constant ||
+	    w->constant.count > INT32_MAX)
+		return -ENOTSUP;
+	value = make_constant(o, product, ENGINE_F32, 1, (int32_t[]){(int32_t)w->constant.count}, &tensor);
+	if (value < 0)
+		return value;
+	a = read_floats(o, x);
+	b = a ? read_floats(o, w) : NULL;
+	for (size_t i = 0; b && i < w->constant.count; i++)
+		((float *)tensor.data)[i] = a[0] * b[i];
+	free(a);
+	free(b);
+	return b ? dequantise_constant(o, bias, (int)(product - o->tensors), -1, 0, ret) : -EINVAL;
+}
+
+/* Runs the node that computes with real numbers in this one's place, from and to tensors of its own. */
+static int on_inner(struct onnx *o, const struct qlinear *q, int first, int n_inputs)
+{
+	const struct protobuf_bytes op = o->op, domain = o->domain;
+	int inputs[IO_MAX], n = o->n_inputs, output = o->outputs[0], r;
+	bool registered;
+
+	memcpy(inputs, o->inputs, sizeof(inputs));
+	o->op = (struct protobuf_bytes){(const uint8_t *)q->inner, strlen(q->inner)};
+	o->domain = (struct protobuf_bytes){(const uint8_t *)"", 0};
+	o->n_inputs = n_inputs;
+	for (int i = 0; i < n_inputs; i++)
+		o->inputs[i] = first + 1 + i;
+	o->outputs[0] = first;
+	r = on_fast(o);
+	if (r == -ENOTSUP)
+		r = on_general(o, find_operator(o, &registered));
+	memcpy(o->inputs, inputs, sizeof(inputs));
+	o->op = op;
+	o->domain = domain;
+	o->n_inputs = n;
+	o->outputs[0] = output;
+	return r;
+}
+
+static void clear_spare(struct onnx *o, int first)
+{
+	for (int i = 0; i < SPARE_TENSORS; i++)
+		o->tensors[first + i] = (struct tensor){.name = o->name, .file = -1, .image = -1};
+}
+
+/* The axis of the output channels, where there is a scale for each. */
+static int64_t weights_axis(struct onnx *o)
+{
+	return onnx_is(o->op, "QLinearConv") || integer_of(o, "transB", 0) ? 0 : -1;
+}
+
+static int on_qlinear(struct onnx *o, const struct qlinear *q)
+{
+	int first = o->cap_tensors, behind = q->n_x < 0 ? 2 : 0, n_x = q->n_x < 0 ? (o->n_inputs - 2) / 3 : q->n_x;
+	int bias = !q->has_bias ? -1 : input_index(o, q->microsoft ? 6 : 8), n = n_x;
+	int out = q->n_x < 0 ? 0 : 3 * n_x + (q->has_bias && q->microsoft), r = 0;
+
+	if (n_x < 1 || n_x > SPARE_TENSORS - 4 || o->n_outputs != 1 || o->outputs[0] < 0 ||
+	    integer_of(o, "channels_last", 0))
+		return -ENOTSUP;
+	clear_spare(o, first);
+	for (int i = 0; i < n_x && r == 0; i++)
+		r = dequantise(o, input_index(o, behind + 3 * i), input_index(o, behind + 3 * i + 1),
+			       input_index(o, behind + 3 * i + 2), i == 1 ? weights_axis(o) : -1,
+			       &o->tensors[first + 1 + i]);
+	if (r == 0 && bias >= 0)
+		r = dequantise_bias(o, bias, input_index(o, 1), input_index(o, 4), &o->tensors[first + 1 + n + 1],
+				    &o->tensors[first + 1 + n]);
+	if (r == 0)
+		r = on_inner(o, q, first, n + (bias >= 0));
+	if (r == 0 && !has_input(o, out)) { /* QGemm without scales of its output: it is float */
+		o->inputs[0] = first;
+		return on_identity(o);
+	}
+	if (r == 0)
+		r = quantise(o, &o->tensors[first], input(o, out), input(o, out + 1),
+			     type_of_zero(input(o, out + 1), ONNX_UINT8), 0);
+	return r;
+}
+
+/* ---- who reads integers --------------------------------------------------------------------------- */
+
+static void mark_raw(struct onnx *o, struct protobuf_bytes name)
+{
+	struct names_entry *entry = names_find(&o->raw, name.data, name.size);
+
+	/* More names than tensors: some are of none, which is an error of its own. */
+	if (name.size && entry->number < 0 && o->n_raw < o->cap_tensors)
+		*entry = (struct names_entry){name.data, name.size, o->n_raw++};
+}
+
+/* Whether what this node reads as input i stays a quantised tensor; first_raw: its first output does not. */
+static bool keeps_quantised(const struct onnx *o, int i, bool first_raw)
+{
+	const struct qlinear *q = qlinear_of(o);
+
+	if (is_standard(o) && onnx_is(o->op, "DequantizeLinear"))
+		return i == 0;
+	if (moves(o))
+		return i == 0 && !first_raw;
+	if (!q || first_raw)
+		return false;
+	return q->n_x < 0 ? i >= 2 && (i - 2) % 3 == 0 : i % 3 == 0 && i / 3 < q->n_x;
+}
+
+/* One node, after all that read what it makes. */
+static void mark_node(struct onnx *o, struct protobuf_bytes message)
+{
+	struct protobuf reader = protobuf_open(message);
+	struct protobuf_field field;
+	bool first_raw = false, seen = false;
+	int n = 0;
+
+	o->op = o->domain = (struct protobuf_bytes){(const uint8_t *)"", 0};
+	while (protobuf_next(&reader, &field)) {
+		if (field.wire != PROTOBUF_BYTES)
+			continue;
+		if (field.number == NODE_OP)
+			o->op = field.bytes;
+		else if (field.number == NODE_DOMAIN)
+			o->domain = field.bytes;
+		else if (field.number == NODE_OUTPUT && !seen)
+			first_raw = names_find(&o->raw, field.bytes.data, field.bytes.size)->number >= 0;
+		seen |= field.number == NODE_OUTPUT;
+	}
+	reader = protobuf_open(message);
+	while (protobuf_next(&reader, &field))
+		if (field.number == NODE_INPUT && field.wire == PROTOBUF_BYTES && !keeps_quantised(o, n++, first_raw))
+			mark_raw(o, field.bytes);
+}
+
+/*
+ * Which tensors of integers are read as such, and not only as the real numbers they stand for: found from the last
+ * node to the first, because what only moves a tensor reads it as the next one does.
+ */
+static int find_raw(struct onnx *o, struct protobuf_bytes graph)
+{
+	struct protobuf_bytes *nodes = calloc(NODES_MAX, sizeof(*nodes));
+	struct protobuf reader = protobuf_open(graph);
+	struct protobuf_field field;
+	int n = 0;
+
+	if (!nodes)
+		return graph_error(o->error, -ENOMEM, "out of memory");
+	while (protobuf_next(&reader, &field) && n < NODES_MAX)
+		if (field.number == GRAPH_FIELD_NODE && field.wire == PROTOBUF_BYTES)
+			nodes[n++] = field.bytes;
+	while (n-- > 0)
+		mark_node(o, nodes[n]);
+	free(nodes);
+	return 0;
 }
 
 /* Up to opset 6 an axis said where the second operand's axes stand; from 7 on they are the last. */
@@ -1855,10 +2373,10 @@ static int add_node(struct onnx *o, struct protobuf_bytes message)
 		return refuse(o, -ENOTSUP, "broadcasts along an axis, as up to opset 6");
 	op = find_operator(o, &registered);
 	r = -ENOTSUP;
-	if (!registered && !(op && on_constants(o)) && (!o->domain.size || onnx_is(o->domain, "ai.onnx")))
-		for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
-			if (onnx_is(o->op, operators[i].op))
-				r = operators[i].add(o);
+	if (!registered && qlinear_of(o))
+		r = on_qlinear(o, qlinear_of(o));
+	else if (!registered && is_standard(o) && (!(op && on_constants(o)) || onnx_is(o->op, "DequantizeLinear")))
+		r = on_fast(o);
 	if (r == -ENOTSUP && op)
 		r = on_general(o, op);
 	else if (r == -ENOTSUP && !known_operator(o))
@@ -1948,6 +2466,29 @@ static int add_graph_input(struct onnx *o, struct protobuf_bytes message)
 	return 0;
 }
 
+/*
+ * A Cast or Identity is no node, so the output behind it is the value before it, under that one's name: it gets the
+ * file's name for the output, unless it is an input or an output already.
+ */
+static int rename_value(struct onnx *o, int value, struct protobuf_bytes name)
+{
+	struct graph *graph = o->graph;
+	char *copy;
+
+	for (int i = 0; i < graph->n_inputs; i++)
+		if (graph->inputs[i] == value)
+			return 0;
+	for (int i = 0; i < graph->n_outputs; i++)
+		if (graph->outputs[i] == value)
+			return 0;
+	copy = strndup((const char *)name.data, name.size);
+	if (!copy)
+		return graph_error(o->error, -ENOMEM, "out of memory");
+	free(graph->values[value].name);
+	graph->values[value].name = copy;
+	return 0;
+}
+
 static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 {
 	struct onnx_value_info info;
@@ -1967,6 +2508,9 @@ static int add_graph_output(struct onnx *o, struct protobuf_bytes message)
 		return graph_error(o->error, -ENOTSUP, "output '%.*s' is no tensor that is computed",
 				   clip_length(info.name), (const char *)info.name.data);
 	value = t->image >= 0 ? t->image : t->file;
+	r = rename_value(o, value, info.name);
+	if (r < 0)
+		return r;
 	o->graph->values[value].channels_first = t->image >= 0;
 	o->graph->values[value].file_rank = o->shapes[value].rank;
 	o->graph->outputs[o->graph->n_outputs++] = value;
@@ -2051,10 +2595,10 @@ static int read_graph(struct onnx *o, struct protobuf_bytes graph)
 	int r;
 
 	o->cap_tensors = count_names(graph);
-	o->tensors = calloc((size_t)o->cap_tensors, sizeof(*o->tensors));
+	o->tensors = calloc((size_t)o->cap_tensors + SPARE_TENSORS, sizeof(*o->tensors));
 	o->infos = calloc((size_t)o->cap_tensors, sizeof(*o->infos));
 	if (!o->tensors || !o->infos || names_init(&o->names, (size_t)o->cap_tensors) < 0 ||
-	    names_init(&o->info_names, (size_t)o->cap_tensors) < 0)
+	    names_init(&o->info_names, (size_t)o->cap_tensors) < 0 || names_init(&o->raw, (size_t)o->cap_tensors) < 0)
 		return graph_error(o->error, -ENOMEM, "out of memory");
 	o->folded_max = 2 * graph.size + FOLDED_BYTES;
 	r = for_each(o, graph, GRAPH_FIELD_OUTPUT, add_info);
@@ -2066,6 +2610,8 @@ static int read_graph(struct onnx *o, struct protobuf_bytes graph)
 		r = for_each(o, graph, GRAPH_FIELD_INPUT, add_graph_input);
 	if (r == 0 && o->graph->unread)
 		return for_each(o, graph, GRAPH_FIELD_OUTPUT, add_declared_output);
+	if (r == 0)
+		r = find_raw(o, graph);
 	if (r == 0)
 		r = for_each(o, graph, GRAPH_FIELD_NODE, add_node);
 	return r < 0 ? r : for_each(o, graph, GRAPH_FIELD_OUTPUT, add_graph_output);
@@ -2130,6 +2676,7 @@ int import_onnx(const struct import_source *source, struct graph *graph, struct 
 		r = read_graph(o, message);
 	names_finish(&o->names);
 	names_finish(&o->info_names);
+	names_finish(&o->raw);
 	free(o->infos);
 	free(o->tensors);
 	free(o->shapes);

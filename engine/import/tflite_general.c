@@ -1326,5 +1326,7 @@ int tflite_general(struct tflite *t, const char *custom, size_t custom_bytes)
 	for (int i = 0; i < general->n_inputs; i++)
 		if (!tflite_has_input(t, i))
 			return tflite_refuse(t, -EINVAL, "lacks an input");
+	if (general->n_inputs > 1 && tflite_input(t, 0)->type == ENGINE_S16 && tflite_input(t, 1)->type == ENGINE_S8)
+		return tflite_refuse(t, -ENOTSUP, "has 16-bit activations over 8-bit weights");
 	return general->add(t);
 }

@@ -319,6 +319,7 @@ static int on_cast(struct tflite *t)
 	const struct graph_value *value = x < 0 ? NULL : &t->graph->values[x];
 	struct tflite_tensor *out = &t->tensors[t->outputs[0]];
 	struct graph_node *node = NULL;
+	int r;
 
 	if (value && value->data && out->type == ENGINE_F32 && (value->type == ENGINE_F16 || value->quant.n_scales)) {
 		out->narrow = x;
@@ -328,7 +329,10 @@ static int on_cast(struct tflite *t)
 	if (!value || !is_real(value->type, value->quant.n_scales) ||
 	    !is_real((enum engine_type)out->type, t->graph->values[out->value].quant.n_scales))
 		return tflite_refuse(t, -ENOTSUP, "makes or reads integers");
-	return tflite_add_node(t, GRAPH_CAST, &x, 1, tflite_output(t, 0), &node);
+	r = tflite_add_node(t, GRAPH_CAST, &x, 1, tflite_output(t, 0), &node);
+	if (r >= 0)
+		node->cast.half_away = true;
+	return r;
 }
 
 static int on_concat(struct tflite *t)
@@ -688,6 +692,9 @@ const struct tflite_operator *tflite_operator(int code)
 
 const char *tflite_operator_at(int i, bool *ret_fast)
 {
+	static const char *const customs[] = {"TFLite_Detection_PostProcess", "Convolution2DTransposeBias",
+					      "Landmarks2TransformMatrix", "TransformLandmarks",
+					      "TransformTensorBilinear"};
 	const int n = (int)(sizeof(operators) / sizeof(*operators));
 
 	*ret_fast = i < n;
@@ -697,6 +704,5 @@ const char *tflite_operator_at(int i, bool *ret_fast)
 	for (int code = 0; code < 256; code++)
 		if (tflite_general_name(code) && !tflite_operator(code) && i-- == 0)
 			return tflite_general_name(code);
-	return i >= 0 && i < 2 ? (const char *const[]){"TFLite_Detection_PostProcess", "Convolution2DTransposeBias"}[i]
-			       : NULL;
+	return i >= 0 && i < (int)(sizeof(customs) / sizeof(*customs)) ? customs[i] : NULL;
 }

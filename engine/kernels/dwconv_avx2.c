@@ -87,6 +87,7 @@ static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i lo
 		args->zero_point,
 		args->lo8,
 		args->hi8,
+		args->float_scales,
 	};
 	__m128i bytes = requant_avx2(&requant, low, high);
 	int8_t values[CHANNELS];

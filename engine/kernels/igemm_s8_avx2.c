@@ -19,7 +19,8 @@
 static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high)
 {
 	const int32_t *head = args->w;
-	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point, args->lo, args->hi};
+	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point,
+					     args->lo,	args->hi,      args->float_scales};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
 	__m128i bytes = requant_avx2(&requant, low, high);
 

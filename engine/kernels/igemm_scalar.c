@@ -41,17 +41,33 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 		}
 }
 
-/* See the contract in kernels.h. */
-static int8_t requantise(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point, int32_t lo, int32_t hi)
+/* Of one output channel; see the contract in kernels.h. */
+struct requant {
+	int32_t multiplier, shift, zero_point, lo, hi;
+	bool float_scales;
+};
+
+static int8_t requantise_in_float(const struct requant *r, int32_t sum)
 {
+	float factor;
+
+	memcpy(&factor, &r->multiplier, sizeof(factor));
+	return (int8_t)((int32_t)rintf(clamp((float)sum * factor, (float)(r->lo - r->zero_point),
+					     (float)(r->hi - r->zero_point))) +
+			r->zero_point);
+}
+
+static int8_t requantise(const struct requant *r, int32_t sum)
+{
+	int32_t multiplier = r->multiplier, shift = r->shift, lo = r->lo - r->zero_point, hi = r->hi - r->zero_point;
 	uint32_t left = shift < 0 ? (uint32_t)-shift : 0, right = shift > 0 ? (uint32_t)shift : 0;
 	int64_t product = (int64_t)(int32_t)((uint32_t)sum << left) * multiplier;
 	int32_t value = (int32_t)((product + (1 << 30)) >> 31);
 
 	/* Half away from zero: of a negative value, a little less than half is added. */
 	value = (int32_t)((uint32_t)value + ((1u << right) >> 1) - (value < 0 && right)) >> right;
-	value = value < lo - zero_point ? lo - zero_point : value > hi - zero_point ? hi - zero_point : value;
-	return (int8_t)(value + zero_point);
+	value = value < lo ? lo : value > hi ? hi : value;
+	return (int8_t)(value + r->zero_point);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
@@ -73,10 +89,14 @@ static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
 					sums[r][n] += first * w[n * KR] + second * w[n * KR + 1];
 			}
 	}
-	for (size_t r = 0; r < args->m; r++)
-		for (size_t n = 0; n < args->n; n++)
-			args->c[r * args->c_stride + n] = requantise(sums[r][n], head[NR + n], head[2 * NR + n],
-								     args->zero_point, args->lo, args->hi);
+	for (size_t n = 0; n < args->n; n++) {
+		const struct requant requant = {head[NR + n], head[2 * NR + n], args->zero_point,
+						args->lo,     args->hi,		args->float_scales};
+
+		for (size_t r = 0; r < args->m; r++)
+			args->c[r * args->c_stride + n] = args->float_scales ? requantise_in_float(&requant, sums[r][n])
+									     : requantise(&requant, sums[r][n]);
+	}
 }
 
 /* ---- depthwise --------------------------------------------------------------------------------- */
@@ -151,8 +171,12 @@ static void dwconv_s8_block(const struct dwconv_args *args, size_t x, size_t c, 
 				sums[i] += in[i] * tap[i];
 		}
 	}
-	for (size_t i = 0; i < n; i++)
-		out[i] = requantise(sums[i], multiplier[c + i], shift[c + i], args->zero_point, args->lo8, args->hi8);
+	for (size_t i = 0; i < n; i++) {
+		const struct requant requant = {multiplier[c + i], shift[c + i], args->zero_point,
+						args->lo8,	   args->hi8,	 args->float_scales};
+
+		out[i] = args->float_scales ? requantise_in_float(&requant, sums[i]) : requantise(&requant, sums[i]);
+	}
 }
 
 static void dwconv_s8_scalar(const struct dwconv_args *args)

@@ -14,7 +14,9 @@
  * their answers are met to the bit (two roundings; a float32 multiply differs in one sum of several hundred, and deep
  *     networks amplify that): sum << -shift where shift < 0; times multiplier over 2^31, rounded half up; over
  *     2^shift where shift > 0, rounded half away from zero; clamped to lo - zero_point .. hi - zero_point, plus
- *     zero_point.  32-bit arithmetic wraps.  Elsewhere: float32, rounded half to even
+ *     zero_point.  32-bit arithmetic wraps.  With float_scales the multipliers are bits of float32 factors instead, as
+ *     ONNX's runtimes have it: the sum as float32 times the factor, clamped, rounded half to even, plus zero_point.
+ *     Elsewhere: float32, rounded half to even
  *   - NaN in gives unspecified numbers out, never a crash
  */
 #ifndef INFERD_KERNELS_H
@@ -52,6 +54,7 @@ struct igemm_s8_args {
 	size_t c_stride;
 	int32_t zero_point; /* of the output */
 	int8_t lo, hi;
+	bool float_scales;
 };
 
 struct igemm_f32 {
@@ -98,6 +101,7 @@ struct dwconv_args {
 	float lo, hi;	      /* f32 */
 	int32_t zero_point;   /* s8: of the output */
 	int8_t pad, lo8, hi8; /* s8: input zero point, output range */
+	bool float_scales;    /* s8 */
 };
 size_t dwconv_f32_bytes(size_t channels, size_t taps);
 size_t dwconv_s8_bytes(size_t channels, size_t taps);
@@ -168,7 +172,7 @@ struct kernels {
 			  float *out);
 	void (*softmax_f32)(size_t n, float beta, const float *in, float *out); /* one row; in-place allowed */
 
-	void (*quantize_s8)(size_t n, float inverse_scale, int32_t zero_point, const float *in, int8_t *out);
+	void (*quantize_s8)(size_t n, float scale, int32_t zero_point, const float *in, int8_t *out);
 	void (*dequantize_s8)(size_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
 	void (*requantize_s8)(size_t n, float multiplier, int32_t in_zero, int32_t out_zero, const int8_t *in,
 			      int8_t *out);

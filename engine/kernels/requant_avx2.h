@@ -5,11 +5,13 @@
 #define INFERD_REQUANT_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct requant_avx2 {
 	const int32_t *multiplier, *shift; /* of the sixteen channels */
 	int32_t zero_point, lo, hi;
+	bool float_scales;
 };
 
 static inline __m256i requant_scale_avx2(__m256i sum, const int32_t *multiplier_at, const int32_t *shift_at)
@@ -31,6 +33,17 @@ static inline __m256i requant_scale_avx2(__m256i sum, const int32_t *multiplier_
 	return _mm256_srav_epi32(value, right);
 }
 
+/* Clamped before it is made an integer: a sum too large for one would become the smallest. */
+static inline __m256i requant_float_avx2(const struct requant_avx2 *r, __m256i sum, const int32_t *factors_at)
+{
+	const __m256 factors = _mm256_loadu_ps((const float *)(const void *)factors_at);
+	const __m256 lo = _mm256_set1_ps((float)(r->lo - r->zero_point)),
+		     hi = _mm256_set1_ps((float)(r->hi - r->zero_point));
+	__m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), factors);
+
+	return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(value, lo), hi));
+}
+
 /* low: channels 0-7, high: 8-15. */
 static inline __m128i requant_avx2(const struct requant_avx2 *r, __m256i low, __m256i high)
 {
@@ -38,8 +51,13 @@ static inline __m128i requant_avx2(const struct requant_avx2 *r, __m256i low, __
 	const __m256i zero = _mm256_set1_epi32(r->zero_point);
 	__m256i words;
 
-	low = requant_scale_avx2(low, r->multiplier, r->shift);
-	high = requant_scale_avx2(high, r->multiplier + 8, r->shift + 8);
+	if (r->float_scales) {
+		low = requant_float_avx2(r, low, r->multiplier);
+		high = requant_float_avx2(r, high, r->multiplier + 8);
+	} else {
+		low = requant_scale_avx2(low, r->multiplier, r->shift);
+		high = requant_scale_avx2(high, r->multiplier + 8, r->shift + 8);
+	}
 	low = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(low, lo), hi), zero);
 	high = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(high, lo), hi), zero);
 	/* Packing works within halves of a register; the quarters are put in order between. */

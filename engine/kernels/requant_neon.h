@@ -5,10 +5,12 @@
 #define INFERD_REQUANT_NEON_H
 
 #include <arm_neon.h>
+#include <stdbool.h>
 
 struct requant_neon {
 	const int32_t *multiplier, *shift; /* of the eight channels */
 	int32_t zero_point, lo, hi;
+	bool float_scales;
 };
 
 static inline int32x4_t requant_scale_neon(int32x4_t sum, int32x4_t multiplier, int32x4_t shift)
@@ -25,13 +27,23 @@ static inline int32x4_t requant_scale_neon(int32x4_t sum, int32x4_t multiplier, 
 	return vshlq_s32(vaddq_s32(vaddq_s32(value, rounding), away), vnegq_s32(right));
 }
 
+static inline int32x4_t requant_float_neon(int32x4_t sum, const int32_t *factors)
+{
+	return vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sum), vreinterpretq_f32_s32(vld1q_s32(factors))));
+}
+
 static inline int8x8_t requant_neon(const struct requant_neon *r, int32x4_t low, int32x4_t high)
 {
 	const int32x4_t lo = vdupq_n_s32(r->lo - r->zero_point), hi = vdupq_n_s32(r->hi - r->zero_point);
 	const int32x4_t zero = vdupq_n_s32(r->zero_point);
 
-	low = requant_scale_neon(low, vld1q_s32(r->multiplier), vld1q_s32(r->shift));
-	high = requant_scale_neon(high, vld1q_s32(r->multiplier + 4), vld1q_s32(r->shift + 4));
+	if (r->float_scales) {
+		low = requant_float_neon(low, r->multiplier);
+		high = requant_float_neon(high, r->multiplier + 4);
+	} else {
+		low = requant_scale_neon(low, vld1q_s32(r->multiplier), vld1q_s32(r->shift));
+		high = requant_scale_neon(high, vld1q_s32(r->multiplier + 4), vld1q_s32(r->shift + 4));
+	}
 	low = vaddq_s32(vminq_s32(vmaxq_s32(low, lo), hi), zero);
 	high = vaddq_s32(vminq_s32(vmaxq_s32(high, lo), hi), zero);
 	return vmovn_s16(vcombine_s16(vmovn_s32(low), vmovn_s32(high)));

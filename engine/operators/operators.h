@@ -19,7 +19,7 @@ const struct engine_operator *operators_find(const char *name, size_t name_bytes
 extern const struct engine_operator operators_elementwise[], operators_binary[], operators_reduce[], operators_shape[],
 	operators_move[], operators_gather[], operators_window[], operators_matrix[], operators_norm[],
 	operators_quant[], operators_resize[], operators_sort[], operators_recurrent[], operators_detect[],
-	operators_tflite_detection[], operators_yolo[];
+	operators_tflite_detection[], operators_tflite_landmarks[], operators_yolo[];
 
 /* Built-in operator number i, in the order of the tables; NULL behind the last. */
 const struct engine_operator *operators_at(int i);

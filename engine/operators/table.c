@@ -9,10 +9,10 @@
 #define REGISTERED_MAX 256
 
 static const struct engine_operator *const tables[] = {
-	operators_elementwise, operators_binary, operators_reduce,	     operators_shape,
-	operators_move,	       operators_gather, operators_window,	     operators_matrix,
-	operators_norm,	       operators_quant,	 operators_resize,	     operators_sort,
-	operators_recurrent,   operators_detect, operators_tflite_detection, operators_yolo,
+	operators_elementwise,	    operators_binary, operators_reduce,	   operators_shape,  operators_move,
+	operators_gather,	    operators_window, operators_matrix,	   operators_norm,   operators_quant,
+	operators_resize,	    operators_sort,   operators_recurrent, operators_detect, operators_tflite_detection,
+	operators_tflite_landmarks, operators_yolo,
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -156,6 +156,30 @@ void onnx_integers(struct message *graph, const char *name, int n, const int64_t
 	message_add(graph, 5, &tensor);
 }
 
+void onnx_typed(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims,
+		const int64_t *values)
+{
+	static struct message tensor, packed;
+	int64_t count = 1;
+
+	tensor.size = packed.size = 0;
+	for (int i = 0; i < rank; i++) {
+		message_varint(&tensor, 1, (uint64_t)dims[i]);
+		count *= dims[i];
+	}
+	message_varint(&tensor, 2, (uint64_t)type);
+	message_text(&tensor, 8, name);
+	for (int64_t i = 0; i < count; i++)
+		put_varint(&packed, (uint64_t)values[i]);
+	message_add(&tensor, 5, &packed);
+	message_add(graph, 5, &tensor);
+}
+
+void onnx_domain(struct message *to, const char *domain)
+{
+	message_text(to, 7, domain);
+}
+
 static void add_names(uint32_t field, const char *names)
 {
 	while (*names) {

@@ -29,6 +29,9 @@ void onnx_floats(struct message *graph, const char *name, int rank, const int64_
 void onnx_external(struct message *graph, const char *name, int n, const char *location, const char *offset,
 		   const char *length);
 void onnx_integers(struct message *graph, const char *name, int n, const int64_t *values);
+/* Of a type of onnx_file.h: 8-bit ones, int32 ... */
+void onnx_typed(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims,
+		const int64_t *values);
 /* The last node is closed by the next one, or by onnx_file(); attributes belong to the open one. */
 struct message *onnx_node(struct message *graph, const char *op, const char *inputs, const char *outputs);
 void onnx_attribute_integer(struct message *node, const char *name, int64_t value);
@@ -37,6 +40,8 @@ void onnx_attribute_float(struct message *node, const char *name, float value);
 /* A tensor of n floats in another file. */
 void onnx_attribute_external(struct message *node, const char *name, int n, const char *location);
 void onnx_attribute_text(struct message *node, const char *name, const char *value);
+/* The open node's domain, which is the standard one otherwise. */
+void onnx_domain(struct message *node, const char *domain);
 /* The whole file. */
 void onnx_file(struct message *file, struct message *graph, int64_t opset);
 

@@ -207,3 +207,27 @@ Test(graph, int32_sums_that_may_overflow_are_refused)
 	cr_assert_not_null(strstr(n.error.text, "overflow"), "%s", n.error.text);
 	network_finish(&n);
 }
+
+/* Bytes scaled to -1..1 lie at halves of a quantum, all of them; -0.5 and 0.5 are where even and away differ. */
+Test(graph, casts_round_halves_to_the_even_number_or_away_from_zero)
+{
+	static const float pixels[] = {0.25f, -0.25f, 0.75f, 1.25f, -1.25f, 0.2499f, 100, -100};
+	static const int8_t even[] = {1, 1, 3, 3, -1, 1, 127, -128}, away[] = {2, 0, 3, 4, -2, 1, 127, -128};
+	struct network n;
+	int x, y;
+
+	for (int rounding = 0; rounding < 2; rounding++) {
+		network_init(&n);
+		x = network_image(&n, ENGINE_F32, 2, 2, 2);
+		y = network_image(&n, ENGINE_S8, -1, -1, -1);
+		network_quant(&n, y, 0.5f, 1);
+		network_node(&n, GRAPH_CAST, x, -1, -1, y)->cast.half_away = rounding;
+		network_io(&n, x, y);
+		cr_assert_eq(network_plan(&n, NULL), 0, "%s", n.error.text);
+		network_run(&n, pixels, 1);
+		for (int i = 0; i < 8; i++)
+			cr_assert_eq(((const int8_t *)network_output(&n))[i], (rounding ? away : even)[i], "%d of %d",
+				     i, rounding);
+		network_finish(&n);
+	}
+}

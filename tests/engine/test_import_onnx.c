@@ -274,3 +274,22 @@ Test(import_onnx, a_detector_is_the_same_in_all_formats)
 		far += fabsf(boxes[0][i] - boxes[0][0]) > 0.1f;
 	cr_assert_gt(far, 1000, "all boxes are alike");
 }
+
+/* Nothing is left of a Cast to what a number is already, but the name of the output. */
+Test(import_onnx, an_output_behind_a_cast_has_its_own_name)
+{
+	struct engine_model *model;
+	struct engine_io io;
+	struct file file;
+
+	begin_image();
+	onnx_node(&graph, "Relu", "x", "a");
+	onnx_attribute_integer(onnx_node(&graph, "Cast", "a", "scores"), "to", 1);
+	onnx_output(&graph, "scores");
+	file = finish(13);
+	cr_assert_eq(engine_model_load_memory("file", file.data, file.size, NULL, 0, &imported_error, &model), 0, "%s",
+		     imported_error.text);
+	engine_model_output(model, 0, &io);
+	cr_expect_str_eq(io.name, "scores");
+	engine_model_destroy(model);
+}

@@ -247,3 +247,80 @@ Test(operators, constants_of_constants_are_computed_at_load)
 	cr_assert_eq(engine_plan_step_count(ready.plan), 1);
 	finish_ready(&ready);
 }
+
+/* ---- MediaPipe's face mesh with attention ------------------------------------------------------ */
+
+/* Four landmarks at the corners of a region of 4 x 2 that is turned by a right angle. */
+static void add_square(void)
+{
+	static const float square[] = {4, 2, 9, 4, 6, 9, 2, 6, 9, 2, 2, 9};
+	struct message *node;
+
+	graph.size = 0;
+	onnx_input(&graph, "x", 1, DIMS(1));
+	onnx_floats(&graph, "square", 3, DIMS(1, 4, 3), square);
+	node = onnx_node(&graph, "Landmarks2TransformMatrix", "square", "m");
+	onnx_attribute_integer(node, "left_rotation_idx", 0);
+	onnx_attribute_integer(node, "right_rotation_idx", 1);
+	onnx_attribute_integers(node, "subset_idxs", 4, (const int64_t[]){0, 1, 2, 3});
+	onnx_attribute_integer(node, "output_width", 4);
+	onnx_attribute_integer(node, "output_height", 2);
+	onnx_attribute_float(node, "scale_x", 1);
+	onnx_attribute_float(node, "scale_y", 1);
+}
+
+/* Runs the graph on x = 1. */
+static void expect_region(const float *answer, int n)
+{
+	struct ready ready;
+	struct file file;
+	float one = 1;
+
+	onnx_output(&graph, "y");
+	file = finish(13);
+	prepare(&ready, &file);
+	memcpy(engine_context_input(ready.context, ready.plan, 0), &one, sizeof(one));
+	cr_assert_eq(engine_run(ready.context, ready.plan, 0), 0);
+	for (int i = 0; i < n; i++)
+		cr_assert_float_eq(((const float *)engine_context_output(ready.context, ready.plan, 0))[i], answer[i],
+				   1e-5, "%d", i);
+	finish_ready(&ready);
+}
+
+/* Pixel (u, v) of the region, 4 x 2, is at (4 - v, 2 + u) of the picture. */
+Test(operators, landmarks_make_the_matrix_of_a_turned_region)
+{
+	static const float matrix[] = {0, -1, 0, 4, 1, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0, 1};
+
+	add_square();
+	onnx_node(&graph, "Mul", "m x", "y");
+	expect_region(matrix, 16);
+}
+
+Test(operators, points_of_a_region_go_back_to_the_picture)
+{
+	static const float points[] = {0, 0, 5, 4, 2, 7}, there[] = {4, 2, 5, 2, 6, 7};
+
+	add_square();
+	onnx_floats(&graph, "points", 3, DIMS(1, 2, 3), points);
+	onnx_node(&graph, "TransformLandmarks", "points m", "p");
+	onnx_node(&graph, "Mul", "p x", "y");
+	expect_region(there, 6);
+}
+
+/* A picture of one row: half a pixel right of what is there, and nothing beyond its edge. */
+Test(operators, a_region_is_read_between_pixels_and_is_zero_outside)
+{
+	static const float picture[] = {1, 3, 7}, matrix[] = {1, 0, 0, 0.5f, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+	struct message *node;
+
+	graph.size = 0;
+	onnx_input(&graph, "x", 1, DIMS(1));
+	onnx_floats(&graph, "picture", 4, DIMS(1, 1, 3, 1), picture);
+	onnx_floats(&graph, "m", 3, DIMS(1, 4, 4), matrix);
+	node = onnx_node(&graph, "TransformTensorBilinear", "picture m", "r");
+	onnx_attribute_integer(node, "output_width", 3);
+	onnx_attribute_integer(node, "output_height", 1);
+	onnx_node(&graph, "Mul", "r x", "y");
+	expect_region((const float[]){2, 5, 0}, 3);
+}

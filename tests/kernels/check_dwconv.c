@@ -123,6 +123,7 @@ static void check_s8(const struct kernels *table)
 	layer_init(&layer, 1);
 	n = layer.args.channels;
 	taps = layer.args.kh * layer.args.kw;
+	layer.args.float_scales = test_random_range(0, 2) == 0;
 	w = malloc(taps * n * sizeof(*w));
 	head = malloc(3 * n * sizeof(*head));
 	layer.packed = aligned_alloc(64, dwconv_s8_bytes(n, taps));
@@ -132,6 +133,11 @@ static void check_s8(const struct kernels *table)
 		head[i] = (int32_t)test_random_range(-100000, 100000);
 		head[n + i] = (int32_t)test_random_range(1 << 30, INT32_MAX);
 		head[2 * n + i] = (int32_t)test_random_range(-2, 14);
+		if (layer.args.float_scales) {
+			const float factor = 0.001f * (1.1f + test_random_float());
+
+			memcpy(&head[n + i], &factor, sizeof(factor));
+		}
 	}
 	for (size_t i = 0; i < layer.in.size; i++)
 		((int8_t *)layer.in.data)[i] = (int8_t)test_random_range(-128, 127);

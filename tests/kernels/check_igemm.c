@@ -161,7 +161,16 @@ struct case_s8 {
 	struct guarded a;
 	int32_t zero_point;
 	int8_t lo, hi;
+	bool float_scales;
 };
+
+static int32_t bits_of(float number)
+{
+	int32_t bits;
+
+	memcpy(&bits, &number, sizeof(bits));
+	return bits;
+}
 
 /* Extremes of what a graph may ask for as often as what networks do. */
 static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max)
@@ -174,7 +183,8 @@ static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max)
 			      .kc = size_around(test_random() & 1 ? 16 : 256),
 			      .zero_point = (int32_t)test_random_range(-128, 127),
 			      .lo = -128,
-			      .hi = 127};
+			      .hi = 127,
+			      .float_scales = test_random_range(0, 2) == 0};
 	if (test_random() & 1)
 		c->lo = (int8_t)test_random_range(-128, 0);
 	c->c_stride = c->n + (size_t)test_random_range(0, 3);
@@ -188,6 +198,8 @@ static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max)
 					       : test_random_range(-100000, 100000));
 		c->head[c->n + i] = (int32_t)test_random_range(1 << 30, INT32_MAX);
 		c->head[2 * c->n + i] = (int32_t)(extreme ? test_random_range(-31, 31) : test_random_range(3, 12));
+		if (c->float_scales)
+			c->head[c->n + i] = bits_of((extreme ? 1.0f : 0.001f) * (1.1f + test_random_float()));
 	}
 	for (size_t i = 0; i < c->a.size; i++)
 		((int8_t *)c->a.data)[i] =
@@ -218,7 +230,8 @@ static int8_t *run_s8(const struct igemm_s8 *kernel, const struct case_s8 *c, si
 				     .c_stride = c->c_stride,
 				     .zero_point = c->zero_point,
 				     .lo = c->lo,
-				     .hi = c->hi};
+				     .hi = c->hi,
+				     .float_scales = c->float_scales};
 
 	pack_s8_panel(kernel, c->n, c->taps, c->kc, c->w, &requant, panel);
 	for (size_t t = 0; t < c->taps; t++)
@@ -310,5 +323,42 @@ Test(igemm, requantisation_rounds_as_the_contract_says)
 		cr_assert_eq(*got, cases[i].want, "sum %d: %d and not %d", cases[i].sum, *got, cases[i].want);
 		free(got);
 		guarded_destroy(&c.a);
+	}
+}
+
+Test(igemm, scales_of_float_round_half_to_even)
+{
+	static const struct {
+		int32_t sum;
+		float factor;
+		int32_t want;
+	} cases[] = {
+		{5, 0.5f, 2},	     /* 2.5 */
+		{7, 0.5f, 4},	     /* 3.5 */
+		{-5, 0.5f, -2},	     /* -2.5 */
+		{1000, 1, 127},	     /* clamped */
+		{INT32_MAX, 1, 127}, /* to what is no int32_t any more */
+		{INT32_MIN, 8, -128},
+	};
+
+	for (const char *const *level = kernels_levels(); *level; level++) {
+		const struct kernels *table = kernels_level(*level);
+
+		for (size_t i = 0; table && i < sizeof(cases) / sizeof(cases[0]); i++) {
+			int32_t head[3] = {cases[i].sum, bits_of(cases[i].factor), 0};
+			int16_t w = 0;
+			struct case_s8 c = {.m = 1, .n = 1, .taps = 1, .kc = 1, .c_stride = 1, .w = &w, .head = head};
+			int8_t *got;
+
+			c.lo = -128;
+			c.hi = 127;
+			c.float_scales = true;
+			c.a = guarded_create(1, KERNEL_SLACK);
+			got = run_s8(&table->igemm_s8, &c, 1);
+			cr_assert_eq(*got, cases[i].want, "%s, sum %d: %d and not %d", *level, cases[i].sum, *got,
+				     cases[i].want);
+			free(got);
+			guarded_destroy(&c.a);
+		}
 	}
 }

@@ -13,6 +13,8 @@ and how far two photographs are apart in units of the tolerance.  Exits with 1 w
 import argparse
 import json
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -145,13 +147,37 @@ def write_golden(args, network, runtime):
     (args.goldens / f"{network.stem}.txt").write_text("\n".join(lines) + "\n")
 
 
-def ours(program, network, tensor, folder):
-    np.save(folder / "input.npy", tensor)
+def file_name(output):
+    """What inferd-model calls the file of an output."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", output)
+    return "_" + name[1:] if name.startswith(".") else name
+
+
+def ours(program, network, tensors, folder):
+    """Outputs of inferd-model by file name, for one tensor or one for each input name."""
+    named = tensors if isinstance(tensors, dict) else {"": tensors}
     out = pathlib.Path(tempfile.mkdtemp(dir=folder))
-    subprocess.run([program, "run", str(network), "-i", str(folder / "input.npy"), "-o", str(out)], check=True,
-                   stdout=subprocess.DEVNULL)
-    files = sorted(out.glob("*.npy"))
-    return {f.stem: np.load(f) for f in files}
+    command = [program, "run", str(network), "-o", str(out / "out")]
+    for number, (name, tensor) in enumerate(named.items()):
+        np.save(out / f"{number}.npy", tensor)
+        command += ["-i", f"{name}={out}/{number}.npy" if len(named) > 1 else f"{out}/{number}.npy"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    outputs = {f.stem: np.load(f) for f in sorted((out / "out").glob("*.npy"))}
+    shutil.rmtree(out)
+    return outputs
+
+
+def match_names(outputs, references):
+    """Outputs of ours by the names and in the shapes of the reference."""
+    matched, used = {}, {}
+    for name, reference in references.items():
+        base = file_name(name)
+        used[base] = used.get(base, 0) + 1
+        got = outputs[base if used[base] == 1 else f"{base}_{used[base]}"]
+        if got.size != reference.size:
+            raise ValueError(f"{name}: {got.shape} where the runtime has {reference.shape}")
+        matched[name] = got.reshape(reference.shape)
+    return matched
 
 
 def match(outputs, references):

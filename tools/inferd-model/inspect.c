@@ -13,7 +13,7 @@ static const char usage[] =
 	"  --size WxH             plan for this input size instead of the file's own\n"
 	"  --input [NAME=]SHAPE   lengths of an input, such as 1x3x320x320 in the file's order, where the file leaves\n"
 	"                         them open; may be repeated.  Open ones not given: 1 first, sides of an image 224, else 16\n"
-	"  --passes               also what the file's nodes were simplified by\n"
+	"  --passes               also what the nodes of the file were simplified by, and what is no step at this size\n"
 	"  --json                 one object on one line\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
@@ -57,13 +57,16 @@ static void print_steps(const struct engine_plan *plan)
 	}
 }
 
-static void print_passes(const struct engine_model *model)
+static void print_passes(const struct tool_network *network)
 {
 	const char *what;
 	int n;
 
 	puts("\npasses:");
-	for (int i = 0; (what = engine_model_pass(model, i, &n)); i++)
+	for (int i = 0; (what = engine_model_pass(network->model, i, &n)); i++)
+		if (n)
+			printf("%6d %s\n", n, what);
+	for (int i = 0; (what = engine_plan_pass(network->plan, i, &n)); i++)
 		if (n)
 			printf("%6d %s\n", n, what);
 }
@@ -161,7 +164,7 @@ static int inspect(const struct tool_args *args)
 		else
 			print_text(&network);
 		if (!args->json && args->passes)
-			print_passes(network.model);
+			print_passes(&network);
 		status = TOOL_DONE;
 	}
 	tool_network_finish(&network);
