@@ -407,7 +407,7 @@ static int fill_open(const struct engine_model *model, const struct engine_plan_
 {
 	for (int i = 0; i < model->graph.n_inputs; i++) {
 		const struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
-		bool picture = i == 0 && input->rank == 4 && input->type == ENGINE_F32;
+		bool picture = i == 0 && input->rank == 4;
 
 		shapes[i].rank = input->rank;
 		memcpy(shapes[i].dims, input->dims, sizeof(input->dims));
@@ -421,6 +421,9 @@ static int fill_open(const struct engine_model *model, const struct engine_plan_
 			if (*side == GRAPH_DIM_UNKNOWN)
 				return graph_error(error, -EINVAL, "input '%.60s' has no fixed size",
 						   input->name ? input->name : "");
+			if (*side != input->dims[k] && !(input->open_axes >> k & 1))
+				return graph_error(error, -ENOTSUP, "input '%.60s' is %d long on axis %d, not %d",
+						   input->name ? input->name : "", input->dims[k], k, *side);
 		}
 	}
 	return 0;
