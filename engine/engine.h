@@ -126,10 +126,29 @@ struct engine_plan_options {
 /*
  * The plan for these options, made on first use and kept by the model (borrowed; lives as long as the
  * model).  Takes a lock; call it outside of the frame path the first time.  -ENOTSUP when the network
- * does not allow the size or gray, with the node that forbids it; -ENOSPC over ENGINE_PLANS_MAX.
+ * does not allow the size or gray, with the node that forbids it; -ENOSPC over ENGINE_PLANS_MAX.  A batch is 1;
+ * where the file leaves more open than the sides of the first input's images, engine_model_plan_shapes() is needed.
  */
 int engine_model_plan(struct engine_model *model, const struct engine_plan_options *options,
 		      struct engine_error *ret_error, const struct engine_plan **ret_plan);
+
+struct engine_shape {
+	int rank;
+	int32_t dims[ENGINE_RANK_MAX];
+};
+
+/*
+ * The plan for these shapes of all inputs, in the axis order of engine_model_input(), where the file leaves them open
+ * (a batch too).  Shapes that nodes compute follow: the file is read anew where it has to be, and its packed weights
+ * are shared.  The caller holds the plan until engine_model_release_plan(); of those that nobody holds the model keeps
+ * the ones used last.  Takes a lock, and time: the steps are chosen anew for each shape.  -ENOTSUP for a length that
+ * the file fixes, -EINVAL for another rank, and otherwise as engine_model_plan().
+ */
+int engine_model_plan_shapes(struct engine_model *model, const struct engine_shape *shapes, int n_shapes,
+			     struct engine_error *ret_error, const struct engine_plan **ret_plan);
+
+/* No context may be running the plan, nor be asked for its tensors any more. */
+void engine_model_release_plan(struct engine_model *model, const struct engine_plan *plan);
 
 int engine_plan_input_count(const struct engine_plan *plan);
 int engine_plan_output_count(const struct engine_plan *plan);

@@ -198,9 +198,10 @@ struct graph_value {
 	bool packed;	     /* a constant that is there only as panels of convolutions; data is NULL */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
-	bool used;     /* some node reads it */
-	bool variable; /* only a run knows its shape; dims are the most it may be */
-	bool was_u8;   /* the file holds it as uint8; set by passes, whose tensors are int8 */
+	unsigned open_axes; /* bit k: the file leaves axis k of this input to whoever runs it */
+	bool used;	    /* some node reads it */
+	bool variable;	    /* only a run knows its shape; dims are the most it may be */
+	bool was_u8;	    /* the file holds it as uint8; set by passes, whose tensors are int8 */
 };
 
 static inline bool graph_is_constant(const struct graph_value *value)
@@ -231,6 +232,7 @@ struct graph {
 	int inputs[ENGINE_IO_MAX], outputs[ENGINE_IO_MAX];
 	int n_inputs, n_outputs;
 	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
+	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
 void graph_init(struct graph *graph);

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import/import.h"
 #include "mapping.h"
 #include "model.h"
 #include "packed.h"
 #include "passes.h"
 #include "plan.h"
+#include "reading.h"
 
 struct engine_model {
 	struct graph graph;
@@ -19,37 +19,31 @@ struct engine_model {
 	struct graph_shape *shapes; /* at the file's own size; NULL where it leaves a side open */
 	struct mapping file, weights_file;
 	struct mapping_beside beside;
-	void *copy;	      /* of a packed file in memory that is not aligned */
-	pthread_mutex_t lock; /* of all below */
+	struct import_source source; /* to read it again */
+	char *name;		     /* source.name */
+	void *copy;		     /* of a packed file in memory that is not aligned */
+	pthread_mutex_t lock;	     /* of all below */
+	struct weights_pool pool;
 	struct weights weights;
-	struct engine_plan *plans;
+	struct engine_plan *plans; /* the one used last first */
 	int n_plans;
 };
 
 /* ---- loading ----------------------------------------------------------------------------------- */
-
-static int import(const struct import_source *source, struct graph *graph, struct engine_error *error)
-{
-	if (import_is_tflite(source->data, source->size))
-		return import_tflite(source, graph, error);
-	if (import_is_ncnn(source->data, source->size))
-		return import_ncnn(source, graph, error);
-	if (import_is_onnx(source->data, source->size))
-		return import_onnx(source, graph, error);
-	if (import_is_caffe(source->data, source->size))
-		return import_caffe(source, graph, error);
-	return graph_error(error, -ENOTSUP,
-			   "neither a TFLite, an ONNX, an ncnn .param, a Caffe .prototxt nor a converted file");
-}
 
 /* Shapes at the file's own size: checks the file as a whole, and some passes depend on them. */
 static int infer_own_size(struct engine_model *model, struct engine_error *error)
 {
 	bool open = false;
 
+	if (model->graph.unread)
+		return 0;
 	for (int i = 0; i < model->graph.n_inputs; i++) {
-		const struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
+		struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
 
+		for (int k = 0; k < input->rank; k++)
+			if (input->dims[k] == GRAPH_DIM_UNKNOWN)
+				input->open_axes |= 1u << k;
 		for (int k = 0; k < input->rank; k++)
 			open |= input->dims[k] == GRAPH_DIM_UNKNOWN;
 	}
@@ -59,18 +53,6 @@ static int infer_own_size(struct engine_model *model, struct engine_error *error
 	if (!model->shapes)
 		return graph_error(error, -ENOMEM, "out of memory");
 	return graph_infer(&model->graph, model->shapes, error);
-}
-
-/* Errors of the readers speak of nodes; the sentence gets the file in front. */
-static void name_error(struct engine_error *error, const char *name)
-{
-	struct engine_error inner;
-	const char *base = strrchr(name, '/');
-
-	if (!error)
-		return;
-	inner = *error;
-	graph_error(error, 0, "%.60s: %.190s", base ? base + 1 : name, inner.text);
 }
 
 static int load_packed(struct engine_model *model, const struct import_source *source, struct engine_error *error)
@@ -88,15 +70,21 @@ static int load_packed(struct engine_model *model, const struct import_source *s
 
 static int load(struct engine_model *model, const struct import_source *source, struct engine_error *error)
 {
-	int r = packed_is(source->data, source->size) ? load_packed(model, source, error)
-						      : import(source, &model->graph, error);
+	bool packed = packed_is(source->data, source->size);
+	int r;
 
+	model->source = *source;
+	model->source.name = model->name = strdup(source->name);
+	if (!model->name)
+		return graph_error(error, -ENOMEM, "out of memory");
+	model->beside.path = source->find_beside ? model->name : NULL;
+	r = packed ? load_packed(model, source, error) : reading_import(&model->source, &model->graph, error);
 	if (r == 0)
 		r = infer_own_size(model, error);
-	if (r == 0 && !packed_is(source->data, source->size))
+	if (r == 0 && !packed && !model->graph.unread)
 		r = passes_run(&model->graph, model->shapes, model->purpose, error);
 	if (r < 0)
-		name_error(error, source->name);
+		reading_name_error(error, source->name);
 	return r;
 }
 
@@ -107,7 +95,7 @@ static struct engine_model *model_new(void)
 	if (!model)
 		return NULL;
 	graph_init(&model->graph);
-	weights_init(&model->weights, kernels_get());
+	weights_init(&model->weights, kernels_get(), &model->pool);
 	pthread_mutex_init(&model->lock, NULL);
 	return model;
 }
@@ -189,7 +177,6 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	if (!model)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	model->purpose = purpose;
-	model->beside.path = path;
 	source.context = &model->beside;
 	r = mapping_open(path, ret_error, &model->file);
 	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
@@ -211,6 +198,15 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	return 0;
 }
 
+/* With the reading it was made of. */
+static void destroy_plan(struct engine_plan *plan)
+{
+	struct reading *reading = plan->reading;
+
+	plan_destroy(plan);
+	reading_destroy(reading);
+}
+
 void engine_model_destroy(struct engine_model *model)
 {
 	if (!model)
@@ -219,12 +215,13 @@ void engine_model_destroy(struct engine_model *model)
 		struct engine_plan *plan = model->plans;
 
 		model->plans = plan->next;
-		plan_destroy(plan);
+		destroy_plan(plan);
 	}
 	weights_finish(&model->weights);
 	graph_finish(&model->graph);
 	free(model->shapes);
 	free(model->copy);
+	free(model->name);
 	mapping_close(&model->file);
 	mapping_close(&model->weights_file);
 	mapping_beside_finish(&model->beside);
@@ -238,7 +235,9 @@ int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct 
 	int r;
 
 	pthread_mutex_lock(&model->lock);
-	if (kind == ENGINE_PACK_PANELS && !model->plans)
+	if (model->graph.unread)
+		r = graph_error(ret_error, -ENOTSUP, "a converted network has one size, which the file leaves open");
+	else if (kind == ENGINE_PACK_PANELS && !model->plans)
 		r = graph_error(ret_error, -EINVAL, "nothing is planned for yet");
 	else
 		r = packed_write(&model->graph, kind == ENGINE_PACK_PANELS ? &model->weights : NULL,
@@ -316,43 +315,209 @@ size_t engine_model_bytes(const struct engine_model *model)
 	for (int i = 0; i < graph->n_values; i++)
 		if (graph->values[i].owned)
 			bytes += graph->values[i].data_bytes;
-	return bytes + atomic_load(&model->weights.bytes);
+	return bytes + atomic_load(&model->weights.bytes) + atomic_load(&model->pool.bytes);
 }
 
-static bool same_options(const struct engine_plan_options *a, const struct engine_plan_options *b)
+/* ---- plans ------------------------------------------------------------------------------------- */
+
+/* Where the plans of a model end that has no more room, one that nobody holds goes: the one not asked for longest. */
+static int make_room(struct engine_model *model, struct engine_error *error)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	struct engine_plan **link = &model->plans, **oldest = NULL, *plan;
+
+	if (model->n_plans < ENGINE_PLANS_MAX)
+		return 0;
+	for (; *link; link = &(*link)->next)
+		if (!(*link)->lasting && (*link)->n_holds == 0)
+			oldest = link;
+	if (!oldest)
+		return graph_error(error, -ENOSPC, "over %d sizes are planned for", ENGINE_PLANS_MAX);
+	plan = *oldest;
+	*oldest = plan->next;
+	model->n_plans--;
+	destroy_plan(plan);
+	return 0;
+}
+
+static bool is_at(const struct engine_plan *plan, const struct graph_shape *shapes)
+{
+	for (int i = 0; shapes && i < plan->graph->n_inputs; i++) {
+		const struct plan_tensor *t = &plan->tensors[plan->graph->inputs[i]];
+
+		if (memcmp(t->dims, shapes[i].dims, (size_t)t->rank * sizeof(*t->dims)) != 0)
+			return false;
+	}
+	return !shapes == !plan->reading;
+}
+
+static struct engine_plan *find_plan(struct engine_model *model, const struct engine_plan_options *options,
+				     const struct graph_shape *shapes)
+{
+	for (struct engine_plan **link = &model->plans; *link; link = &(*link)->next) {
+		struct engine_plan *plan = *link;
+
+		if (memcmp(&plan->options, options, sizeof(*options)) != 0 || !is_at(plan, shapes))
+			continue;
+		*link = plan->next;
+		plan->next = model->plans;
+		return model->plans = plan;
+	}
+	return NULL;
+}
+
+/* A plan of the model's graph, or, with shapes, of a reading of its own. */
+static int make_plan(struct engine_model *model, const struct engine_plan_options *options,
+		     const struct graph_shape *shapes, struct engine_error *error, struct engine_plan **ret_plan)
+{
+	struct import_source source = model->source;
+	struct reading *reading = NULL;
+	int r = make_room(model, error);
+
+	source.shapes = shapes;
+	if (r == 0 && shapes)
+		r = reading_create(&source, model->purpose, &model->pool, error, &reading);
+	if (r == 0)
+		r = plan_create(reading ? &reading->graph : &model->graph,
+				reading ? &reading->weights : &model->weights, options, error, ret_plan);
+	if (r < 0) {
+		reading_destroy(reading);
+		/* Shapes that do not fit each other are no fault of the file. */
+		return shapes && r == -EINVAL ? -ENOTSUP : r;
+	}
+	if (reading)
+		reading_trim(reading);
+	(*ret_plan)->reading = reading;
+	(*ret_plan)->next = model->plans;
+	model->plans = *ret_plan;
+	model->n_plans++;
+	return 0;
+}
+
+/* The model's lock is held. */
+static int get_plan(struct engine_model *model, const struct engine_plan_options *options,
+		    const struct graph_shape *shapes, struct engine_error *error, struct engine_plan **ret_plan)
+{
+	*ret_plan = find_plan(model, options, shapes);
+	return *ret_plan ? 0 : make_plan(model, options, shapes, error, ret_plan);
+}
+
+/* A picture's size for the first input, and 1 for a batch. */
+static int fill_open(const struct engine_model *model, const struct engine_plan_options *options,
+		     struct graph_shape *shapes, struct engine_error *error)
+{
+	for (int i = 0; i < model->graph.n_inputs; i++) {
+		const struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
+		bool picture = i == 0 && input->rank == 4;
+
+		shapes[i].rank = input->rank;
+		memcpy(shapes[i].dims, input->dims, sizeof(input->dims));
+		for (int k = 0; k < input->rank; k++) {
+			int32_t *side = &shapes[i].dims[k];
+
+			if (picture && (k == 1 || k == 2) && options->width)
+				*side = k == 1 ? options->height : options->width;
+			else if (picture && k == 3 && *side == GRAPH_DIM_UNKNOWN && options->channels)
+				*side = options->channels;
+			if (*side == GRAPH_DIM_UNKNOWN)
+				return graph_error(error, -EINVAL, "input '%.60s' has no fixed size",
+						   input->name ? input->name : "");
+			if (*side != input->dims[k] && !(input->open_axes >> k & 1))
+				return graph_error(error, -ENOTSUP, "input '%.60s' is %d long on axis %d, not %d",
+						   input->name ? input->name : "", input->dims[k], k, *side);
+		}
+	}
+	return 0;
+}
+
+static int check_shapes(const struct engine_model *model, const struct engine_shape *shapes, int n_shapes,
+			struct engine_error *error)
+{
+	if (n_shapes != model->graph.n_inputs)
+		return graph_error(error, -EINVAL, "shapes of %d inputs for a network of %d", n_shapes,
+				   model->graph.n_inputs);
+	for (int i = 0; i < n_shapes; i++) {
+		const struct graph_value *input = &model->graph.values[model->graph.inputs[i]];
+		const char *name = input->name ? input->name : "";
+		size_t elements;
+
+		if (shapes[i].rank != input->rank)
+			return graph_error(error, -EINVAL, "input '%.60s' has %d axes, not %d", name, input->rank,
+					   shapes[i].rank);
+		if (graph_elements(shapes[i].rank, shapes[i].dims, &elements) < 0 || !elements ||
+		    elements > ENGINE_TENSOR_BYTES_MAX / engine_type_size(input->type))
+			return graph_error(error, -EINVAL, "input '%.60s' is to be empty, or too large", name);
+		for (int k = 0; k < input->rank; k++)
+			if (!(input->open_axes >> k & 1) && shapes[i].dims[k] != input->dims[k])
+				return graph_error(error, -ENOTSUP, "input '%.60s' is %d long on axis %d, not %d", name,
+						   input->dims[k], k, shapes[i].dims[k]);
+	}
+	return 0;
+}
+
+/* Those the file is made for: its own graph does, which may be planned for already. */
+static bool are_own(const struct engine_model *model, const struct engine_shape *shapes)
+{
+	if (!model->shapes)
+		return false;
+	for (int i = 0; i < model->graph.n_inputs; i++) {
+		const struct graph_shape *own = &model->shapes[model->graph.inputs[i]];
+
+		if (memcmp(own->dims, shapes[i].dims, (size_t)own->rank * sizeof(*own->dims)) != 0)
+			return false;
+	}
+	return true;
 }
 
 int engine_model_plan(struct engine_model *model, const struct engine_plan_options *options,
 		      struct engine_error *ret_error, const struct engine_plan **ret_plan)
 {
+	struct graph_shape shapes[ENGINE_IO_MAX] = {0};
 	struct engine_plan *plan;
-	int r = 0;
+	int r = model->graph.unread ? fill_open(model, options, shapes, ret_error) : 0;
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&model->lock);
-	for (plan = model->plans; plan; plan = plan->next)
-		if (same_options(&plan->options, options))
-			break;
-	if (!plan && model->n_plans >= ENGINE_PLANS_MAX)
-		r = graph_error(ret_error, -ENOSPC, "over %d sizes are planned for", ENGINE_PLANS_MAX);
-	else if (!plan)
-		r = plan_create(&model->graph, &model->weights, options, ret_error, &plan);
-	if (r == 0 && plan != model->plans) {
-		bool known = false;
-
-		for (struct engine_plan *p = model->plans; p; p = p->next)
-			known |= p == plan;
-		if (!known) {
-			plan->next = model->plans;
-			model->plans = plan;
-			model->n_plans++;
-		}
-	}
+	r = get_plan(model, options, model->graph.unread ? shapes : NULL, ret_error, &plan);
+	if (r == 0)
+		plan->lasting = true;
 	pthread_mutex_unlock(&model->lock);
 	if (r == 0)
 		*ret_plan = plan;
 	return r;
+}
+
+int engine_model_plan_shapes(struct engine_model *model, const struct engine_shape *shapes, int n_shapes,
+			     struct engine_error *ret_error, const struct engine_plan **ret_plan)
+{
+	const struct engine_plan_options options = {0};
+	struct graph_shape wanted[ENGINE_IO_MAX] = {0};
+	struct engine_plan *plan;
+	int r = check_shapes(model, shapes, n_shapes, ret_error);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < n_shapes; i++) {
+		wanted[i].rank = shapes[i].rank;
+		memcpy(wanted[i].dims, shapes[i].dims, (size_t)shapes[i].rank * sizeof(*shapes[i].dims));
+	}
+	pthread_mutex_lock(&model->lock);
+	r = get_plan(model, &options, are_own(model, shapes) ? NULL : wanted, ret_error, &plan);
+	if (r == 0)
+		plan->n_holds++;
+	pthread_mutex_unlock(&model->lock);
+	if (r == 0)
+		*ret_plan = plan;
+	return r;
+}
+
+void engine_model_release_plan(struct engine_model *model, const struct engine_plan *plan)
+{
+	pthread_mutex_lock(&model->lock);
+	for (struct engine_plan *own = model->plans; own; own = own->next)
+		if (own == plan && own->n_holds > 0)
+			own->n_holds--;
+	pthread_mutex_unlock(&model->lock);
 }
 
 int engine_plan_input_count(const struct engine_plan *plan)

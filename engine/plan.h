@@ -46,6 +46,8 @@ struct plan_gemm {
 	bool pointwise;	     /* every output pixel reads the input pixel of the same index */
 };
 
+struct reading;
+
 /* What made steps unnecessary at this size, for inspection. */
 enum plan_pass { PLAN_PASS_CONCAT, PLAN_PASS_SLICE, PLAN_PASS_RESHAPE, PLAN_PASS_SQUEEZE, PLAN_PASS_COUNT };
 
@@ -94,6 +96,10 @@ struct engine_plan {
 	int passes[PLAN_PASS_COUNT];
 	int flips[2 * ENGINE_IO_MAX]; /* roots of uint8 inputs, then of uint8 outputs */
 	int n_flip_inputs, n_flips;
+	/* the model's: */
+	struct reading *reading; /* what the graph and the weights are in, where the file was read for this plan */
+	int n_holds;		 /* of those who asked for its shapes */
+	bool lasting;		 /* for as long as the model */
 	struct engine_plan *next;
 };
 

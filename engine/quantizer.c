@@ -80,6 +80,9 @@ int engine_quantizer_create(const char *path, int width, int height, struct engi
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	q->options = (struct engine_plan_options){.width = width, .height = height, .keep_tensors = 1};
 	r = model_load(path, PASSES_TO_QUANTIZE, ret_error, &q->real);
+	if (r == 0 && graph_of(q)->unread)
+		r = graph_error(ret_error, -ENOTSUP,
+				"the file leaves sizes open; only a network of fixed ones is quantised");
 	if (r == 0)
 		r = engine_model_plan(q->real, &q->options, ret_error, &q->real_plan);
 	if (r == 0) {

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t round_up(size_t bytes)
+{
+	return (bytes + 63) / 64 * 64;
+}
+
 enum entry_kind { ENTRY_CONV, ENTRY_OPERAND, ENTRY_FLOATS };
 
 struct weights_entry {
@@ -17,13 +22,76 @@ struct weights_entry {
 	size_t n;  /* ENTRY_FLOATS: how many */
 	struct weights_gray gray;
 	struct weights_conv conv;
-	void *data; /* owned */
+	void *data; /* owned, or the blob's */
+	struct weights_blob *blob;
 	void *padding;
 };
 
-void weights_init(struct weights *weights, const struct kernels *kernels)
+struct weights_blob {
+	struct weights_blob *next;
+	uint8_t *data;
+	size_t bytes;
+	uint64_t sum;
+	int n_entries; /* that use it */
+};
+
+void weights_init(struct weights *weights, const struct kernels *kernels, struct weights_pool *pool)
 {
-	*weights = (struct weights){.kernels = kernels};
+	*weights = (struct weights){.kernels = kernels, .pool = pool};
+}
+
+/* ---- what sets have in common ------------------------------------------------------------------ */
+
+/* FNV's steps on words, without the last bytes: what has equal sums is compared byte for byte. */
+static uint64_t sum_of(const uint8_t *data, size_t bytes)
+{
+	uint64_t sum = 14695981039346656037u, word;
+
+	for (size_t i = 0; i + sizeof(word) <= bytes; i += sizeof(word)) {
+		memcpy(&word, data + i, sizeof(word));
+		sum = (sum ^ word) * 1099511628211u;
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
+
+/* The entry's data, which is not written any more, becomes that of an equal one if there is any. */
+static int share(struct weights *weights, struct weights_entry *entry, size_t bytes)
+{
+	uint64_t sum = sum_of(entry->data, bytes);
+	struct weights_blob *blob = weights->pool->first;
+
+	while (blob && (blob->sum != sum || blob->bytes != bytes || memcmp(blob->data, entry->data, bytes) != 0))
+		blob = blob->next;
+	if (blob) {
+		free(entry->data);
+	} else {
+		blob = calloc(1, sizeof(*blob));
+		if (!blob)
+			return -ENOMEM;
+		*blob = (struct weights_blob){weights->pool->first, entry->data, bytes, sum, 0};
+		weights->pool->first = blob;
+		atomic_fetch_add(&weights->pool->bytes, round_up(bytes));
+	}
+	atomic_fetch_sub(&weights->bytes, round_up(bytes));
+	blob->n_entries++;
+	entry->blob = blob;
+	entry->data = blob->data;
+	return 0;
+}
+
+static void leave(struct weights_pool *pool, struct weights_blob *blob)
+{
+	struct weights_blob **link = &pool->first;
+
+	if (--blob->n_entries > 0)
+		return;
+	while (*link != blob)
+		link = &(*link)->next;
+	*link = blob->next;
+	atomic_fetch_sub(&pool->bytes, round_up(blob->bytes));
+	free(blob->data);
+	free(blob);
 }
 
 void weights_finish(struct weights *weights)
@@ -32,7 +100,10 @@ void weights_finish(struct weights *weights)
 		struct weights_entry *entry = weights->first;
 
 		weights->first = entry->next;
-		free(entry->data);
+		if (entry->blob)
+			leave(weights->pool, entry->blob);
+		else
+			free(entry->data);
 		free(entry->padding);
 		free(entry);
 	}
@@ -41,7 +112,7 @@ void weights_finish(struct weights *weights)
 /* 64-byte aligned and zeroed. */
 static void *allocate(struct weights *weights, size_t bytes)
 {
-	size_t rounded = (bytes + 63) / 64 * 64;
+	size_t rounded = round_up(bytes);
 	void *data = rounded >= bytes ? aligned_alloc(64, rounded ? rounded : 64) : NULL;
 
 	if (data) {
@@ -140,6 +211,8 @@ const void *weights_operand(struct weights *weights, const struct graph *graph, 
 		if (!entry)
 			return NULL;
 		memcpy(entry->data, v->data, v->data_bytes);
+		if (share(weights, entry, v->data_bytes + KERNEL_SLACK) < 0)
+			return NULL;
 	}
 	return entry->data;
 }
@@ -162,6 +235,8 @@ const float *weights_floats(struct weights *weights, const struct graph *graph, 
 		floats = entry->data;
 		for (size_t i = 0; i < n; i++)
 			floats[i] = real(weights, v, count > 1 ? i : 0, i);
+		if (share(weights, entry, n * sizeof(float) + KERNEL_SLACK) < 0)
+			return NULL;
 	}
 	return entry->data;
 }
@@ -492,6 +567,8 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	if (r == 0)
 		r = conv.depthwise ? pack_depthwise(&p, entry->data, quantised)
 				   : pack_panels(&p, &conv, entry->data, quantised);
+	if (r == 0)
+		r = share(weights, entry, packed_bytes(&p, &conv, quantised));
 	if (r == 0) {
 		conv.packed = entry->data;
 		conv.padding = entry->padding;

@@ -27,14 +27,23 @@ struct weights_conv {
 	uint64_t params;
 };
 
+/* Packed data that several sets of weights have in common, because one network was read at several shapes. */
+struct weights_blob;
+struct weights_pool {
+	struct weights_blob *first;
+	atomic_size_t bytes;
+};
+
 struct weights_entry;
 struct weights {
 	const struct kernels *kernels;
+	struct weights_pool *pool; /* borrowed; outlives the weights */
 	struct weights_entry *first;
-	atomic_size_t bytes; /* may be read without the model's lock, which is held while weights are packed */
+	atomic_size_t bytes; /* besides the pool's; may be read without the model's lock, which is held while weights
+				are packed */
 };
 
-void weights_init(struct weights *weights, const struct kernels *kernels);
+void weights_init(struct weights *weights, const struct kernels *kernels, struct weights_pool *pool);
 void weights_finish(struct weights *weights);
 
 /*

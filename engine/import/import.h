@@ -26,6 +26,7 @@ struct import_source {
 	 */
 	int (*find_beside)(void *context, const char *location, const uint8_t **ret_data, size_t *ret_size);
 	void *context;
+	const struct graph_shape *shapes; /* of the inputs, in the graph's order; NULL: those of the file */
 };
 
 bool import_is_tflite(const uint8_t *data, size_t size);

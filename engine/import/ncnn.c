@@ -38,6 +38,7 @@ struct blob {
 
 struct ncnn {
 	struct graph *graph;
+	const struct graph_shape *asked; /* shapes of the inputs; NULL: the file's own */
 	struct ncnn_file file;
 	struct ncnn_bin bin;
 	struct ncnn_layer layer;
@@ -2038,6 +2039,11 @@ static int on_input(struct ncnn *n)
 				: rank == 3 ? (int32_t[]){1, h, w, c}
 				: rank == 2 ? (int32_t[]){h, w}
 					    : (int32_t[]){w});
+	if (value >= 0 && n->asked)
+		memcpy(n->graph->values[value].dims, n->asked[n->graph->n_inputs].dims,
+		       sizeof(n->graph->values[value].dims));
+	if (value >= 0 && n->asked && rank != 2)
+		*(rank == 1 ? &w : &c) = n->graph->values[value].dims[rank == 3 ? 3 : rank == 4 ? 1 : 0];
 	if (value >= 0)
 		n->graph->inputs[n->graph->n_inputs++] = value;
 	r = set_output(n, 0, value, rank, rank == 3);
@@ -2294,6 +2300,7 @@ int import_ncnn(const struct import_source *source, struct graph *graph, struct 
 	if (!n)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	n->graph = graph;
+	n->asked = source->shapes;
 	n->error = ret_error;
 	n->file = (struct ncnn_file){(const char *)source->data, (const char *)source->data + source->size, false, 1};
 	ncnn_is_param(source->data, source->size, &n->file.binary);

@@ -58,6 +58,8 @@ static int read_shape(struct tflite *t, size_t table, struct tflite_tensor *tens
 		/* A batch of unknown size is run one by one. */
 		if (open.count == shape.count && flatbuffer_i32_at(&t->fb, &open, i) < 0 && i > 0)
 			tensor->dims[i] = GRAPH_DIM_UNKNOWN;
+		else if (open.count == shape.count && flatbuffer_i32_at(&t->fb, &open, i) < 0)
+			tensor->open_batch = true;
 	}
 	return 0;
 }
@@ -146,8 +148,10 @@ static int read_tensor(struct tflite *t, int i, size_t table)
 	return 0;
 }
 
-static bool has_open_side(const struct tflite_tensor *tensor)
+static bool has_open_side(const struct tflite *t, const struct tflite_tensor *tensor)
 {
+	if (tensor->value >= 0 && tensor->value < t->cap_shapes && t->shapes[tensor->value].rank >= 0)
+		return false;
 	for (int i = 0; i < tensor->rank; i++)
 		if (tensor->dims[i] < 0)
 			return true;
@@ -182,7 +186,7 @@ static int read_tensors(struct tflite *t, size_t subgraph)
 	if (r == 0 && tflite_make_room(t) < 0)
 		return graph_error(t->error, -ENOMEM, "out of memory");
 	for (int i = 0; i < t->n_tensors && r == 0; i++)
-		if (t->tensors[i].value >= 0 && !has_open_side(&t->tensors[i]))
+		if (t->tensors[i].value >= 0 && !has_open_side(t, &t->tensors[i]))
 			tflite_set_shape(t, t->tensors[i].value, t->tensors[i].rank, t->tensors[i].dims);
 	forget_shapes(t);
 	return r;
@@ -212,6 +216,12 @@ static int read_io(struct tflite *t, size_t subgraph, int field, bool inputs)
 			memcpy(value->dims, t->tensors[index].dims, sizeof(value->dims));
 		if (inputs && value->rank > 0 && value->dims[0] == GRAPH_DIM_UNKNOWN)
 			value->dims[0] = 1;
+		if (inputs && !value->data && t->asked) {
+			memcpy(value->dims, t->asked[i].dims, sizeof(value->dims));
+			tflite_set_shape(t, to[i], value->rank, value->dims);
+		}
+		if (inputs)
+			value->open_axes = t->tensors[index].open_batch;
 	}
 	*(inputs ? &t->graph->n_inputs : &t->graph->n_outputs) = (int)list.count;
 	return 0;
@@ -351,7 +361,7 @@ static int add_operator(struct tflite *t, size_t table)
 	if (r < 0)
 		return r;
 	if ((t->code == CODE_SHAPE && t->n_inputs == 1 && tflite_has_input(t, 0) &&
-	     has_open_side(tflite_input(t, 0))) ||
+	     has_open_side(t, tflite_input(t, 0))) ||
 	    (t->code != CODE_RESHAPE && reads_open(t)))
 		return leave_open(t);
 	/* Sparse constants are dense already. */
@@ -364,10 +374,11 @@ static int add_operator(struct tflite *t, size_t table)
 	return add_by_kind(t, own, (const char *)t->fb.data + custom.at, custom.count);
 }
 
-static int read_file(struct tflite *t)
+/* Tensors, inputs, and the graph's table; 0 or an error. */
+static int read_inputs(struct tflite *t, size_t *ret_subgraph)
 {
 	size_t model = flatbuffer_root(&t->fb), subgraph;
-	struct flatbuffer_vector subgraphs, list;
+	struct flatbuffer_vector subgraphs;
 	int r;
 
 	subgraphs = flatbuffer_vector(&t->fb, model, MODEL_SUBGRAPHS, 4);
@@ -379,6 +390,17 @@ static int read_file(struct tflite *t)
 	r = read_tensors(t, subgraph);
 	if (r == 0)
 		r = read_io(t, subgraph, SUBGRAPH_INPUTS, true);
+	if (r == 0)
+		*ret_subgraph = subgraph;
+	return r;
+}
+
+static int read_file(struct tflite *t)
+{
+	struct flatbuffer_vector list;
+	size_t subgraph = 0;
+	int r = read_inputs(t, &subgraph);
+
 	if (r < 0)
 		return r;
 	list = flatbuffer_vector(&t->fb, subgraph, SUBGRAPH_OPERATORS, 4);
@@ -387,6 +409,43 @@ static int read_file(struct tflite *t)
 	for (uint32_t i = 0; i < list.count && r == 0; i++) {
 		t->index = (int)i;
 		r = add_operator(t, flatbuffer_table_at(&t->fb, &list, i));
+	}
+	return r < 0 ? r : read_io(t, subgraph, SUBGRAPH_OUTPUTS, false);
+}
+
+static bool has_open_input(const struct graph *graph)
+{
+	for (int i = 0; i < graph->n_inputs; i++) {
+		const struct graph_value *input = &graph->values[graph->inputs[i]];
+
+		for (int k = 0; k < input->rank; k++)
+			if (input->dims[k] == GRAPH_DIM_UNKNOWN)
+				return true;
+	}
+	return false;
+}
+
+/* The inputs and outputs alone, of a network whose nodes need lengths that are open. */
+static int read_interface(struct tflite *t)
+{
+	size_t subgraph = 0;
+	int r;
+
+	graph_finish(t->graph);
+	graph_init(t->graph);
+	free(t->shapes);
+	free(t->tensors);
+	t->shapes = NULL;
+	t->tensors = NULL;
+	t->cap_shapes = t->n_tensors = 0;
+	t->graph->unread = true;
+	r = read_inputs(t, &subgraph);
+	for (int i = 0; r == 0 && i < t->graph->n_inputs; i++) {
+		struct graph_value *input = &t->graph->values[t->graph->inputs[i]];
+
+		for (int k = 0; k < input->rank; k++)
+			if (input->dims[k] == GRAPH_DIM_UNKNOWN)
+				input->open_axes |= 1u << k;
 	}
 	return r < 0 ? r : read_io(t, subgraph, SUBGRAPH_OUTPUTS, false);
 }
@@ -406,8 +465,11 @@ int import_tflite(const struct import_source *source, struct graph *graph, struc
 	t->graph = graph;
 	t->error = ret_error;
 	t->fb = (struct flatbuffer){.data = source->data, .size = source->size};
+	t->asked = source->shapes;
 	t->made_max = 4 * source->size + MADE_BYTES;
 	r = read_file(t);
+	if (r == -ENOTSUP && !t->asked && has_open_input(graph))
+		r = read_interface(t);
 	/* What a broken offset made of the network is not worth keeping, even where it happens to fit. */
 	if (r == 0 && t->fb.broken)
 		r = graph_error(ret_error, -EINVAL, "an offset leads out of the file");

@@ -36,13 +36,15 @@ struct tflite_tensor {
 	int type;
 	int depthwise; /* the constant turned into depthwise weights; -1 not yet */
 	bool open;     /* integers that depend on a side the file leaves open */
-	int narrow;    /* the float16 or quantised constant whose widened copy `value` is, or may become; -1 none */
+	bool open_batch;
+	int narrow; /* the float16 or quantised constant whose widened copy `value` is, or may become; -1 none */
 };
 
 struct tflite {
 	struct flatbuffer fb;
 	struct graph *graph;
 	struct engine_error *error;
+	const struct graph_shape *asked; /* shapes of the inputs; NULL: the file's own */
 	struct flatbuffer_vector codes, buffers;
 	struct tflite_tensor *tensors;
 	int n_tensors;

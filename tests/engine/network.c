@@ -12,7 +12,7 @@ void network_init(struct network *network)
 {
 	*network = (struct network){0};
 	graph_init(&network->graph);
-	weights_init(&network->weights, kernels_get());
+	weights_init(&network->weights, kernels_get(), &network->pool);
 	cr_assert_eq(engine_team_create(NULL, 0, 4, &network->team), 0);
 	cr_assert_eq(engine_context_create(network->team, &network->context), 0);
 }

@@ -9,6 +9,7 @@
 
 struct network {
 	struct graph graph;
+	struct weights_pool pool;
 	struct weights weights;
 	struct engine_plan *plan;
 	struct engine_team *team;

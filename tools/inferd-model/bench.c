@@ -13,6 +13,7 @@
 
 static const char usage[] =
 	"usage: inferd-model bench FILE [--threads N] [--runs R] [--profile] [--size WxH] [--gray] [--json]\n"
+	"                               [--input [NAME=]SHAPE...]\n"
 	"\n"
 	"Runs a network on random input and prints the least, median and 90th percentile time of a run; the speed at the\n"
 	"median (two operations a multiply-add) beside what float multiply-adds alone reach on as many cores; the CPU\n"
@@ -24,6 +25,7 @@ static const char usage[] =
 	"  --profile    time of each step, mean of as many runs again, its share of the whole and of the peak; with\n"
 	"               --json under \"steps\"\n"
 	"  --size WxH   input size instead of the file's own\n"
+	"  --input [NAME=]SHAPE  as of inspect\n"
 	"  --gray       run a network of three channels on one\n"
 	"  --json       one object on one line\n";
 
@@ -147,15 +149,25 @@ static bool measure_runs(struct bench *bench)
 	return true;
 }
 
+static bool plan(struct tool_network *network, const struct tool_args *args)
+{
+	struct engine_plan_options wanted = {
+		.width = args->width, .height = args->height, .channels = args->gray ? 1 : 0};
+
+	if (!args->gray && (args->n_inputs || tool_has_open_size(network->model)))
+		return tool_network_plan_shapes(network, args);
+	return tool_network_plan(network, &wanted);
+}
+
 /* Loads the file anew: open, parse or map, pack, plan.  The median, of the machine at rest as of all else here. */
-static bool measure_load(struct bench *bench, const struct engine_plan_options *wanted)
+static bool measure_load(struct bench *bench, const struct tool_args *args)
 {
 	double ms[LOADS];
 
 	for (int i = 0; i < LOADS; i++) {
 		struct tool_network network = {0};
 		double start = clock_ms(CLOCK_MONOTONIC);
-		bool good = tool_network_load(&network, bench->network.path) && tool_network_plan(&network, wanted);
+		bool good = tool_network_load(&network, bench->network.path) && plan(&network, args);
 
 		ms[i] = clock_ms(CLOCK_MONOTONIC) - start;
 		tool_network_finish(&network);
@@ -184,11 +196,11 @@ static bool measure_steps(struct bench *bench)
 	return good;
 }
 
-static bool measure(struct bench *bench, const struct engine_plan_options *wanted, bool profile)
+static bool measure(struct bench *bench, const struct tool_args *args)
 {
 	int cpus = tool_cpus();
 	struct rusage usage_now;
-	bool good = measure_runs(bench) && (!profile || measure_steps(bench)) && measure_load(bench, wanted);
+	bool good = measure_runs(bench) && (!args->profile || measure_steps(bench)) && measure_load(bench, args);
 
 	tool_progress("", 0, 0);
 	if (!good)
@@ -298,20 +310,18 @@ static void bench_finish(struct bench *bench)
 
 static int bench_run(const struct tool_args *args)
 {
-	struct engine_plan_options wanted = {
-		.width = args->width, .height = args->height, .channels = args->gray ? 1 : 0};
 	struct bench bench = {.threads = args->threads ? args->threads : tool_cpus(),
 			      .runs = args->runs ? args->runs : RUNS_DEFAULT};
 	int status = TOOL_FAILED;
 
-	if (!tool_network_load(&bench.network, args->file) || !tool_network_plan(&bench.network, &wanted) ||
+	if (!tool_network_load(&bench.network, args->file) || !plan(&bench.network, args) ||
 	    !tool_network_prepare(&bench.network, bench.threads))
 		goto out;
 	if (!allocate(&bench)) {
 		tool_error("out of memory");
 		goto out;
 	}
-	if (!measure(&bench, &wanted, args->profile))
+	if (!measure(&bench, args))
 		goto out;
 	if (args->json)
 		print_json(&bench, args->profile);
@@ -323,4 +333,4 @@ out:
 	return status;
 }
 
-const struct tool_command tool_bench = {"bench", "trpsgj", usage, bench_run};
+const struct tool_command tool_bench = {"bench", "trpsgji", usage, bench_run};

@@ -6,13 +6,15 @@
 #include "tool.h"
 
 static const char usage[] =
-	"usage: inferd-model inspect FILE [--size WxH] [--passes] [--json]\n"
+	"usage: inferd-model inspect FILE [--size WxH | --input [NAME=]SHAPE...] [--passes] [--json]\n"
 	"\n"
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
 	"\n"
-	"  --size WxH  plan for this input size instead of the file's own\n"
-	"  --passes    also what the nodes of the file were simplified by, and what is no step at this size\n"
-	"  --json      one object on one line\n";
+	"  --size WxH             plan for this input size instead of the file's own\n"
+	"  --input [NAME=]SHAPE   lengths of an input, such as 1x3x320x320 in the file's order, where the file leaves\n"
+	"                         them open; may be repeated.  Open ones not given: 1 first, sides of an image 224, else 16\n"
+	"  --passes               also what the nodes of the file were simplified by, and what is no step at this size\n"
+	"  --json                 one object on one line\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
 {
@@ -142,13 +144,21 @@ static void print_json(const struct tool_network *network)
 	       engine_model_bytes(network->model), engine_cpu_level());
 }
 
-static int inspect(const struct tool_args *args)
+static bool plan(struct tool_network *network, const struct tool_args *args)
 {
 	struct engine_plan_options wanted = {.width = args->width, .height = args->height};
+
+	if (args->n_inputs || tool_has_open_size(network->model))
+		return tool_network_plan_shapes(network, args);
+	return tool_network_plan(network, &wanted);
+}
+
+static int inspect(const struct tool_args *args)
+{
 	struct tool_network network = {0};
 	int status = TOOL_FAILED;
 
-	if (tool_network_load(&network, args->file) && tool_network_plan(&network, &wanted)) {
+	if (tool_network_load(&network, args->file) && plan(&network, args)) {
 		if (args->json)
 			print_json(&network);
 		else
@@ -161,4 +171,4 @@ static int inspect(const struct tool_args *args)
 	return status;
 }
 
-const struct tool_command tool_inspect = {"inspect", "sjA", usage, inspect};
+const struct tool_command tool_inspect = {"inspect", "sijA", usage, inspect};

@@ -16,7 +16,8 @@ static const char usage[] =
 	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N]\n"
 	"\n"
 	"Runs a network once.  Each input comes from an .npy file of the network's own type and axis order, with or\n"
-	"without the leading axis of 1; the first input's size says which size the network is run at.\n"
+	"without the leading axis of 1; where the network's file leaves lengths open, those of the arrays are taken, and\n"
+	"the first input's size says which size a network of images is run at.\n"
 	"Each output goes to DIR/NAME.npy, where characters of NAME other than A-Z a-z 0-9 . _ - become '_', as does a\n"
 	"leading '.'.  When two names then are the same, the later gets _ and its number behind it.\n"
 	"\n"
@@ -108,33 +109,11 @@ static void reorder(const struct engine_io *io, bool to_engine, const void *src,
 
 /* ---- inputs ------------------------------------------------------------------------------------ */
 
-/* Which input the argument is for, and its path; -1 for none. */
-static int find_input(const struct engine_model *model, const char *argument, const char **ret_path)
-{
-	int count = engine_model_input_count(model);
-
-	for (int i = 0; i < count; i++) {
-		struct engine_io io;
-		size_t length;
-
-		engine_model_input(model, i, &io);
-		length = strlen(io.name);
-		if (length > 0 && strncmp(argument, io.name, length) == 0 && argument[length] == '=') {
-			*ret_path = argument + length + 1;
-			return i;
-		}
-	}
-	if (count != 1)
-		return -1;
-	*ret_path = argument;
-	return 0;
-}
-
 static bool read_input(struct job *job, const char *argument)
 {
 	struct npy_error error = {""};
 	const char *path = NULL;
-	int index = find_input(job->network.model, argument, &path);
+	int index = tool_find_input(job->network.model, argument, &path);
 
 	if (index < 0) {
 		tool_error("'%s' names no input of the network; see inferd-model inspect", argument);
@@ -195,6 +174,35 @@ static struct engine_plan_options options_for(const struct job *job, bool gray)
 	if (channels != io.dims[3] && !gray)
 		wanted.channels = channels;
 	return wanted;
+}
+
+/* The shapes of all arrays, where the file leaves some length open and they say it; false: they say nothing new. */
+static bool open_shapes(const struct job *job, struct engine_shape shapes[ENGINE_IO_MAX])
+{
+	bool open = tool_has_open_size(job->network.model);
+
+	for (int i = 0; i < engine_model_input_count(job->network.model); i++) {
+		const struct npy *array = &job->arrays[i];
+		struct engine_io io;
+
+		engine_model_input(job->network.model, i, &io);
+		if (!tool_engine_shape(&io, array->rank, array->dims, &shapes[i]))
+			return false;
+		/* Whether a batch is open, which is planned for as 1, the engine knows. */
+		open |= io.rank > 0 && shapes[i].dims[0] != io.dims[0];
+	}
+	return open;
+}
+
+static bool plan_job(struct job *job, bool gray)
+{
+	struct engine_shape shapes[ENGINE_IO_MAX];
+	struct engine_plan_options wanted;
+
+	if (!gray && open_shapes(job, shapes))
+		return tool_network_plan_at(&job->network, shapes, engine_model_input_count(job->network.model));
+	wanted = options_for(job, gray);
+	return tool_network_plan(&job->network, &wanted);
 }
 
 static void describe_mismatch(const struct engine_io *io, const struct shape *shape, const struct npy *array)
@@ -304,13 +312,11 @@ static bool write_outputs(struct job *job, const char *dir)
 static bool run_job(struct job *job, const struct tool_args *args)
 {
 	struct tool_network *network = &job->network;
-	struct engine_plan_options wanted;
 	int err;
 
 	if (!tool_network_load(network, args->file) || !read_inputs(job, args))
 		return false;
-	wanted = options_for(job, args->gray);
-	if (!tool_network_plan(network, &wanted) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
+	if (!plan_job(job, args->gray) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
 		return false;
 	err = engine_run(network->context, network->plan, 0);
 	if (err < 0) {

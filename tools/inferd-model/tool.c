@@ -399,19 +399,6 @@ bool tool_network_load(struct tool_network *network, const char *path)
 	return false;
 }
 
-static bool has_open_size(const struct engine_model *model)
-{
-	struct engine_io io;
-
-	if (engine_model_input_count(model) == 0)
-		return false;
-	engine_model_input(model, 0, &io);
-	for (int i = 0; i < io.rank; i++)
-		if (io.dims[i] < 0)
-			return true;
-	return false;
-}
-
 bool tool_network_plan(struct tool_network *network, const struct engine_plan_options *wanted)
 {
 	struct engine_error error = {""};
@@ -420,8 +407,8 @@ bool tool_network_plan(struct tool_network *network, const struct engine_plan_op
 
 	if (err == 0)
 		return true;
-	if (wanted->width == 0 && has_open_size(network->model))
-		hint = " (inspect and bench: give --size WxH)";
+	if (wanted->width == 0 && tool_has_open_size(network->model))
+		hint = " (inspect and bench: give --size WxH or --input)";
 	tool_error("%s: %s%s", network->path, error.text[0] ? error.text : strerror(-err), hint);
 	return false;
 }

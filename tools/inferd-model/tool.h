@@ -18,7 +18,7 @@ enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
 
 struct tool_args {
 	const char *file, *out_dir, *out_file;
-	const char *inputs[ENGINE_IO_MAX]; /* NAME=FILE or FILE, as given */
+	const char *inputs[ENGINE_IO_MAX]; /* [NAME=]FILE or [NAME=]SHAPE, as given */
 	int n_inputs;
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
@@ -72,8 +72,23 @@ struct tool_network {
 };
 bool tool_network_load(struct tool_network *network, const char *path);
 bool tool_network_plan(struct tool_network *network, const struct engine_plan_options *options);
+/*
+ * Where the file leaves sizes open, or --input gives them: at the shapes of --input, --size, and for what is still open
+ * at defaults that it tells.
+ */
+bool tool_network_plan_shapes(struct tool_network *network, const struct tool_args *args);
+/* At these shapes, as engine_model_plan_shapes(). */
+bool tool_network_plan_at(struct tool_network *network, const struct engine_shape *shapes, int n);
 /* threads 0: one for each CPU.  Reserves the plan's memory. */
 bool tool_network_prepare(struct tool_network *network, int threads);
 void tool_network_finish(struct tool_network *network); /* accepts a zeroed or half-built one */
+
+bool tool_has_open_size(const struct engine_model *model);
+
+/* The input that "NAME=REST" is for, or "REST" of a network of one input; -1: none. */
+int tool_find_input(const struct engine_model *model, const char *argument, const char **ret_rest);
+
+/* A shape in the file's axis order, with or without the leading axis of 1, in the engine's; false: of another rank. */
+bool tool_engine_shape(const struct engine_io *io, int rank, const int32_t *dims, struct engine_shape *ret_shape);
 
 #endif
