@@ -39,8 +39,8 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return TOOL_DONE;
 	}
-	if (strcmp(argv[1], "operators") == 0 && argc == 2)
-		return tool_print_operators();
+	if (strcmp(argv[1], "operators") == 0)
+		return tool_operators(argc - 1, argv + 1);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i]->name) == 0)
 			return tool_main(commands[i], argc - 1, argv + 1);

@@ -18,7 +18,7 @@ static int count(const char *format)
 	return n;
 }
 
-int tool_print_operators(void)
+static void print_operators(void)
 {
 	struct engine_operator_info info;
 	const char *format = "";
@@ -32,5 +32,23 @@ int tool_print_operators(void)
 		format = info.format;
 		printf("| %s | %s | %s |\n", info.name, info.fast ? "yes" : "", info.without);
 	}
+}
+
+int tool_operators(int argc, char **argv)
+{
+	static const char usage[] =
+		"usage: inferd-model operators\n\n"
+		"Prints every operator of every format as a table in Markdown: whether it has a fast path, and what is not\n"
+		"supported.\n";
+	bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+
+	if (argc > 1 && !help) {
+		fputs(usage, stderr);
+		return TOOL_MISUSED;
+	}
+	if (help)
+		fputs(usage, stdout);
+	else
+		print_operators();
 	return TOOL_DONE;
 }

@@ -11,7 +11,7 @@
 #include "engine/engine.h"
 
 /* inferd-model operators, which takes no file. */
-int tool_print_operators(void);
+int tool_operators(int argc, char **argv); /* argv[0]: its name */
 
 /* Exit statuses. */
 enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
