@@ -218,7 +218,7 @@ static void poll_sensors(struct sensors *sensors, struct policy_sample *sample)
 struct stream {
 	struct policy_params params;
 	struct policy_rung rungs[N_RUNGS];
-	struct policy_memory memory;
+	struct policy_latency latency;
 	struct policy_state state;
 };
 
@@ -226,7 +226,6 @@ static void stream_init(struct stream *stream)
 {
 	memset(stream, 0, sizeof(*stream));
 	policy_params_init(&stream->params);
-	policy_memory_init(&stream->memory);
 	policy_state_init(&stream->state);
 	for (int i = 0; i < N_RUNGS; i++)
 		stream->rungs[i] = (struct policy_rung){.width = (uint16_t)(64 << i),
@@ -235,6 +234,7 @@ static void stream_init(struct stream *stream)
 							.threads = 1,
 							.accuracy = 0.5f + 0.1f * (float)i,
 							.prior_us = 1000 * (float)(1 << i)};
+	policy_latency_init(&stream->latency, stream->rungs, N_RUNGS);
 }
 
 /* The rung that a frame is run on, which takes as long as it should; -1 none. */
@@ -247,11 +247,11 @@ static int decide(struct stream *stream, const struct policy_sample *sensed)
 	sample.deadline_us = 100000;
 	sample.n_lanes = 1;
 	sample.motion = sample.blur = NAN;
-	policy_decide(&stream->params, stream->rungs, N_RUNGS, &stream->memory, &sample, &stream->state, &decision);
+	policy_decide(&stream->params, stream->rungs, N_RUNGS, &stream->latency, &sample, &stream->state, &decision);
 	require(decision.rung >= -1 && decision.rung < N_RUNGS, "a rung");
 	if (decision.rung >= 0)
-		policy_observe(stream->rungs, N_RUNGS, decision.rung, stream->rungs[decision.rung].prior_us,
-			       &stream->memory);
+		policy_latency_observe(&stream->latency, &stream->params, stream->rungs, decision.rung,
+				       stream->rungs[decision.rung].prior_us, NAN, rig.now_us);
 	return decision.rung;
 }
 
