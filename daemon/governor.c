@@ -48,11 +48,6 @@ void governor_configure(struct governor *governor, const struct config *config)
 	governor->scene = config->policy.scene;
 }
 
-void governor_name_params(const struct governor *governor, char *ret_name, size_t size)
-{
-	snprintf(ret_name, size, "%s", governor->params.version);
-}
-
 static void decide_pinned(const struct stream *stream, struct policy_decision *decision)
 {
 	const struct ladder *ladder = stream->model->ladder;
@@ -131,11 +126,9 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)
 {
 	float us = (float)(job->preprocess_us + job->inference_us);
-	struct policy_sample sample = {.now_us = now_us};
 
 	if (job->look == JOB_LOOK_LATER)
 		scene_see_later(&job->stream->scene, job->sharpness, now_us);
-	sensors_fill(governor->sensors, &sample);
 	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us,
-			       sample.freq_cap[ladder->rungs[job->rung].lane], now_us);
+			       job->sample.freq_cap[ladder->rungs[job->rung].lane], now_us);
 }

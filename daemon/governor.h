@@ -21,9 +21,6 @@ struct governor {
 /* Takes the configuration's constants; again after a reload. */
 void governor_configure(struct governor *governor, const struct config *config);
 
-/* A name for the constants that hold, by which the field record tells decisions apart. */
-void governor_name_params(const struct governor *governor, char *ret_name, size_t size);
-
 /* How long until a lane is free, for each lane, and how many frames wait behind this one. */
 struct governor_queue {
 	float lane_wait_us[POLICY_LANES_MAX];

@@ -73,7 +73,7 @@ static void configure_trace(struct observe *observe, const struct config *config
 
 void observe_configure(struct observe *observe, const struct config *config, int64_t now_us)
 {
-	governor_name_params(observe->governor, observe->params, sizeof(observe->params));
+	snprintf(observe->params, sizeof(observe->params), "%s", observe->governor->params.version);
 	configure_record(observe, config, now_us);
 	configure_trace(observe, config);
 }
@@ -112,8 +112,8 @@ static struct record_frame describe(const struct observe *observe, const struct 
 		frame.rung = model->ladder->details[job->rung].name;
 		frame.lane = observe->lanes[rung->lane].name;
 		frame.accuracy = rung->accuracy;
-		/* The policy predicts one figure, which is the bound too. */
-		frame.predicted_us = frame.bound_us = job->decision.predicted_us;
+		frame.predicted_us = job->decision.predicted_us;
+		frame.bound_us = job->decision.bound_us;
 	}
 	return frame;
 }

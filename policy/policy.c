@@ -554,6 +554,14 @@ static void choose(const struct view *v, struct policy_state *state, struct poli
 	}
 }
 
+/* What all but bound_share of its runs stay within, going by those of late. */
+static float bound_us(const struct view *v, int rung)
+{
+	struct policy_forecast f = ask(v, rung);
+
+	return policy_exp(f.mean_ln + v->latency->bound * f.spread_ln);
+}
+
 void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
 		   const struct policy_latency *latency, const struct policy_sample *sample, struct policy_state *state,
 		   struct policy_decision *ret_decision)
@@ -581,6 +589,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 		state->last_run_us = sample->now_us;
 		state->last_accuracy = v.outlook[d.rung].accuracy;
 		d.predicted_us = v.outlook[d.rung].us;
+		d.bound_us = bound_us(&v, d.rung);
 		d.chance = v.outlook[d.rung].chance_alone;
 	}
 	view_explain(&v, &d);

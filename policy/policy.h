@@ -77,6 +77,7 @@ struct policy_decision {
 	int rung; /* index, or -1: do not run this frame */
 	enum policy_cause cause;
 	float predicted_us;		  /* of the rung chosen, the median */
+	float bound_us;			  /* that all but params' bound_share of frames stay within; 0 unknown */
 	float chance;			  /* that it meets the deadline, 0..1 */
 	char reason[POLICY_REASON_BYTES]; /* a sentence for people, with the figures that decided */
 };
