@@ -499,3 +499,32 @@ Test(policy, any_input_gives_a_rung_in_range_and_the_same_again)
 		cr_assert_str_eq(b.decision.reason, twin.decision.reason);
 	}
 }
+
+/* What ran is bounded from above, and more widely where runs differ; what does not run has no bound. */
+Test(policy, the_bound_is_above_the_median_and_widens_with_jitter)
+{
+	struct bench steady, jittery;
+	float narrow, wide;
+
+	bench_init(&steady);
+	bench_init(&jittery);
+	for (int i = 0; i < 400; i++) {
+		float factor = i / 4 % 2 ? 1.4f : 0.7f;
+
+		policy_latency_observe(&steady.latency, &steady.params, steady.rungs, i % 4,
+				       steady.rungs[i % 4].prior_us, NAN, (i + 1) * (int64_t)1000);
+		policy_latency_observe(&jittery.latency, &jittery.params, jittery.rungs, i % 4,
+				       factor * jittery.rungs[i % 4].prior_us, NAN, (i + 1) * (int64_t)1000);
+	}
+	cr_assert_eq(decide(&steady), 0);
+	cr_assert_eq(decide(&jittery), 0);
+	narrow = steady.decision.bound_us / steady.decision.predicted_us;
+	wide = jittery.decision.bound_us / jittery.decision.predicted_us;
+	cr_assert_gt(narrow, 1.0f);
+	cr_assert_gt(wide, 1.2f * narrow, "%g, %g", (double)wide, (double)narrow);
+
+	steady.sample.deadline_us = 1;
+	steady.sample.queued_us = 2;
+	cr_assert_eq(decide(&steady), -1);
+	cr_assert_eq(steady.decision.bound_us, 0.0f);
+}
