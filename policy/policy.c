@@ -17,8 +17,8 @@
 #include "view.h"
 
 #define NO_TEMP_C	-273.0f	   /* nobody knows how warm it is */
-#define FORGET_C_PER_S	1.0f	   /* heat that was felt is forgotten at this pace, */
-#define FORGET_LAG_C	8.0f	   /* and at most this far behind the device */
+#define FORGET_C_PER_S	0.5f	   /* heat that was felt is forgotten at this pace, */
+#define FORGET_LAG_C	12.0f	   /* and at most this far behind the device */
 #define TRIP_MARGIN_C	2.0f	   /* the kernel throttles at its trip point; act before */
 #define BUSY_PRESSURE	0.4f	   /* share of time some task waits for a CPU from which on budgets shrink */
 #define BLUR_SEEN	0.25f	   /* less blur than this costs no accuracy */

@@ -38,7 +38,10 @@ static void make_folder(const struct device *device, const char *name)
 	cr_assert_eq(mkdir(path, 0755), 0);
 }
 
-/* Three rungs, of 512, 256 and 128 pixels, whose costs are far apart. */
+/*
+ * Three rungs, of 512, 256 and 128 pixels, whose costs are far apart.  So are their accuracies, for the network was
+ * made for one size: heat needs a price to be spared for.
+ */
 static void device_init(struct device *device)
 {
 	static const char models[] = "  - name: slow\n    task: classify\n    deadline_ms: 60000\n"
@@ -55,7 +58,7 @@ static void device_init(struct device *device)
 	fixture_write(&device->fixture, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
 	set_temp(device, 40);
 	snprintf(text, sizeof(text),
-		 "%spolicy: {temp_high_c: %d, temp_critical_c: %d, min_fps: 5}\n"
+		 "%spolicy: {temp_high_c: %d, temp_critical_c: %d, min_fps: 5, heat_price: 1}\n"
 		 "limits: {messages_per_second: 1000000}\n",
 		 models, HIGH_C, CRITICAL_C);
 	fixture_configure(&device->fixture, text);
@@ -156,7 +159,7 @@ Test(heat, finds_a_steady_state_on_a_device_that_heats_itself)
 	}
 	/* Down, and a try or two to get up again in those 12 seconds. */
 	cr_assert(switches >= 1 && switches <= 6, "%d switches", switches);
-	cr_assert_lt(hottest_c, CRITICAL_C - 4);
+	cr_assert_lt(hottest_c, CRITICAL_C - 8);
 	device_finish(&device);
 }
 
