@@ -24,6 +24,7 @@ static void queue_activate(struct sched *sched, struct sched_queue *queue)
 	if (sched->queues)
 		sched->queues->prev = queue;
 	sched->queues = queue;
+	sched->n_queues++;
 }
 
 static void queue_deactivate(struct sched *sched, struct sched_queue *queue)
@@ -35,6 +36,7 @@ static void queue_deactivate(struct sched *sched, struct sched_queue *queue)
 	if (queue->next)
 		queue->next->prev = queue->prev;
 	queue->next = queue->prev = NULL;
+	sched->n_queues--;
 }
 
 void sched_remove(struct sched *sched, struct sched_job *job)
