@@ -87,6 +87,7 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->model = model_ref(model);
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
+	share_run(&dispatch->governor->shares, &job->stream->share, decision->predicted_us);
 	job->stream->running++;
 	if (job->look == JOB_LOOK_BEFORE)
 		scene_keep(&job->stream->scene);

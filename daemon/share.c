@@ -11,7 +11,9 @@
 #define PACE_MAX   32
 #define PACE_LEAST (-4)
 /* A stream without frames for so long, and two intervals, wants nothing. */
-#define IDLE_US	  2000000
+#define IDLE_US 2000000
+/* What a stream does not use any more is lent at this pace, for a blurred frame or two say nothing. */
+#define RELEASE	  (1 / 16.0f)
 #define REFILL_US 50000
 #define STEPS	  24 /* of the bisection: to the precision of a float */
 
@@ -51,6 +53,20 @@ void share_arrived(struct shares *shares, struct share *share, int64_t now_us)
 	share->arrived_us = now_us;
 }
 
+static float lanes_used(const struct share *share)
+{
+	return share->active && share->pace > 0 ? share->ran_us / share->interval_us : 0;
+}
+
+void share_run(struct shares *shares, struct share *share, float us)
+{
+	share->ran_us = fmaxf(us, share->ran_us + (us - share->ran_us) * RELEASE);
+	/* At once, so that two streams do not take the same room. */
+	shares->used -= share->used;
+	share->used = lanes_used(share);
+	shares->used += share->used;
+}
+
 void share_answered(struct share *share, int64_t now_us)
 {
 	share->answered_us = now_us;
@@ -70,6 +86,11 @@ void share_leave(struct shares *shares, struct share *share)
 	shares->stale = true;
 }
 
+static bool is_greedy(const struct share *share)
+{
+	return share->active && share->pace < 0;
+}
+
 static void find_wish(struct share *share, int64_t now_us)
 {
 	int64_t period_us = share->queue->period_us;
@@ -81,6 +102,7 @@ static void find_wish(struct share *share, int64_t now_us)
 	else
 		share->wanted = share->pace < 0 ? INFINITY : share->least;
 	share->least = fminf(share->least, share->wanted);
+	share->used = lanes_used(share);
 }
 
 /* ---- filling up ----------------------------------------------------------------------------------- */
@@ -118,7 +140,6 @@ static float fill_class(struct shares *shares, int class, float room)
 	/* So high that one of them alone would take all there is. */
 	high = room > 0 ? room / lightest : 0;
 	takes = class_takes(shares, class, high);
-	shares->spare[class] = fmaxf(room - takes, 0);
 	for (int i = 0; i < STEPS && takes > room; i++) {
 		float middle = (low + high) / 2;
 
@@ -135,8 +156,12 @@ static void fill(struct shares *shares, int n_lanes, int64_t now_us)
 {
 	float left = (float)n_lanes, least[SHARE_CLASSES] = {0};
 
+	shares->used = 0;
+	shares->n_greedy = 0;
 	for (struct share *share = shares->first; share; share = share->next) {
 		find_wish(share, now_us);
+		shares->used += share->used;
+		shares->n_greedy += is_greedy(share);
 		if (share->active)
 			least[class_of(share)] += share->least;
 	}
@@ -151,14 +176,13 @@ static void fill(struct shares *shares, int n_lanes, int64_t now_us)
 	shares->stale = false;
 }
 
-/* Lanes that the stream may count on: what nobody else wants is its, too, should it want more than was thought. */
-static float lanes_of(const struct shares *shares, const struct share *share)
+/* Its own share, or all that the others leave. */
+static float lanes_of(const struct shares *shares, const struct share *share, int n_lanes)
 {
-	int class = class_of(share);
+	float own = fmaxf(share->least, share->queue->weight * shares->level[class_of(share)]);
+	float left = (float)n_lanes - (shares->used - share->used);
 
-	if (shares->spare[class] > 0)
-		return taken(share, shares->level[class]) + shares->spare[class];
-	return fmaxf(share->least, share->queue->weight * shares->level[class]);
+	return shares->n_greedy > is_greedy(share) ? own : fmaxf(own, left);
 }
 
 float share_us(struct shares *shares, const struct share *share, int n_lanes, int64_t now_us)
@@ -171,5 +195,5 @@ float share_us(struct shares *shares, const struct share *share, int n_lanes, in
 		return 0;
 	if (shares->stale || now_us < shares->filled_us || now_us - shares->filled_us >= REFILL_US)
 		fill(shares, n_lanes, now_us);
-	return interval_us * lanes_of(shares, share);
+	return interval_us * lanes_of(shares, share, n_lanes);
 }

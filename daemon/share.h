@@ -5,7 +5,8 @@
  * few frames on a slow rung or all of them on a quicker one.  For that it has to know how large the share is before
  * frames wait.  Streams want what their frames would take on their best rungs.  Where that is more than there is, it is
  * filled up by weight: none gets more than it wants, what one leaves goes to the others, and none gets less than its
- * minimum rate takes on its quickest rung.  A higher class comes first, but for those minimum rates.
+ * minimum rate takes on its quickest rung.  A higher class comes first, but for those minimum rates.  Since rungs are
+ * few, streams often use less than their share; beyond its own, each may have what all the others leave.
  *
  * The rate is that of the frames as they come.  Where a client sends a frame only because one was answered, they come
  * as quickly as they are served and say nothing; and in a queue that keeps only the latest, frames are meant to be
@@ -33,7 +34,8 @@ struct share {
 	int64_t arrived_us, answered_us; /* its last frame and its last answer */
 	int pace;			 /* above 0: frames come by themselves, below: upon answers */
 	float interval_us;		 /* between frames that come by themselves */
-	float wanted, least;		 /* lanes */
+	float ran_us;			 /* lane time of its frames of late */
+	float wanted, least, used;	 /* lanes */
 };
 
 /* Of all of them.  All zero is none. */
@@ -43,11 +45,14 @@ struct shares {
 	int64_t filled_us; /* when the levels were found */
 	bool stale;
 	float level[SHARE_CLASSES]; /* lanes for a weight of 1 */
-	float spare[SHARE_CLASSES]; /* lanes that nobody of the class or below wants */
+	float used;		    /* lanes, by those that keep a rate */
+	int n_greedy;		    /* those that take whatever they get */
 };
 
 /* A frame arrived.  The share is then known to the others until share_leave(). */
 void share_arrived(struct shares *shares, struct share *share, int64_t now_us);
+/* A frame goes to a lane, for as long as this. */
+void share_run(struct shares *shares, struct share *share, float us);
 void share_answered(struct share *share, int64_t now_us);
 void share_leave(struct shares *shares, struct share *share); /* before its memory is given up; twice is fine */
 
