@@ -150,12 +150,14 @@ static void forecast(struct view *v, int rung)
 				  : o->chance;
 }
 
-/* Chance to be in time, if the rung is quicker than thought by as much as may well be. */
+/* Chance to be in time and within its share, if the rung is quicker than thought by as much as may well be. */
 static float hoped_chance(const struct view *v, int rung)
 {
 	struct policy_forecast f = ask(v, rung);
 	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
 
+	if (v->sample->share_us > 0 && policy_exp(f.mean_ln - HOPE * f.doubt_ln) > v->sample->share_us)
+		return 0;
 	if (!isfinite(v->left_us))
 		return 1;
 	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;

@@ -88,7 +88,8 @@ Test(policy, a_rung_fits_the_share_or_is_the_quickest)
 
 		bench_learned(&b);
 		b.sample.share_us = cases[i].share_us;
-		cr_assert_eq(decide(&b), cases[i].rung, "%g us: rung %d, %s", (double)cases[i].share_us, b.decision.rung, b.decision.reason);
+		cr_assert_eq(decide(&b), cases[i].rung, "%g us: rung %d, %s", (double)cases[i].share_us,
+			     b.decision.rung, b.decision.reason);
 		cr_assert_eq((int)b.decision.cause, (int)(cases[i].rung ? POLICY_BUSY : POLICY_BEST));
 	}
 }
