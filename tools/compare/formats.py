@@ -100,7 +100,7 @@ class OnnxRuntime:
 
 def onnx_quanta(path, outputs):
     """The step of each float output that a network dequantises last."""
-    import onnx
+    import onnx.numpy_helper
     graph = onnx.load(str(path), load_external_data=False).graph
     makers = {name: node for node in graph.node for name in node.output}
     values = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer if len(i.raw_data) <= 4096}
