@@ -13,8 +13,6 @@ int caffe_refuse(const struct caffe *c, int code, const char *why)
 	return graph_error(c->error, code, "layer '%.60s' (%.40s): %s", c->name, c->type, why);
 }
 
-/* ---- the text ---------------------------------------------------------------------------------- */
-
 /* Layers that belong to training or testing are not the network; "layers" are those of older files. */
 static bool is_deployed(const struct caffe *c, int layer)
 {

@@ -10,8 +10,6 @@ enum { NET_LAYERS_V1 = 2, NET_LAYER = 100 };
 enum { LAYER_NAME = 1, LAYER_BLOBS = 7, V1_NAME = 4, V1_BLOBS = 6 };
 enum { BLOB_SHAPE = 7, BLOB_DATA = 5, BLOB_DOUBLE = 8, SHAPE_DIM = 1 };
 
-/* ---- weights ----------------------------------------------------------------------------------- */
-
 static bool is_layer(const struct protobuf_field *field)
 {
 	return (field->number == NET_LAYER || field->number == NET_LAYERS_V1) && field->wire == PROTOBUF_BYTES;

@@ -8,8 +8,6 @@
 #define LAYERS_MAX (GRAPH_NODES_MAX / 4)
 #define BLOBS_MAX  (GRAPH_VALUES_MAX / 8)
 
-/* ---- blobs ------------------------------------------------------------------------------------- */
-
 static int init_blobs(struct ncnn *n, int count)
 {
 	n->cap_blobs = count;
@@ -17,8 +15,6 @@ static int init_blobs(struct ncnn *n, int count)
 	return n->blobs && names_init(&n->names, (size_t)count) == 0 ? 0
 								     : graph_error(n->error, -ENOMEM, "out of memory");
 }
-
-/* ---- the file ---------------------------------------------------------------------------------- */
 
 static int read_blob_names(struct ncnn *n)
 {

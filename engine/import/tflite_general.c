@@ -36,7 +36,7 @@ static const struct general {
 	int code;
 	const char *name;
 	int (*add)(struct tflite *t);
-	const char *onnx; /* what on_same() and others of several operators make */
+	const char *onnx; /* what tflite_general_on_same() and others of several operators make */
 	int n_inputs;	  /* at least */
 } generals[] = {
 	{0, "ADD", tflite_general_on_fused, "Add", 2},
