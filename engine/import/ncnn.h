@@ -21,9 +21,9 @@
  * Int8 layers keep their weights as int8; what they read stays float, so that the weights are exact and activations
  * lose nothing: the scales that ncnn measured for activations are read and not used.
  *
- * Functions that return an int give a value, a node, a count or 0, or a negative errno.  Those of ncnn_graph.c that add
- * a node of the graph's own leave it to the caller to tell why they failed, by ncnn_result() or ncnn_set_output(); all
- * others have told it.
+ * Functions that return an int give a value, a node, a count or 0, or a negative errno.  Where a layer's input cannot
+ * be brought into an order, or a node of the graph's own cannot be added (ncnn_as_...(), ncnn_add_...() up to
+ * ncnn_add_scalar()), the caller tells so, by ncnn_result() or ncnn_set_output(); all others have told it.
  */
 #ifndef INFERD_NCNN_H
 #define INFERD_NCNN_H
