@@ -73,7 +73,12 @@ def take_turn(daemon, way, folder, names):
 
 
 def median_us(way, part):
-    return statistics.median(a["us"][part] for a in way.answers)
+    """Over the photographs, of each the quickest round."""
+    least = {}
+    for answer in way.answers:
+        us = answer["us"][part]
+        least[answer["file"]] = min(us, least.get(answer["file"], us))
+    return statistics.median(least.values())
 
 
 def print_table(ways, rungs, classes, rounds):
