@@ -165,12 +165,12 @@ static void fill(struct shares *shares, int n_lanes, int64_t now_us)
 		if (share->active)
 			least[class_of(share)] += share->least;
 	}
-	for (int class = SHARE_CLASSES - 1; class >= 0; class --) {
+	for (int rank = SHARE_CLASSES - 1; rank >= 0; rank--) {
 		float promised = 0;
 
-		for (int below = 0; below < class; below++)
+		for (int below = 0; below < rank; below++)
 			promised += least[below];
-		left -= fill_class(shares, class, left - promised);
+		left -= fill_class(shares, rank, left - promised);
 	}
 	shares->filled_us = now_us;
 	shares->stale = false;
