@@ -31,7 +31,7 @@ TEST_SUITE(hostile);
 #define CONSTANTS_FACTOR 4
 #define CONSTANTS_BYTES	 (1u << 20)
 #define WEIGHT_BYTES	 4
-#define TABLES_BYTES	 (8u << 20)
+#define TABLES_BYTES	 (1u << 20)
 
 static int copies(int n)
 {
