@@ -9,7 +9,8 @@ Daemon, client and neighbour share one core.
 
 A frame counts as wrong if its answer is late (over the deadline), if it was dropped (or could not be submitted for
 want of a buffer), or if it was skipped wrongly (not run, though it shows another photograph than the frame that ran
-last).  One that was skipped rightly counts as the answer before it.
+last).  One that was skipped rightly counts as the answer before it.  (Photographs go as the JPEG files they are, of which
+the daemon cannot tell before it decodes them whether they show something new: it should skip none.)
 
     tools/bench/policy_field.py --models DIR --images DIR --seconds 600 --cores 0,1 --json field.jsonl
 
@@ -34,6 +35,7 @@ from daemon import Daemon
 
 MODEL = "m"
 POLICY = "policy"
+ALONE, LOADED = "alone", "loaded"
 UNHURRIED_MS = 60000
 BACKGROUND = 1  # classes before the first of classes.txt
 LOAD_LEAD_S = 1  # between the start of a neighbour and the first frame
@@ -64,7 +66,7 @@ def parse_args():
     parser.add_argument("--models", type=pathlib.Path, required=True, metavar="DIR", help="*_quant.tflite")
     parser.add_argument("--images", type=pathlib.Path, required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=60, help="of each contender (default 60)")
-    parser.add_argument("--conditions", default="alone,loaded", help="which of them (default alone,loaded)")
+    parser.add_argument("--conditions", nargs="+", choices=[ALONE, LOADED], default=[ALONE, LOADED])
     parser.add_argument("--cores", default="0", metavar="LIST", help="one contender at a time on each (default 0)")
     parser.add_argument("--mask", default="scalar", help="kernels, as INFERD_CPU_MASK has them (default scalar)")
     parser.add_argument("--busy", type=float, default=0.6, help="share of its core the best rung takes (default 0.6)")
@@ -78,7 +80,6 @@ def parse_args():
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)
     args.cores = [int(core) for core in args.cores.split(",")]
-    args.conditions = args.conditions.split(",")
     return args
 
 
@@ -230,7 +231,7 @@ def contend(plan, cores, condition, contender):
     daemon = start_daemon(plan.args, core, plan.deadline_ms, plan.accuracy)
     load = None
     try:
-        if condition == "loaded":
+        if condition == LOADED:
             load = start_load(plan, core)
             time.sleep(LOAD_LEAD_S)
         pin = [] if contender == POLICY else ["--rung", contender]
