@@ -274,7 +274,11 @@ def run_all(plan, contenders):
         for condition in plan.args.conditions:
             with concurrent.futures.ThreadPoolExecutor(len(plan.args.cores)) as pool:
                 runs = [pool.submit(contend, plan, cores, condition, contender) for contender in contenders]
-                results += [r.result() for r in runs]
+                try:
+                    results += [r.result() for r in runs]
+                except BaseException:  # of a run, or an interrupt: those under way end, the others do not begin
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
     finally:
         over.set()
         ticker.join()
