@@ -205,8 +205,15 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		const struct model *model = daemon->models->model[i];
 		const struct ladder *ladder = model->ladder;
 
-		ipc_put_map(writer, 9);
+		char identity[17];
+
+		snprintf(identity, sizeof(identity), "%016llx",
+			 (unsigned long long)learned_identity(&daemon->learned, ladder));
+		ipc_put_map(writer, 12);
 		put_text(writer, "name", model->name);
+		put_text(writer, "identity", identity);
+		put_text(writer, "costs", ladder->profile ? "profile" : "warm-up");
+		put_uint(writer, "runs", ladder->latency.n_runs);
 		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
 		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);
