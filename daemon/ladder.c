@@ -201,6 +201,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 		}
 		memcpy(detail->name, name, strlen(name) + 1);
 		detail->plan = plan;
+		detail->estimated = policy_accuracy(variant->accuracy, (float)ratio, gray);
 		detail->own_size = width == b->own_width && height == b->own_height && channels == b->own_channels;
 		ladder->rungs[ladder->n_rungs++] = (struct policy_rung){
 			.variant = (uint16_t)b->variant,
@@ -209,7 +210,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 			.channels = (uint8_t)channels,
 			.lane = (uint8_t)lane,
 			.threads = (uint8_t)b->lanes[lane].threads,
-			.accuracy = policy_accuracy(variant->accuracy, (float)ratio, gray),
+			.accuracy = detail->estimated,
 		};
 	}
 	return 0;

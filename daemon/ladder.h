@@ -38,6 +38,7 @@ struct ladder_rung {
 	const struct engine_plan *plan; /* NULL: the networks are not in memory */
 	bool own_size;			/* of the variant's own size and channels */
 	float warm_us;			/* preprocessing and inference; 0 not measured; written by the rung's lane */
+	float estimated;		/* accuracy, before anything was measured */
 	float known_us;			/* the same from a profile or an earlier run of the daemon; 0 none */
 };
 

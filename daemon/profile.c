@@ -174,8 +174,8 @@ int profile_apply(const struct profile *profile, uint64_t identity, struct ladde
 		const struct profile_rung *rung = find(profile, ladder->details[i].name);
 
 		ladder->details[i].known_us = rung->paced.p50_us;
-		if (!isnan(rung->accuracy))
-			ladder->rungs[i].accuracy = rung->accuracy;
+		ladder->rungs[i].accuracy =
+			isnan(rung->accuracy) ? ladder->details[i].estimated : rung->accuracy;
 		if (ladder->settled)
 			ladder->rungs[i].prior_us = rung->paced.p50_us;
 	}

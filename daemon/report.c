@@ -179,7 +179,7 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];
 
-		ipc_put_map(writer, 11);
+		ipc_put_map(writer, 12);
 		put_text(writer, "name", ladder->details[i].name);
 		put_text(writer, "variant", ladder->variants[rung->variant].name);
 		put_uint(writer, "width", rung->width);
@@ -188,6 +188,7 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_text(writer, "lane", daemon->lanes[rung->lane].name);
 		put_uint(writer, "threads", rung->threads);
 		put_float(writer, "accuracy", (double)rung->accuracy);
+		put_float(writer, "estimated", (double)ladder->details[i].estimated);
 		put_uint(writer, "prior_us", (uint64_t)lrintf(rung->prior_us));
 		put_uint(writer, "learned_us",
 			 (uint64_t)lrintf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
