@@ -70,9 +70,9 @@ uint64_t identity_add_file(uint64_t hash, const char *path)
 /* Whether a line says what kind a processor is.  Others change from boot to boot: its clock, its number, its speed. */
 static bool names_kind(const char *line)
 {
-	static const char *const keys[] = {"vendor_id",	    "cpu family",	"model",    "stepping", "CPU implementer",
-					   "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Hardware",
-					   "isa",	    "uarch"};
+	static const char *const keys[] = {"vendor_id",	      "cpu family",	  "model",	 "stepping",
+					   "CPU implementer", "CPU architecture", "CPU variant", "CPU part",
+					   "CPU revision",    "Hardware",	  "isa",	 "uarch"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!strncmp(line, keys[i], strlen(keys[i])))

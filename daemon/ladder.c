@@ -324,8 +324,7 @@ static uint64_t digest(const struct ladder *ladder)
 		const struct policy_rung *rung = &ladder->rungs[i];
 
 		hash = identity_add_text(hash, ladder->details[i].name);
-		hash = identity_add_number(hash,
-					   (int64_t)network_digest(ladder->variants[rung->variant].network));
+		hash = identity_add_number(hash, (int64_t)network_digest(ladder->variants[rung->variant].network));
 		hash = identity_add_number(hash, rung->width);
 		hash = identity_add_number(hash, rung->height);
 		hash = identity_add_number(hash, rung->channels);
@@ -529,7 +528,7 @@ void ladder_settle(struct ladder *ladder)
 {
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct ladder_rung *detail = &ladder->details[i];
-		float us = detail->known_us > 0 ? detail->known_us
+		float us = detail->known_us > 0	 ? detail->known_us
 			   : detail->warm_us > 0 ? detail->warm_us
 						 : scaled_us(ladder, i);
 

@@ -86,7 +86,8 @@ bool ladder_serves(const struct ladder *ladder, const struct config_model *confi
 /* Runs a rung on its lane's thread: reserves its memory, measures it, looks at the answer. 0 or -ENOMEM. */
 int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker);
 
-/* After the warm-ups, of which some may have been left out: prior times, of which known ones stay, and ladder_rank(). */
+/* After the warm-ups, of which some may have been left out: prior times, of which known ones stay, and ladder_rank().
+ */
 void ladder_settle(struct ladder *ladder);
 /* After times or accuracies have changed: the best rung and the dominated ones. */
 void ladder_rank(struct ladder *ladder);

@@ -125,8 +125,8 @@ int profile_parse(const char *text, size_t length, struct config_error *ret_erro
 		memcpy(line, start, (size_t)(newline - start));
 		line[newline - start] = '\0';
 		if (!take_line(ret_profile, number, line))
-			return fail(ret_error, -EINVAL, "line %d of the profile is not what it should be: %.80s", number,
-				    line);
+			return fail(ret_error, -EINVAL, "line %d of the profile is not what it should be: %.80s",
+				    number, line);
 	}
 	if (!ret_profile->n_rungs)
 		return fail(ret_error, -EINVAL, "the profile has no rungs");
@@ -174,8 +174,7 @@ int profile_apply(const struct profile *profile, uint64_t identity, struct ladde
 		const struct profile_rung *rung = find(profile, ladder->details[i].name);
 
 		ladder->details[i].known_us = rung->paced.p50_us;
-		ladder->rungs[i].accuracy =
-			isnan(rung->accuracy) ? ladder->details[i].estimated : rung->accuracy;
+		ladder->rungs[i].accuracy = isnan(rung->accuracy) ? ladder->details[i].estimated : rung->accuracy;
 		if (ladder->settled)
 			ladder->rungs[i].prior_us = rung->paced.p50_us;
 	}

@@ -47,8 +47,8 @@ int profile_parse(const char *text, size_t length, struct config_error *ret_erro
 
 /*
  * Gives the ladder these costs, as known ones before it is settled and as priors after, and forgets what was learned
- * about others.  0; -ESTALE it is of another device or of other networks; -EINVAL its rungs are others: with a sentence,
- * and nothing changed.
+ * about others.  0; -ESTALE it is of another device or of other networks; -EINVAL its rungs are others: with a
+ * sentence, and nothing changed.
  */
 int profile_apply(const struct profile *profile, uint64_t identity, struct ladder *ladder,
 		  struct config_error *ret_error);

@@ -19,10 +19,10 @@
 #define BUSY_STEP_NS 100000000
 #define BUSY_STEPS   600
 /* Of a model without a deadline, and of one whose deadline asks for more than a camera gives. */
-#define FPS_DEFAULT 10.0
-#define FPS_MOST    30.0
+#define FPS_DEFAULT	10.0
+#define FPS_MOST	30.0
 #define SECONDS_DEFAULT 6
-#define LOAD_NOTED  0.1 /* share of the processors that others use, from which on it is told */
+#define LOAD_NOTED	0.1 /* share of the processors that others use, from which on it is told */
 
 static const char help[] =
 	"usage: inferctl calibrate MODEL [OPTION...]\n"
@@ -303,14 +303,11 @@ static int run(struct calibrate *calibrate, const struct wishes *wishes)
 
 int cmd_calibrate(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{"labels", required_argument, NULL, 'l'},
-						{"shift", required_argument, NULL, 'i'},
-						{"photographs", required_argument, NULL, 'n'},
-						{"seconds", required_argument, NULL, 's'},
-						{"fps", required_argument, NULL, 'p'},
-						{"force", no_argument, NULL, 'f'},
-						{"dry-run", no_argument, NULL, 'd'},
-						CLI_OPTIONS};
+	static const struct option options[] = {
+		{"labels", required_argument, NULL, 'l'},      {"shift", required_argument, NULL, 'i'},
+		{"photographs", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
+		{"fps", required_argument, NULL, 'p'},	       {"force", no_argument, NULL, 'f'},
+		{"dry-run", no_argument, NULL, 'd'},	       CLI_OPTIONS};
 	struct calibrate calibrate = {.cli = cli, .seconds = SECONDS_DEFAULT};
 	struct wishes wishes = {0};
 	int option;

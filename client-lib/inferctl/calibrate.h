@@ -19,8 +19,8 @@ struct calibrate_times {
 struct calibrate_rung {
 	char name[CALIBRATE_NAME_MAX + 1], variant[CALIBRATE_NAME_MAX + 1], lane[CALIBRATE_NAME_MAX + 1];
 	uint32_t width, height, channels, threads;
-	double estimated;		    /* accuracy, before anything was measured */
-	uint32_t photographs, right;	    /* 0: not measured */
+	double estimated;	     /* accuracy, before anything was measured */
+	uint32_t photographs, right; /* 0: not measured */
 	struct calibrate_times cold, paced, busy;
 	uint32_t waited; /* frames that others were run before */
 	bool dominated;	 /* another rung of the lane is as fast and at least as accurate */

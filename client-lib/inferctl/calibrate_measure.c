@@ -140,7 +140,8 @@ static int measure(struct calibrate *calibrate, struct calibrate_rung *rung, str
 		   const struct inferd_frame *frame, const struct pace *pace, struct calibrate_times *ret_times)
 {
 	struct load_samples samples = {0};
-	uint64_t start_ns = now_ns(), end_ns = start_ns + (uint64_t)(pace->seconds * 1e9), due_ns = start_ns, random = 1;
+	uint64_t start_ns = now_ns(), end_ns = start_ns + (uint64_t)(pace->seconds * 1e9), due_ns = start_ns,
+		 random = 1;
 	int r = 0;
 
 	calibrate_progress(calibrate, pace->name);
@@ -238,8 +239,8 @@ static int show(struct album *album, const struct label_photo *photo, const stru
 		return r;
 	album->rung->photographs++;
 	album->rung->waited += result->wait_us > 0;
-	if (result->n_items && labels_is_right(photo, result->items[0].index, result->items[0].label,
-					       album->calibrate->shift))
+	if (result->n_items &&
+	    labels_is_right(photo, result->items[0].index, result->items[0].label, album->calibrate->shift))
 		album->rung->right++;
 	return 0;
 }

@@ -29,9 +29,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models}, {"stats", cmd_stats},
-	{"reload", cmd_reload}, {"bench", cmd_bench},	{"report", cmd_report}, {"top", cmd_top},
-	{"calibrate", cmd_calibrate},
+	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models},
+	{"stats", cmd_stats},	{"reload", cmd_reload}, {"bench", cmd_bench},
+	{"report", cmd_report}, {"top", cmd_top},	{"calibrate", cmd_calibrate},
 };
 
 int main(int argc, char **argv)
