@@ -222,8 +222,6 @@ int learned_take_profile(struct learned *learned, const struct model *model, int
 	free(profile);
 	if (rc < 0)
 		return rc;
-	/* Even if no frame comes any more, what was learned for other costs must not come back. */
-	model->ladder->saved_runs = UINT32_MAX;
 	make_key(key, "profile", model);
 	*ret_kept = learned->store && store_put(learned->store, key, ANY_DEVICE, VERSION, text, size) == 0;
 	return 0;

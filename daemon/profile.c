@@ -180,6 +180,7 @@ int profile_apply(const struct profile *profile, uint64_t identity, struct ladde
 	}
 	ladder->profile = profile->digest;
 	policy_latency_init(&ladder->latency, ladder->rungs, ladder->n_rungs);
+	ladder->saved_runs = 0;
 	if (ladder->settled)
 		ladder_rank(ladder);
 	return 0;
