@@ -223,6 +223,7 @@ int learned_take_profile(struct learned *learned, const struct model *model, int
 	if (rc < 0)
 		return rc;
 	make_key(key, "profile", model);
-	*ret_kept = learned->store && store_put(learned->store, key, ANY_DEVICE, VERSION, text, size) == 0;
+	*ret_kept = learned->store && store_describe(learned->store).open &&
+		    store_put(learned->store, key, ANY_DEVICE, VERSION, text, size) == 0;
 	return 0;
 }

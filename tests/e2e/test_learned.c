@@ -53,8 +53,6 @@ static bool models_say(struct client *client, const char *text)
 	char *report = client_query(client, "models");
 	bool said = strstr(report, text);
 
-	if (!said)
-		fprintf(stderr, "%s\n", report);
 	free(report);
 	return said;
 }
@@ -71,6 +69,40 @@ static void end(struct fixture *fixture, struct client *client)
 {
 	client_close(client);
 	fixture_stop(fixture);
+}
+
+static void send_profile(struct client *client, const char *model, const char *text)
+{
+	struct ipc_change change = {.what = "profile"};
+	int fd = text ? memfd_create("profile", MFD_CLOEXEC) : -1;
+
+	snprintf(change.model, sizeof(change.model), "%s", model);
+	if (text)
+		cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ipc_put_change(&client->writer, &change);
+	cr_assert_eq(
+		ipc_conn_send(client->conn, IPC_CHANGE, ++client->serial, client->writer.data, client->writer.size, fd),
+		0);
+	ipc_writer_reset(&client->writer);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Of the four rungs of `tiny`, where the smaller one in colour is as good as the larger and quicker. */
+static void make_profile(struct client *client, char *text, size_t size)
+{
+	char *report = client_query(client, "models"), *identity = strstr(report, "\"identity\":\"");
+
+	cr_assert_not_null(identity);
+	identity[12 + 16] = '\0';
+	snprintf(text, size,
+		 "inferd-profile 1\nidentity %s\n"
+		 "rung 900 900 900 800 800 800 700 700 700 0.7 10 t@32x32\n"
+		 "rung 900 900 900 600 600 600 700 700 700 0.6 10 t@32x32-gray\n"
+		 "rung 900 900 900 500 500 500 700 700 700 0.7 10 t@16x16\n"
+		 "rung 900 900 900 400 400 400 700 700 700 0.5 10 t@16x16-gray\n",
+		 identity + 12);
+	free(report);
 }
 
 Test(learned, comes_back_after_a_restart)
@@ -201,41 +233,34 @@ Test(learned, damaged_database_does_not_stop_serving)
 	end(&fixture, &client);
 }
 
+/* A folder that is not there, e.g. because its disk is not mounted yet, and a file in its place. */
+Test(learned, without_a_folder_frames_are_served)
+{
+	static const char *const folders[] = {"none", "labels.txt"};
+
+	for (int i = 0; i < 2; i++) {
+		struct fixture fixture;
+		struct client client;
+		char path[128], text[1024];
+
+		fixture_init(&fixture);
+		snprintf(path, sizeof(path), "%s/%s", fixture.dir, folders[i]);
+		fixture.state_dir = path;
+		configure(&fixture, 1, 0.7f);
+		fixture_start(&fixture);
+		fixture_wait_log(&fixture, "cannot be opened: ");
+		client_connect(&client, &fixture);
+		run_frames(&client, 3);
+		make_profile(&client, text, sizeof(text));
+		send_profile(&client, "tiny", text);
+		client_expect(&client, IPC_REPORT);
+		fixture_wait_log(&fixture, "and not kept");
+		cr_assert(models_say(&client, "\"costs\":\"profile\""));
+		end(&fixture, &client);
+	}
+}
+
 /* ---- profiles ------------------------------------------------------------------------------------- */
-
-static void send_profile(struct client *client, const char *model, const char *text)
-{
-	struct ipc_change change = {.what = "profile"};
-	int fd = text ? memfd_create("profile", MFD_CLOEXEC) : -1;
-
-	snprintf(change.model, sizeof(change.model), "%s", model);
-	if (text)
-		cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	ipc_put_change(&client->writer, &change);
-	cr_assert_eq(
-		ipc_conn_send(client->conn, IPC_CHANGE, ++client->serial, client->writer.data, client->writer.size, fd),
-		0);
-	ipc_writer_reset(&client->writer);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* Of the four rungs of `tiny`, where the smaller one in colour is as good as the larger and quicker. */
-static void make_profile(struct client *client, char *text, size_t size)
-{
-	char *report = client_query(client, "models"), *identity = strstr(report, "\"identity\":\"");
-
-	cr_assert_not_null(identity);
-	identity[12 + 16] = '\0';
-	snprintf(text, size,
-		 "inferd-profile 1\nidentity %s\n"
-		 "rung 900 900 900 800 800 800 700 700 700 0.7 10 t@32x32\n"
-		 "rung 900 900 900 600 600 600 700 700 700 0.6 10 t@32x32-gray\n"
-		 "rung 900 900 900 500 500 500 700 700 700 0.7 10 t@16x16\n"
-		 "rung 900 900 900 400 400 400 700 700 700 0.5 10 t@16x16-gray\n",
-		 identity + 12);
-	free(report);
-}
 
 Test(learned, profile_is_used_at_once_and_after_a_restart)
 {

@@ -18,6 +18,7 @@ struct fixture {
 	pid_t pid;
 	int stderr_fd; /* of the daemon, instead of a pipe to here; 0: the pipe */
 	int listen_fd; /* handed to the daemon as a service manager would; 0: none */
+	const char *state_dir; /* NULL: the folder */
 	int log_fd;
 	bool socket_left; /* the socket's file was still there when the daemon had ended */
 	char log[1 << 16];
