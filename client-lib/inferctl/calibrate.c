@@ -175,19 +175,25 @@ static int check_right(const struct calibrate *calibrate)
 
 static int measure_all(struct calibrate *calibrate)
 {
-	int r = look_at_others(calibrate);
+	int n = calibrate->n_rungs, r = look_at_others(calibrate);
 
-	for (int i = 0; i < calibrate->n_rungs && r == 0; i++) {
-		calibrate->at = i;
-		r = calibrate_times(calibrate, &calibrate->rungs[i]);
-		if (r == 0 && calibrate->labels.n_photos)
-			r = calibrate_photographs(calibrate, &calibrate->rungs[i]);
+	for (int i = 0; i < CALIBRATE_ROUNDS * n && r == 0; i++) {
+		struct calibrate_rung *rung = &calibrate->rungs[i % n];
+
+		calibrate->round = i / n;
+		calibrate->at = i % n;
+		r = calibrate_times(calibrate, rung);
+		if (r == 0 && calibrate->round == 0 && calibrate->labels.n_photos)
+			r = calibrate_photographs(calibrate, rung);
 		if (r == 0)
 			r = look_at_others(calibrate);
 	}
 	calibrate_progress(calibrate, NULL);
 	if (calibrate_was_interrupted())
 		cli_complain("interrupted; nothing was changed");
+	if (r == 0)
+		calibrate_sum_up(calibrate);
+	calibrate_forget(calibrate);
 	return r;
 }
 

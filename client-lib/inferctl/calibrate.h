@@ -6,9 +6,15 @@
 
 #include "cli.h"
 #include "labels.h"
+#include "load.h"
 
 #define CALIBRATE_RUNGS_MAX 128
 #define CALIBRATE_NAME_MAX  63
+/*
+ * All rungs are measured in turn, several times, so that what disturbs the device for a minute falls on all of them:
+ * what counts is how they compare.
+ */
+#define CALIBRATE_ROUNDS 3
 
 /* Microseconds of preprocessing and inference. */
 struct calibrate_times {
@@ -19,11 +25,12 @@ struct calibrate_times {
 struct calibrate_rung {
 	char name[CALIBRATE_NAME_MAX + 1], variant[CALIBRATE_NAME_MAX + 1], lane[CALIBRATE_NAME_MAX + 1];
 	uint32_t width, height, channels, threads;
-	double estimated;	     /* accuracy, before anything was measured */
-	uint32_t photographs, right; /* 0: not measured */
-	struct calibrate_times cold, paced, busy;
-	uint32_t waited; /* frames that others were run before */
-	bool dominated;	 /* another rung of the lane is as fast and at least as accurate */
+	double estimated;				/* accuracy, before anything was measured */
+	uint32_t photographs, right;			/* 0: not measured */
+	struct load_samples cold_us, paced_us, busy_us; /* of all rounds */
+	struct calibrate_times cold, paced, busy;	/* what they come to */
+	uint32_t waited;				/* frames that others were run before */
+	bool dominated; /* another rung of the lane is as fast and at least as accurate */
 };
 
 struct calibrate {
@@ -43,7 +50,7 @@ struct calibrate {
 	/* What was seen of others meanwhile. */
 	uint32_t other_streams;
 	double cpu_load;
-	int at; /* the rung that is measured */
+	int round, at; /* the rung that is measured */
 };
 
 /*
@@ -63,8 +70,10 @@ bool calibrate_was_interrupted(void);
 /* Shows what is being measured, on a terminal only; NULL clears the line. */
 void calibrate_progress(const struct calibrate *calibrate, const char *what);
 
-/* Complains when it fails; also when it was interrupted. */
+/* One round of a rung's times.  Complains when it fails, unless it was interrupted; so does the next. */
 int calibrate_times(struct calibrate *calibrate, struct calibrate_rung *rung);
+void calibrate_sum_up(struct calibrate *calibrate); /* after the last round */
+void calibrate_forget(struct calibrate *calibrate); /* frees samples */
 int calibrate_photographs(struct calibrate *calibrate, struct calibrate_rung *rung);
 
 /* ---- calibrate_view.c ----------------------------------------------------------------------------- */

@@ -12,7 +12,6 @@
 
 #include "calibrate.h"
 #include "image.h"
-#include "load.h"
 #include "synth.h"
 
 /* As the daemon's warm-up, so that its prior times and these are of the same picture. */
@@ -22,9 +21,8 @@
 #define REST_NS	     250000000
 #define ANSWER_MS    120000
 #define DEADLINE_US  600000000 /* none to speak of: what is measured must not be dropped for being slow */
-#define RUNS_LEAST   3
-#define RUNS_MOST    5000
-#define COLD_SHARE   0.25 /* of the time for a rung */
+#define RUNS_MOST    5000      /* in a round */
+#define COLD_SHARE   0.25      /* of the time for a rung */
 #define PACED_SHARE  0.5
 #define PHOTO_FACTOR 2 /* by which the buffer for photographs grows at least */
 
@@ -54,8 +52,8 @@ void calibrate_progress(const struct calibrate *calibrate, const char *what)
 	if (!isatty(STDERR_FILENO))
 		return;
 	if (what)
-		fprintf(stderr, "\r\033[K%d of %d  %s: %s", calibrate->at + 1, calibrate->n_rungs,
-			calibrate->rungs[calibrate->at].name, what);
+		fprintf(stderr, "\r\033[Kround %d of %d, rung %d of %d  %s: %s", calibrate->round + 1, CALIBRATE_ROUNDS,
+			calibrate->at + 1, calibrate->n_rungs, calibrate->rungs[calibrate->at].name, what);
 	else
 		fputs("\r\033[K", stderr);
 }
@@ -127,47 +125,34 @@ struct pace {
 	double seconds;
 };
 
-static void sum_up(struct load_samples *samples, struct calibrate_times *ret_times)
-{
-	load_sort(samples);
-	*ret_times = (struct calibrate_times){.p50_us = load_quantile(samples, 0.5),
-					      .p90_us = load_quantile(samples, 0.9),
-					      .p99_us = load_quantile(samples, 0.99),
-					      .runs = (uint32_t)samples->count};
-}
-
 static int measure(struct calibrate *calibrate, struct calibrate_rung *rung, struct inferd_stream *stream,
-		   const struct inferd_frame *frame, const struct pace *pace, struct calibrate_times *ret_times)
+		   const struct inferd_frame *frame, const struct pace *pace, struct load_samples *samples)
 {
-	struct load_samples samples = {0};
 	uint64_t start_ns = now_ns(), end_ns = start_ns + (uint64_t)(pace->seconds * 1e9), due_ns = start_ns,
 		 random = 1;
-	int r = 0;
+	const struct inferd_result *result;
 
 	calibrate_progress(calibrate, pace->name);
-	for (int i = 0; i < RUNS_MOST && (i < RUNS_LEAST || now_ns() < end_ns); i++) {
-		const struct inferd_result *result;
+	for (int i = 0; i < RUNS_MOST && (i == 0 || now_ns() < end_ns); i++) {
+		int r;
 
 		sleep_until(pace->period_ns ? due_ns : now_ns() + pace->rest_ns);
 		r = run(calibrate, stream, frame, rung->name, &result);
 		if (r < 0)
-			break;
-		load_add_sample(&samples, (float)(result->preprocess_us + result->inference_us), &random);
+			return r;
+		load_add_sample(samples, (float)(result->preprocess_us + result->inference_us), &random);
 		rung->waited += result->wait_us > 0;
 		/* After a stall the rate goes on from here. */
 		due_ns += pace->period_ns;
 		if (due_ns < now_ns())
 			due_ns = now_ns();
 	}
-	if (r == 0)
-		sum_up(&samples, ret_times);
-	free(samples.values);
-	return r;
+	return 0;
 }
 
 int calibrate_times(struct calibrate *calibrate, struct calibrate_rung *rung)
 {
-	double seconds = calibrate->seconds;
+	double seconds = calibrate->seconds / CALIBRATE_ROUNDS;
 	const struct pace cold = {"after a rest", REST_NS, 0, seconds * COLD_SHARE},
 			  paced = {"at the stream's rate", 0, (uint64_t)(1e9 / calibrate->fps), seconds * PACED_SHARE},
 			  busy = {"back to back", 0, 0, seconds * (1 - COLD_SHARE - PACED_SHARE)};
@@ -186,15 +171,44 @@ int calibrate_times(struct calibrate *calibrate, struct calibrate_rung *rung)
 	frame.bytes = bytes;
 	r = open_stream(calibrate, rung, bytes, &stream);
 	if (r == 0) {
-		r = measure(calibrate, rung, stream, &frame, &cold, &rung->cold);
+		r = measure(calibrate, rung, stream, &frame, &cold, &rung->cold_us);
 		if (r == 0)
-			r = measure(calibrate, rung, stream, &frame, &paced, &rung->paced);
+			r = measure(calibrate, rung, stream, &frame, &paced, &rung->paced_us);
 		if (r == 0)
-			r = measure(calibrate, rung, stream, &frame, &busy, &rung->busy);
+			r = measure(calibrate, rung, stream, &frame, &busy, &rung->busy_us);
 		inferd_stream_close(stream);
 	}
 	free(pixels);
 	return r;
+}
+
+static struct calibrate_times sum_up(struct load_samples *samples)
+{
+	load_sort(samples);
+	return (struct calibrate_times){.p50_us = load_quantile(samples, 0.5),
+					.p90_us = load_quantile(samples, 0.9),
+					.p99_us = load_quantile(samples, 0.99),
+					.runs = (uint32_t)samples->count};
+}
+
+void calibrate_sum_up(struct calibrate *calibrate)
+{
+	for (int i = 0; i < calibrate->n_rungs; i++) {
+		struct calibrate_rung *rung = &calibrate->rungs[i];
+
+		rung->cold = sum_up(&rung->cold_us);
+		rung->paced = sum_up(&rung->paced_us);
+		rung->busy = sum_up(&rung->busy_us);
+	}
+}
+
+void calibrate_forget(struct calibrate *calibrate)
+{
+	for (int i = 0; i < calibrate->n_rungs; i++) {
+		free(calibrate->rungs[i].cold_us.values);
+		free(calibrate->rungs[i].paced_us.values);
+		free(calibrate->rungs[i].busy_us.values);
+	}
 }
 
 /* ---- photographs ---------------------------------------------------------------------------------- */
