@@ -415,6 +415,8 @@ static int make_binary(struct planning *p, struct step *step, int index)
 		.out_zero = out->zero_point,
 		.lo = step->lo8,
 		.hi = step->hi8,
+		.zero_before_rounding = step->node->folded & GRAPH_FOLDED_QUANT,
+		.above = out->was_u8 ? 128 : 0,
 	};
 	if ((a->count == out->count || a->count == 1) && (b->count == out->count || b->count == 1) && is_dense(a) &&
 	    is_dense(b) && is_dense(out)) {
