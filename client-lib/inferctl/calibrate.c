@@ -157,7 +157,7 @@ static int look_at_others(struct calibrate *calibrate)
 }
 
 /* An empty profile is refused by whoever would take a full one; better to know before than after minutes. */
-static int check_right(const struct calibrate *calibrate)
+static int check_permission(const struct calibrate *calibrate)
 {
 	char *report = NULL;
 	int r = calibrate->dry_run
@@ -189,8 +189,10 @@ static int measure_all(struct calibrate *calibrate)
 			r = look_at_others(calibrate);
 	}
 	calibrate_progress(calibrate, NULL);
-	if (calibrate_was_interrupted())
+	if (calibrate_was_interrupted()) {
 		cli_complain("interrupted; nothing was changed");
+		r = -EINTR;
+	}
 	if (r == 0)
 		calibrate_sum_up(calibrate);
 	calibrate_forget(calibrate);
@@ -247,7 +249,7 @@ static int calibrate_model(struct calibrate *calibrate)
 	calibrate_watch_signals();
 	r = read_model(calibrate);
 	if (r == 0)
-		r = check_right(calibrate);
+		r = check_permission(calibrate);
 	if (r == 0)
 		r = measure_all(calibrate);
 	if (r == 0) {
