@@ -110,10 +110,10 @@ static void recall_latency(const struct learned *learned, const struct model *mo
 	if (bytes && get(learned, "latency", model, bytes, LATENCY_BYTES_MAX, &size) == 0) {
 		enum policy_load verdict = load_latency(learned, model->ladder, bytes, size);
 
-		if (verdict == POLICY_LOADED)
+		if (verdict == POLICY_LOADED && model->ladder->latency.n_runs)
 			log_info("model %s: %s, from %u runs", model->name, policy_load_text(verdict),
 				 model->ladder->latency.n_runs);
-		else
+		else if (verdict != POLICY_LOADED)
 			log_warning("model %s: what was learned before is not used: %s", model->name,
 				    policy_load_text(verdict));
 	}
@@ -225,5 +225,8 @@ int learned_take_profile(struct learned *learned, const struct model *model, int
 	make_key(key, "profile", model);
 	*ret_kept = learned->store && store_describe(learned->store).open &&
 		    store_put(learned->store, key, ANY_DEVICE, VERSION, text, size) == 0;
+	/* In the place of what was learned of other costs. */
+	if (*ret_kept)
+		save_latency(learned, model);
 	return 0;
 }

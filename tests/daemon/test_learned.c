@@ -25,9 +25,14 @@ struct rig {
 	struct models models;
 };
 
+/* Waits until it is open. */
 static void open_store(struct rig *rig)
 {
+	uint8_t byte;
+	size_t size;
+
 	cr_assert_eq(store_create(rig->dir, 4 << 20, &record_schema, &rig->learned.store), 0);
+	cr_assert_eq(store_get(rig->learned.store, "none", 0, 1, &byte, sizeof(byte), &size), -ENOENT);
 }
 
 /* As after a restart: the store is read anew, and the ladder knows nothing. */
@@ -253,7 +258,7 @@ Test(learned, profile_outlives_the_daemon)
 		     error.text);
 	cr_assert(kept);
 	cr_assert_float_eq(rig.ladder.rungs[0].prior_us, 500, 1);
-	/* Killed now: what was learned of the costs before the profile is still there, and must not be used with it. */
+	/* What was learned of the costs before the profile must not be used with it. */
 	stop(&rig);
 	start(&rig);
 	recall(&rig);
