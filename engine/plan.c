@@ -355,7 +355,7 @@ bool plan_mean_is_pool(const struct plan_tensor *tensors, const struct graph_nod
 
 	for (int i = 0; i < node->reduce.n_axes; i++)
 		axes |= 1u << node->reduce.axes[i];
-	return x->rank == 4 && axes == 6 && node->act.kind == GRAPH_ACT_NONE &&
+	return x->rank == 4 && axes == 6 && node->act.kind == GRAPH_ACT_NONE && !(node->folded & GRAPH_FOLDED_QUANT) &&
 	       (x->type == ENGINE_F32 || (x->scale == out->scale && x->zero_point == out->zero_point));
 }
 
@@ -379,7 +379,7 @@ static int make_mean(struct planning *p, struct step *step, int index)
 	(void)index;
 	step->run = step_mean;
 	step->tiles = 1;
-	step->scratch_bytes = out->count * sizeof(double);
+	step->scratch_bytes = out->count * (sizeof(double) + sizeof(int32_t)); /* sums, and those of bytes */
 	return 0;
 }
 

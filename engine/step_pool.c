@@ -107,22 +107,53 @@ static void mean_sums(const struct step *step, const struct plan_tensor *in, con
 	}
 }
 
+/* Over the height and width of one image of bytes: the usual case, and whole rows at a time. */
+static bool mean_is_of_pixels(const struct step *step, const struct plan_tensor *in)
+{
+	const struct graph_reduce *reduce = &step->node->reduce;
+
+	return in->type == ENGINE_S8 && in->rank == 4 && in->dims[0] == 1 && reduce->n_axes == 2 &&
+	       reduce->axes[0] + reduce->axes[1] == 3 && reduce->axes[0] * reduce->axes[1] == 2 &&
+	       (int64_t)in->dims[1] * in->dims[2] < 1 << 22; /* or 32 bits would not hold the sums */
+}
+
+static void sum_pixels(const struct plan_tensor *in, const int8_t *x, double *ret_sums)
+{
+	size_t channels = (size_t)in->dims[3];
+	int32_t *sums = (int32_t *)(void *)(ret_sums + channels);
+
+	memset(sums, 0, channels * sizeof(*sums));
+	for (const int8_t *end = x + in->count; x < end; x += channels)
+		for (size_t c = 0; c < channels; c++)
+			sums[c] += x[c] - in->zero_point;
+	for (size_t c = 0; c < channels; c++)
+		ret_sums[c] = sums[c];
+}
+
 void step_mean(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	double *sums = (double *)(void *)(exec->arena + step->scratch);
 	double per = (double)(in->count / out->count);
+	/* In float32, as ONNX Runtime's QLinearGlobalAveragePool has it. */
+	float factor = in->scale / (out->scale * (float)per);
 	void *y = plan_pointer(exec, step->out);
 
 	(void)from;
 	(void)to;
 	memset(sums, 0, out->count * sizeof(*sums));
-	mean_sums(step, in, plan_pointer(exec, step->in[0]), sums);
+	if (mean_is_of_pixels(step, in))
+		sum_pixels(in, plan_pointer(exec, step->in[0]), sums);
+	else
+		mean_sums(step, in, plan_pointer(exec, step->in[0]), sums);
 	for (size_t i = 0; i < out->count; i++) {
 		double mean = sums[i] / per;
 
 		if (out->type == ENGINE_S8) {
-			mean = rint(mean * (double)in->scale / (double)out->scale) + out->zero_point;
+			mean = step->node->folded & GRAPH_FOLDED_QUANT
+				       ? (double)rintf((float)sums[i] * factor)
+				       : rint(mean * (double)in->scale / (double)out->scale);
+			mean += out->zero_point;
 			((int8_t *)y)[i] = (int8_t)fmin(fmax(mean, step->lo8), step->hi8);
 		} else {
 			((float *)y)[i] = fminf(fmaxf((float)mean, step->lo), step->hi);
