@@ -173,6 +173,20 @@ static int check_permission(const struct calibrate *calibrate)
 
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
+/* After the first round.  Where no rung knows any photograph, the photographs' classes are wrong, and not the rungs. */
+static int check_labels(const struct calibrate *calibrate)
+{
+	uint32_t right = 0;
+
+	for (int i = 0; i < calibrate->n_rungs; i++)
+		right += calibrate->rungs[i].right;
+	if (right || !calibrate->labels.n_photos)
+		return 0;
+	calibrate_progress(calibrate, NULL);
+	cli_complain("no rung recognised any photograph: is the network's first class 'background'? See --shift");
+	return -EINVAL;
+}
+
 static int measure_all(struct calibrate *calibrate)
 {
 	int n = calibrate->n_rungs, r = look_at_others(calibrate);
@@ -187,6 +201,8 @@ static int measure_all(struct calibrate *calibrate)
 			r = calibrate_photographs(calibrate, rung);
 		if (r == 0)
 			r = look_at_others(calibrate);
+		if (r == 0 && i == n - 1)
+			r = check_labels(calibrate);
 	}
 	calibrate_progress(calibrate, NULL);
 	if (calibrate_was_interrupted()) {
@@ -201,12 +217,10 @@ static int measure_all(struct calibrate *calibrate)
 
 static void tell_disturbances(const struct calibrate *calibrate)
 {
-	uint32_t waited = 0, right = 0;
+	uint32_t waited = 0;
 
-	for (int i = 0; i < calibrate->n_rungs; i++) {
+	for (int i = 0; i < calibrate->n_rungs; i++)
 		waited += calibrate->rungs[i].waited;
-		right += calibrate->rungs[i].right;
-	}
 	if (calibrate->other_streams || waited)
 		cli_complain("the figures are disturbed: there were up to %u other streams, and %u frames waited for "
 			     "others",
@@ -214,8 +228,6 @@ static void tell_disturbances(const struct calibrate *calibrate)
 	if (calibrate->cpu_load > LOAD_NOTED)
 		cli_complain("other processes used up to %.0f %% of the processors meanwhile",
 			     100 * calibrate->cpu_load);
-	if (calibrate->labels.n_photos && !right)
-		cli_complain("no photograph was recognised at all: is the first class 'background'? See --shift");
 }
 
 static int hand_over(const struct calibrate *calibrate)

@@ -258,6 +258,24 @@ Test(calibrate, profile_is_measured_kept_and_used)
 	fixture_stop(&fixture);
 }
 
+/* With classes that are off by one all rungs would be worthless. */
+Test(calibrate, wrong_classes_do_not_make_a_profile)
+{
+	struct fixture fixture;
+	char out[16384], arguments[256];
+
+	start(&fixture);
+	write_photos(&fixture);
+	fixture_write(&fixture, "photos/classes.txt", "0 0.bmp\n3 1.bmp\n");
+	snprintf(arguments, sizeof(arguments), "calibrate tiny --seconds 0.01 --fps 30 --shift 1 --labels %s/photos",
+		 fixture.dir);
+	cr_assert_eq(inferctl(&fixture, arguments, out, sizeof(out)), 1, "%s", out);
+	cr_assert(strstr(out, "See --shift"), "%s", out);
+	cr_assert_eq(inferctl(&fixture, "--json models", out, sizeof(out)), 0);
+	cr_assert_not(strstr(out, "\"costs\":\"profile\""), "%s", out);
+	fixture_stop(&fixture);
+}
+
 Test(calibrate, people_get_a_table_and_the_front)
 {
 	struct fixture fixture;
