@@ -29,8 +29,10 @@ struct calibrate_rung {
 	uint32_t photographs, right;			/* 0: not measured */
 	struct load_samples cold_us, paced_us, busy_us; /* of all rounds */
 	struct calibrate_times cold, paced, busy;	/* what they come to */
-	uint32_t waited;				/* frames that others were run before */
-	bool dominated; /* another rung of the lane is as fast and at least as accurate */
+	int64_t energy_uj;    /* of the processors while it ran back to back, idle parts included */
+	uint32_t energy_runs; /* frames meanwhile; 0: there is no meter */
+	uint32_t waited;      /* frames that others were run before */
+	bool dominated;	      /* another rung of the lane is as fast and at least as accurate */
 };
 
 struct calibrate {
@@ -60,6 +62,8 @@ struct calibrate {
  */
 #define CALIBRATE_ESTIMATE_PHOTOS 20
 double calibrate_accuracy(const struct calibrate_rung *rung);
+/* Millijoules of a frame; NAN: unknown. */
+double calibrate_energy_mj(const struct calibrate_rung *rung);
 
 /* ---- calibrate_measure.c -------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "calibrate.h"
+#include "energy.h"
 #include "image.h"
 #include "synth.h"
 
@@ -150,6 +151,22 @@ static int measure(struct calibrate *calibrate, struct calibrate_rung *rung, str
 	return 0;
 }
 
+/* Back to back, between two looks at the meter.  A counter that wrapped around meanwhile says nothing. */
+static int measure_busy(struct calibrate *calibrate, struct calibrate_rung *rung, struct inferd_stream *stream,
+			const struct inferd_frame *frame, const struct pace *pace)
+{
+	size_t runs = rung->busy_us.count;
+	int64_t before_uj = energy_read_uj(""), after_uj;
+	int r = measure(calibrate, rung, stream, frame, pace, &rung->busy_us);
+
+	after_uj = energy_read_uj("");
+	if (r == 0 && before_uj >= 0 && after_uj > before_uj) {
+		rung->energy_uj += after_uj - before_uj;
+		rung->energy_runs += (uint32_t)(rung->busy_us.count - runs);
+	}
+	return r;
+}
+
 int calibrate_times(struct calibrate *calibrate, struct calibrate_rung *rung)
 {
 	double seconds = calibrate->seconds / CALIBRATE_ROUNDS;
@@ -175,7 +192,7 @@ int calibrate_times(struct calibrate *calibrate, struct calibrate_rung *rung)
 		if (r == 0)
 			r = measure(calibrate, rung, stream, &frame, &paced, &rung->paced_us);
 		if (r == 0)
-			r = measure(calibrate, rung, stream, &frame, &busy, &rung->busy_us);
+			r = measure_busy(calibrate, rung, stream, &frame, &busy);
 		inferd_stream_close(stream);
 	}
 	free(pixels);

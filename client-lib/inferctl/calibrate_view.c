@@ -2,6 +2,7 @@
  * calibrate_view.c - what was measured: as a table and a front for people, as JSON for programs, and as a profile for
  * the daemon.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,11 @@ double calibrate_accuracy(const struct calibrate_rung *rung)
 {
 	return (rung->right + CALIBRATE_ESTIMATE_PHOTOS * rung->estimated) /
 	       (rung->photographs + CALIBRATE_ESTIMATE_PHOTOS);
+}
+
+double calibrate_energy_mj(const struct calibrate_rung *rung)
+{
+	return rung->energy_runs ? (double)rung->energy_uj / 1e3 / rung->energy_runs : (double)NAN;
 }
 
 /* ---- the front ------------------------------------------------------------------------------------ */
@@ -76,7 +82,9 @@ static void print_json(const struct calibrate *calibrate, const struct calibrate
 	json_times("cold_us", &rung->cold);
 	json_times("paced_us", &rung->paced);
 	json_times("busy_us", &rung->busy);
-	printf("\"accuracy\":%.4f,\"photographs\":%u,\"right\":%u,\"front\":%s,\"waited\":%u,\"other_streams\":%u}\n",
+	fputs("\"millijoules\":", stdout);
+	cli_json_number(calibrate_energy_mj(rung), 3);
+	printf(",\"accuracy\":%.4f,\"photographs\":%u,\"right\":%u,\"front\":%s,\"waited\":%u,\"other_streams\":%u}\n",
 	       calibrate_accuracy(rung), rung->photographs, rung->right, rung->dominated ? "false" : "true",
 	       rung->waited, calibrate->other_streams);
 }
@@ -124,16 +132,29 @@ static void print_table(const struct calibrate *calibrate)
 	}
 }
 
+/* Whether there is a meter. */
+static bool knows_energy(const struct calibrate *calibrate)
+{
+	bool known = false;
+
+	for (int i = 0; i < calibrate->n_rungs; i++)
+		known |= calibrate->rungs[i].energy_runs > 0;
+	return known;
+}
+
 static void print_front(const struct calibrate *calibrate)
 {
 	int order[CALIBRATE_RUNGS_MAX], n = front(calibrate, order);
 
-	printf("\nfront: expected accuracy against the median at %.3g a second\n", calibrate->fps);
+	printf("\nfront: expected accuracy against the median at %.3g a second%s\n", calibrate->fps,
+	       knows_energy(calibrate) ? ", and energy back to back" : "");
 	for (int i = 0; i < n; i++) {
 		const struct calibrate_rung *rung = &calibrate->rungs[order[i]];
 
-		printf("  %8.2f ms  %5.1f %%  %s\n", rung->paced.p50_us / 1e3, 100 * calibrate_accuracy(rung),
-		       rung->name);
+		printf("  %8.2f ms  %5.1f %%", rung->paced.p50_us / 1e3, 100 * calibrate_accuracy(rung));
+		if (rung->energy_runs)
+			printf("  %8.1f mJ", calibrate_energy_mj(rung));
+		printf("  %s\n", rung->name);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "client-lib/inferctl/calibrate.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client-lib/inferctl/energy.h"
 #include "support/daemon_fixture.h"
 
 TEST_SUITE(calibrate);
@@ -75,7 +77,7 @@ Test(calibrate, classes_come_from_a_list)
 	cr_assert(strstr(labels.photos[1].path, "/photos/b one.jpg"));
 	cr_assert(labels_is_right(&labels.photos[1], 7, "", 0));
 	cr_assert(labels_is_right(&labels.photos[1], 8, "", 1));
-	cr_assert_not(labels_is_right(&labels.photos[1], 7, "", 1));
+	cr_assert(!labels_is_right(&labels.photos[1], 7, "", 1));
 	labels_finish(&labels);
 	fixture_write(&fixture, "photos/classes.txt", "1 c.jpg");
 	cr_assert_eq(read_labels(&fixture, "photos", &error, &labels), 0, "%s", error.text);
@@ -122,12 +124,12 @@ Test(calibrate, classes_come_from_folders)
 	cr_assert_eq(read_labels(&fixture, "photos", &error, &labels), 0, "%s", error.text);
 	cr_assert_eq(labels.n_photos, 2u);
 	cr_assert(labels_is_right(&labels.photos[0], 3, "great grey owl", 0));
-	cr_assert_not(labels_is_right(&labels.photos[0], 24, "great grey owl", 0));
+	cr_assert(!labels_is_right(&labels.photos[0], 24, "great grey owl", 0));
 	cr_assert(labels_is_right(&labels.photos[1], 24, "great grey owl", 0));
 	cr_assert(labels_is_right(&labels.photos[1], 24, "Great grey owl, Strix nebulosa", 9));
-	cr_assert_not(labels_is_right(&labels.photos[1], 24, "great grey owls", 0));
-	cr_assert_not(labels_is_right(&labels.photos[1], 24, "great grey", 0));
-	cr_assert_not(labels_is_right(&labels.photos[1], 24, "", 0));
+	cr_assert(!labels_is_right(&labels.photos[1], 24, "great grey owls", 0));
+	cr_assert(!labels_is_right(&labels.photos[1], 24, "great grey", 0));
+	cr_assert(!labels_is_right(&labels.photos[1], 24, "", 0));
 	labels_finish(&labels);
 	finish(&fixture);
 }
@@ -186,6 +188,45 @@ Test(calibrate, estimate_counts_as_a_few_photographs)
 
 	cr_assert_float_eq(calibrate_accuracy(&measured), (90 + 20 * 0.6) / 120, 1e-9);
 	cr_assert_float_eq(calibrate_accuracy(&unmeasured), 0.6, 1e-9);
+}
+
+/* ---- energy --------------------------------------------------------------------------------------- */
+
+Test(calibrate, energy_is_that_of_packages)
+{
+	static const char *const folders[] = {"sys",
+					      "sys/class",
+					      "sys/class/powercap",
+					      "sys/class/powercap/intel-rapl:0",
+					      "sys/class/powercap/intel-rapl:0:0",
+					      "sys/class/powercap/intel-rapl:1",
+					      "sys/class/powercap/intel-rapl"};
+	struct fixture fixture;
+
+	fixture_init(&fixture);
+	cr_assert_eq(energy_read_uj(fixture.dir), -1);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		make_folder(&fixture, folders[i]);
+	cr_assert_eq(energy_read_uj(fixture.dir), -1, "zones without files");
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:0/name", "package-0\n");
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:0/energy_uj", "262143328850\n");
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:0:0/name", "core\n");
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:0:0/energy_uj", "1000\n");
+	cr_assert_eq(energy_read_uj(fixture.dir), INT64_C(262143328850));
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:1/name", "package-1\n");
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:1/energy_uj", "50\n");
+	cr_assert_eq(energy_read_uj(fixture.dir), INT64_C(262143328900));
+	fixture_write(&fixture, "sys/class/powercap/intel-rapl:1/energy_uj", "nonsense\n");
+	cr_assert_eq(energy_read_uj(fixture.dir), INT64_C(262143328850));
+	finish(&fixture);
+}
+
+Test(calibrate, energy_of_a_frame)
+{
+	struct calibrate_rung measured = {.energy_uj = 3000000, .energy_runs = 200}, unknown = {.energy_runs = 0};
+
+	cr_assert_float_eq(calibrate_energy_mj(&measured), 15, 1e-9);
+	cr_assert(isnan(calibrate_energy_mj(&unknown)));
 }
 
 /* ---- the command ---------------------------------------------------------------------------------- */
@@ -272,7 +313,7 @@ Test(calibrate, wrong_classes_do_not_make_a_profile)
 	cr_assert_eq(inferctl(&fixture, arguments, out, sizeof(out)), 1, "%s", out);
 	cr_assert(strstr(out, "See --shift"), "%s", out);
 	cr_assert_eq(inferctl(&fixture, "--json models", out, sizeof(out)), 0);
-	cr_assert_not(strstr(out, "\"costs\":\"profile\""), "%s", out);
+	cr_assert(!strstr(out, "\"costs\":\"profile\""), "%s", out);
 	fixture_stop(&fixture);
 }
 
@@ -287,10 +328,10 @@ Test(calibrate, people_get_a_table_and_the_front)
 	cr_assert(strstr(out, "ms after a rest") && strstr(out, "at 30 a second") && strstr(out, "back to back"), "%s",
 		  out);
 	cr_assert(strstr(out, "t@16x16-gray ") && strstr(out, "\nfront: "), "%s", out);
-	cr_assert_not(strchr(out, '\r'), "progress is for terminals: %s", out);
+	cr_assert(!strchr(out, '\r'), "progress is for terminals: %s", out);
 	/* A dry run leaves the daemon as it was. */
 	cr_assert_eq(inferctl(&fixture, "--json models", out, sizeof(out)), 0);
-	cr_assert_not(strstr(out, "\"costs\":\"profile\""), "%s", out);
+	cr_assert(!strstr(out, "\"costs\":\"profile\""), "%s", out);
 	fixture_stop(&fixture);
 }
 
@@ -365,7 +406,7 @@ Test(calibrate, interrupted_it_changes_nothing)
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	report = client_query(&client, "models");
-	cr_assert_not(strstr(report, "\"costs\":\"profile\""), "%s", report);
+	cr_assert(!strstr(report, "\"costs\":\"profile\""), "%s", report);
 	free(report);
 	report = client_query(&client, "status");
 	cr_assert(strstr(report, "\"streams\":0"), "%s", report);

@@ -161,7 +161,7 @@ Test(profile, ladder_takes_its_costs_before_it_is_settled)
 	cr_assert_float_eq(ladder.rungs[0].prior_us, 500, 0.1, "not what the warm-up measured");
 	cr_assert_float_eq(ladder.rungs[1].prior_us, 200, 0.1);
 	cr_assert(ladder.rungs[0].dominated);
-	cr_assert_not(ladder.rungs[1].dominated);
+	cr_assert(!ladder.rungs[1].dominated);
 	cr_assert_eq(ladder.best, 1);
 }
 
@@ -180,7 +180,7 @@ Test(profile, ladder_that_serves_takes_it_too_and_learns_anew)
 	ladder_settle(&ladder);
 	policy_params_init(&params);
 	policy_latency_observe(&ladder.latency, &params, ladder.rungs, 0, 5000, NAN, 1000000);
-	cr_assert_not(ladder.rungs[0].dominated);
+	cr_assert(!ladder.rungs[0].dominated);
 	cr_assert_eq(parse(two_rungs, &profile, &error), 0);
 	cr_assert_eq(profile_apply(&profile, IDENTITY, &ladder, &error), 0);
 	cr_assert_float_eq(ladder.rungs[0].prior_us, 500, 0.1);
@@ -190,7 +190,7 @@ Test(profile, ladder_that_serves_takes_it_too_and_learns_anew)
 	cr_assert_eq(parse(without, &profile, &error), 0);
 	cr_assert_eq(profile_apply(&profile, IDENTITY, &ladder, &error), 0);
 	cr_assert_float_eq(ladder.rungs[0].accuracy, 0.7, 1e-6);
-	cr_assert_not(ladder.rungs[0].dominated);
+	cr_assert(!ladder.rungs[0].dominated);
 }
 
 Test(profile, what_is_of_something_else_changes_nothing)
