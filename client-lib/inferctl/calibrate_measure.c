@@ -19,13 +19,12 @@
 #define WIDTH  640
 #define HEIGHT 480
 /* After so long without work a lane's threads sleep and its clock has come down. */
-#define REST_NS	     250000000
-#define ANSWER_MS    120000
-#define DEADLINE_US  600000000 /* none to speak of: what is measured must not be dropped for being slow */
-#define RUNS_MOST    5000      /* in a round */
-#define COLD_SHARE   0.25      /* of the time for a rung */
-#define PACED_SHARE  0.5
-#define PHOTO_FACTOR 2 /* by which the buffer for photographs grows at least */
+#define REST_NS	    250000000
+#define ANSWER_MS   120000
+#define DEADLINE_US 600000000 /* none to speak of: what is measured must not be dropped for being slow */
+#define RUNS_MOST   5000      /* in a round */
+#define COLD_SHARE  0.25      /* of the time for a rung */
+#define PACED_SHARE 0.5
 
 static volatile sig_atomic_t interrupted;
 
@@ -239,14 +238,11 @@ struct album {
 
 static int need_room(struct album *album, size_t bytes)
 {
-	size_t room = album->stream ? inferd_stream_buffer_bytes(album->stream) : 0;
-
-	if (room >= bytes)
+	if (album->stream && inferd_stream_buffer_bytes(album->stream) >= bytes)
 		return 0;
 	inferd_stream_close(album->stream);
 	album->stream = NULL;
-	return open_stream(album->calibrate, album->rung, PHOTO_FACTOR * room > bytes ? PHOTO_FACTOR * room : bytes,
-			   &album->stream);
+	return open_stream(album->calibrate, album->rung, bytes, &album->stream);
 }
 
 static int show(struct album *album, const struct label_photo *photo, const struct source_frame *source)
