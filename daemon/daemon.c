@@ -36,22 +36,22 @@ static void on_tick(struct monitor *monitor)
 	dispatch_wake(&daemon->dispatch);
 }
 
+static void keep_learned(struct daemon *daemon);
+
 static void on_learned_timer(uv_timer_t *timer)
 {
-	struct daemon *daemon = timer->data;
-
-	learned_tick(&daemon->learned, daemon->models, clock_us());
+	keep_learned(timer->data);
 }
 
 /* While nobody streams there are no ticks: what was learned last is kept when it is due, and then there is rest. */
-static void keep_learned_later(struct daemon *daemon)
+static void keep_learned(struct daemon *daemon)
 {
-	int64_t due_us = learned_tick(&daemon->learned, daemon->models, clock_us());
+	int64_t left_us = learned_tick(&daemon->learned, daemon->models, clock_us());
 
-	if (due_us <= 0)
+	if (left_us < 0)
 		return;
 	uv_update_time(&daemon->loop);
-	uv_timer_start(&daemon->learned_timer, on_learned_timer, (uint64_t)due_us / 1000 + 1, 0);
+	uv_timer_start(&daemon->learned_timer, on_learned_timer, (uint64_t)left_us / 1000 + 1, 0);
 }
 
 /* The first frame of the first stream must already know how hot it is; while nobody streams, nothing is read at all. */
@@ -64,7 +64,7 @@ static void on_streams(struct session_host *host)
 	} else {
 		monitor_stop(&daemon->monitor);
 		observe_rest(&daemon->observe, clock_us());
-		keep_learned_later(daemon);
+		keep_learned(daemon);
 	}
 }
 
@@ -437,7 +437,7 @@ static void take_profile(struct daemon *daemon, struct session *session, uint32_
 		session_error(session, serial, EINVAL, "no file came with the profile");
 		return;
 	}
-	rc = learned_take_profile(&daemon->learned, model, fd, &error, &kept);
+	rc = learned_take_profile(&daemon->learned, model, fd, &error, clock_us(), &kept);
 	if (rc < 0) {
 		session_error(session, serial, -rc, "the profile is not taken: %.200s", error.text);
 		return;

@@ -559,6 +559,7 @@ void ladder_inherit(struct ladder *ladder, const struct ladder *before)
 		ladder->rungs[i].prior_us = before->rungs[i].prior_us;
 	ladder->latency = before->latency;
 	ladder->saved_runs = before->saved_runs;
+	ladder->saved_us = before->saved_us;
 	ladder_rank(ladder);
 }
 

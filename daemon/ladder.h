@@ -58,6 +58,7 @@ struct ladder {
 	uint64_t digest;	    /* of the networks' content and the rungs, as of identity.h */
 	uint64_t profile;	    /* the same of the profile that its costs are from; 0 none */
 	uint32_t saved_runs;	    /* of `latency` when it was last kept */
+	int64_t saved_us;	    /* and when that was; 0 never */
 	struct policy_rung rungs[POLICY_RUNGS_MAX];
 	struct policy_latency latency;
 	struct ladder_variant variants[CONFIG_VARIANTS_MAX];

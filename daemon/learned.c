@@ -135,7 +135,7 @@ static bool has_changed(const struct ladder *ladder)
 	return ladder->settled && ladder->latency.n_runs != ladder->saved_runs;
 }
 
-static void save_latency(const struct learned *learned, const struct model *model)
+static void save_latency(const struct learned *learned, const struct model *model, int64_t now_us)
 {
 	struct ladder *ladder = model->ladder;
 	size_t priors_bytes = PRIORS_BYTES(ladder->n_rungs), size;
@@ -151,32 +151,46 @@ static void save_latency(const struct learned *learned, const struct model *mode
 	size = policy_latency_save(&ladder->latency, latency_hash(learned, ladder, priors), bytes + priors_bytes,
 				   sizeof(bytes) - priors_bytes);
 	make_key(key, "latency", model);
+	ladder->saved_us = now_us;
 	/* What does not fit the queue now is handed over the next time. */
 	if (store_put(learned->store, key, ANY_DEVICE, VERSION, bytes, priors_bytes + size) == 0)
 		ladder->saved_runs = ladder->latency.n_runs;
 }
 
-void learned_save(struct learned *learned, const struct models *models, int64_t now_us)
+void learned_save(const struct learned *learned, const struct models *models, int64_t now_us)
 {
-	learned->saved_us = now_us;
 	for (int i = 0; learned->store && models && i < models->n; i++)
 		if (has_changed(models->model[i]->ladder))
-			save_latency(learned, models->model[i]);
+			save_latency(learned, models->model[i], now_us);
 }
 
-int64_t learned_tick(struct learned *learned, const struct models *models, int64_t now_us)
+/* The model that was kept longest ago, and has changed since; NULL none. */
+static const struct model *most_due(const struct models *models)
 {
-	int64_t due_us = learned->saved_us + learned->period_us;
-	bool changed = false;
+	const struct model *found = NULL;
 
-	for (int i = 0; learned->store && models && i < models->n; i++)
-		changed |= has_changed(models->model[i]->ladder);
-	if (!changed)
+	for (int i = 0; i < models->n; i++) {
+		const struct model *model = models->model[i];
+
+		if (has_changed(model->ladder) && (!found || model->ladder->saved_us < found->ladder->saved_us))
+			found = model;
+	}
+	return found;
+}
+
+int64_t learned_tick(const struct learned *learned, const struct models *models, int64_t now_us)
+{
+	const struct model *model = learned->store && models ? most_due(models) : NULL;
+	int64_t left_us;
+
+	if (model && model->ladder->saved_us + learned->period_us <= now_us) {
+		save_latency(learned, model, now_us);
+		model = most_due(models);
+	}
+	if (!model)
 		return -1;
-	if (now_us < due_us)
-		return due_us - now_us;
-	learned_save(learned, models, now_us);
-	return 0;
+	left_us = model->ladder->saved_us + learned->period_us - now_us;
+	return left_us > 0 ? left_us : 0;
 }
 
 /* ---- profiles ------------------------------------------------------------------------------------- */
@@ -202,8 +216,8 @@ static int read_file(int fd, char *text, size_t capacity, size_t *ret_size, stru
 	return 0;
 }
 
-int learned_take_profile(struct learned *learned, const struct model *model, int fd, struct config_error *ret_error,
-			 bool *ret_kept)
+int learned_take_profile(const struct learned *learned, const struct model *model, int fd,
+			 struct config_error *ret_error, int64_t now_us, bool *ret_kept)
 {
 	char text[PROFILE_BYTES_MAX], key[CONFIG_NAME_BYTES + 16];
 	struct profile *profile = malloc(sizeof(*profile));
@@ -227,6 +241,6 @@ int learned_take_profile(struct learned *learned, const struct model *model, int
 		    store_put(learned->store, key, ANY_DEVICE, VERSION, text, size) == 0;
 	/* In the place of what was learned of other costs. */
 	if (*ret_kept)
-		save_latency(learned, model);
+		save_latency(learned, model, now_us);
 	return 0;
 }

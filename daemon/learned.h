@@ -16,8 +16,7 @@
 struct learned {
 	struct store *store; /* borrowed; NULL: nothing is kept */
 	uint64_t device;     /* as of identity_device() */
-	int64_t period_us;   /* between two times that all is kept */
-	int64_t saved_us;
+	int64_t period_us;   /* between two times that a model is kept */
 };
 
 /* Of device, networks and rungs together: what a profile has to be of. */
@@ -29,15 +28,18 @@ uint64_t learned_identity(const struct learned *learned, const struct ladder *la
 void learned_recall(const struct learned *learned, const struct model *model);
 
 /* Hands what has changed to the store, which writes it in its own time. */
-void learned_save(struct learned *learned, const struct models *models, int64_t now_us);
-/* The same when it is due: 0; otherwise after how many microseconds it will be, -1 where nothing has changed. */
-int64_t learned_tick(struct learned *learned, const struct models *models, int64_t now_us);
+void learned_save(const struct learned *learned, const struct models *models, int64_t now_us);
+/*
+ * The same of one model, if one is due: putting it together takes a tenth of a millisecond, and frames are waiting.
+ * Returns after how many microseconds to call again, -1: nothing has changed.
+ */
+int64_t learned_tick(const struct learned *learned, const struct models *models, int64_t now_us);
 
 /*
  * Takes a profile from a client's file: checks it, uses it and keeps it.  0, or a negative errno with a sentence and
  * nothing changed: -EINVAL, -ESTALE as of profile_apply(), or of reading.  *ret_kept: it will outlive the daemon.
  */
-int learned_take_profile(struct learned *learned, const struct model *model, int fd, struct config_error *ret_error,
-			 bool *ret_kept);
+int learned_take_profile(const struct learned *learned, const struct model *model, int fd,
+			 struct config_error *ret_error, int64_t now_us, bool *ret_kept);
 
 #endif

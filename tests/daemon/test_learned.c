@@ -209,11 +209,39 @@ Test(learned, is_kept_when_it_is_due)
 	init(&rig);
 	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 10 * PERIOD_US), -1);
 	learn(&rig);
-	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 10 * PERIOD_US), 0);
+	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 10 * PERIOD_US), -1, "all is kept");
 	learn(&rig);
 	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 10 * PERIOD_US + 300), PERIOD_US - 300);
-	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 11 * PERIOD_US), 0);
-	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 12 * PERIOD_US), -1);
+	cr_assert_eq(rig.ladder.saved_runs, 200u);
+	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 11 * PERIOD_US), -1);
+	cr_assert_eq(rig.ladder.saved_runs, 400u);
+	finish(&rig);
+}
+
+/* However many there are, no frame waits for more than one. */
+Test(learned, is_kept_one_model_at_a_time)
+{
+	struct ladder ladders[2];
+	struct model models[2];
+	struct rig rig;
+
+	init(&rig);
+	learn(&rig);
+	for (int i = 0; i < 2; i++) {
+		ladders[i] = rig.ladder;
+		ladders[i].saved_us = i;
+		models[i] = rig.model;
+		models[i].ladder = &ladders[i];
+		snprintf(models[i].name, sizeof(models[i].name), "more%d", i);
+		rig.models.model[rig.models.n++] = &models[i];
+	}
+	rig.ladder.saved_us = PERIOD_US;
+	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 2 * PERIOD_US), 0, "another is due");
+	cr_assert_eq(ladders[0].saved_runs, 200u);
+	cr_assert_eq(ladders[1].saved_runs, 0u);
+	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 2 * PERIOD_US), 0);
+	cr_assert_eq(learned_tick(&rig.learned, &rig.models, 2 * PERIOD_US), -1);
+	cr_assert_eq(rig.ladder.saved_runs, 200u);
 	finish(&rig);
 }
 
@@ -240,7 +268,7 @@ static int give_profile(struct rig *rig, uint64_t identity, struct config_error 
 			 (unsigned long long)identity);
 
 	cr_assert_eq(write(fd, text, (size_t)n), n);
-	rc = learned_take_profile(&rig->learned, &rig->model, fd, error, kept);
+	rc = learned_take_profile(&rig->learned, &rig->model, fd, error, 7, kept);
 	close(fd);
 	return rc;
 }
@@ -295,7 +323,7 @@ Test(learned, profile_that_is_refused_changes_nothing)
 	learn(&rig);
 	cr_assert_eq(give_profile(&rig, 1, &error, &kept), -ESTALE);
 	cr_assert_eq(pipe(ends), 0);
-	cr_assert_eq(learned_take_profile(&rig.learned, &rig.model, ends[0], &error, &kept), -EINVAL,
+	cr_assert_eq(learned_take_profile(&rig.learned, &rig.model, ends[0], &error, 7, &kept), -EINVAL,
 		     "a pipe could keep the loop waiting");
 	close(ends[0]);
 	close(ends[1]);
