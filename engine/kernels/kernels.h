@@ -123,6 +123,7 @@ struct binary_s8_args {
 	 */
 	bool zero_before_rounding;
 	int32_t above;
+	int32_t multiplier, shift; /* of products, otherwise: their scale, as for requantisation */
 };
 
 /* Functions of one argument; numbers as enum graph_act_kind gives them (plan.c asserts the match). */
