@@ -115,7 +115,9 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 				    .cpu_load = NAN,
 				    .battery = NAN,
 				    .motion = NAN,
-				    .blur = NAN};
+				    .blur = NAN,
+				    .memory_pressure = NAN,
+				    .cooling = NAN};
 	for (int i = 0; i < POLICY_LANES_MAX; i++)
 		s->freq_cap[i] = NAN;
 	if (json_member(&lines->json, 0, "t_us") < 0)
@@ -131,6 +133,8 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	    !tool_read_float(lines, 0, "battery", 0, 1, &s->battery) ||
 	    !tool_read_float(lines, 0, "motion", 0, 1, &s->motion) ||
 	    !tool_read_float(lines, 0, "blur", 0, 1, &s->blur) ||
+	    !tool_read_float(lines, 0, "memory_pressure", 0, 1, &s->memory_pressure) ||
+	    !tool_read_float(lines, 0, "cooling", 0, 1, &s->cooling) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "freq_cap"), "freq_cap", 0, 1e6f, s->freq_cap,
 			      session->n_lanes) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "lane_wait_us"), "lane_wait_us", 0, 1e12f,
