@@ -31,8 +31,8 @@ struct governor_queue {
 
 /*
  * The rung for a job of a stream that has a model; job->sample is what the decision went by.  Looks at the picture
- * first, once, where that is cheap.  *state is the stream's memory; it moves on, so the caller passes a copy, which counts
- * only once it is given to governor_act().
+ * first, once, where that is cheap.  *state is the stream's memory; it moves on, so the caller passes a copy, which
+ * counts only once it is given to governor_act().
  */
 void governor_decide(struct governor *governor, struct job *job, const struct governor_queue *queue, int64_t now_us,
 		     struct policy_state *state, struct policy_decision *ret_decision);

@@ -15,9 +15,9 @@
 struct observe {
 	const char *state_dir; /* NULL: nothing is kept */
 	const struct topology_lane *lanes;
-	struct governor *governor; /* borrowed; the trace that it writes begins and ends here */
-	struct store *store;   /* NULL until something is to be kept */
-	struct record *record; /* with the store */
+	struct governor *governor;	    /* borrowed; the trace that it writes begins and ends here */
+	struct store *store;		    /* NULL until something is to be kept */
+	struct record *record;		    /* with the store */
 	char trace_path[CONFIG_PATH_BYTES]; /* of the trace, or "" */
 	char params[RECORD_NAME_BYTES];	    /* names the policy's parameters of the day */
 	struct live live;

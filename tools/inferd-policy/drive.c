@@ -36,7 +36,7 @@ struct drive {
 	struct policy_state state;
 	struct policy_sample sample; /* of the last frame */
 	uint64_t frames;
-	FILE *trace;		     /* or NULL */
+	FILE *trace; /* or NULL */
 	char text[POLICY_TRACE_BYTES];
 };
 

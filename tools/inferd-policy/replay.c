@@ -42,7 +42,7 @@ struct replay {
 	struct model *models[MODELS_MAX];
 	struct stream streams[STREAMS_MAX];
 	int n_models, n_streams;
-	int64_t lost;		 /* lines that are missing, as the trace says */
+	int64_t lost; /* lines that are missing, as the trace says */
 	long frames, observed, different, not_run_before, not_run_now;
 	double accuracy_before, accuracy_now; /* expected, of the rungs chosen; 0 for none */
 };
@@ -326,8 +326,7 @@ static void print_counts(const struct replay *r)
 		printf("{\"frames\":%ld,\"observed\":%ld,\"different\":%ld,\"not_run_recorded\":%ld,\"not_run_now\":%ld,\"lost\":%lld,"
 		       "\"accuracy_recorded\":%.6f,\"accuracy_now\":%.6f,\"params\":\"%s\"}\n",
 		       r->frames, r->observed, r->different, r->not_run_before, r->not_run_now, (long long)r->lost,
-		       r->accuracy_before / n,
-		       r->accuracy_now / n, r->params.version);
+		       r->accuracy_before / n, r->accuracy_now / n, r->params.version);
 	else
 		printf("%ld frames, %ld runs learned from: %ld decisions differ (parameters %s)\n"
 		       "on record: accuracy %.4f expected of the rungs chosen, %ld frames not run\n"
