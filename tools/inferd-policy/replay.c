@@ -104,31 +104,11 @@ static bool read_rungs(struct replay *r)
 	return session_read_rungs(&r->models[model]->session, &r->lines);
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_latency(struct replay *r, int node)
 {
-	char text[2 * POLICY_LATENCY_BYTES_MAX + 1];
-	uint8_t bytes[POLICY_LATENCY_BYTES_MAX];
 	int model = get_model(r);
-	enum policy_load verdict;
-	size_t n;
 
-	if (model < 0)
-		return false;
-	if (!json_string(&r->lines.json, node, text, sizeof(text)) || strlen(text) % 2)
-		return tool_lines_fail(&r->lines, "\"latency\" is no text of hexadecimal digits");
-	n = strlen(text) / 2;
-	for (size_t i = 0; i < n; i++) {
-		if (digit(text[2 * i]) < 0 || digit(text[2 * i + 1]) < 0)
-			return tool_lines_fail(&r->lines, "\"latency\" is no text of hexadecimal digits");
-		bytes[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
-	}
-	verdict = policy_latency_restore(&r->models[model]->session.latency, 0, bytes, n);
-	return verdict == POLICY_LOADED || tool_lines_fail(&r->lines, "\"latency\": %s", policy_load_text(verdict));
+	return model >= 0 && session_read_latency(&r->models[model]->session, &r->lines, node);
 }
 
 /* The stream of a line, made where it is new; NULL where there is no room. */

@@ -144,3 +144,27 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	s->queue_depth = (int)depth;
 	return true;
 }
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool session_read_latency(struct session *session, const struct tool_lines *lines, int node)
+{
+	char text[2 * POLICY_LATENCY_BYTES_MAX + 1];
+	uint8_t bytes[POLICY_LATENCY_BYTES_MAX];
+	enum policy_load verdict;
+	size_t n;
+
+	if (!json_string(&lines->json, node, text, sizeof(text)) || strlen(text) % 2)
+		return tool_lines_fail(lines, "\"latency\" is no text of hexadecimal digits");
+	n = strlen(text) / 2;
+	for (size_t i = 0; i < n; i++) {
+		if (digit(text[2 * i]) < 0 || digit(text[2 * i + 1]) < 0)
+			return tool_lines_fail(lines, "\"latency\" is no text of hexadecimal digits");
+		bytes[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
+	}
+	verdict = policy_latency_restore(&session->latency, 0, bytes, n);
+	return verdict == POLICY_LOADED || tool_lines_fail(lines, "\"latency\": %s", policy_load_text(verdict));
+}
