@@ -34,6 +34,7 @@ static const char usage[] =
 #define GROUPS_ENOUGH  3    /* models on devices, for the spread of priors */
 #define RUNGS_ENOUGH   4    /* of one model, for the spread of its rungs */
 #define CAPPED	       0.95f
+#define CAP_SHARE_STEP 0.05
 
 struct interval {
 	double value, low, high;
@@ -177,7 +178,8 @@ static void fit_cap_share(struct fit *fit)
 		share = ratio(over, under, traces->n_blocks, 0.95);
 		snprintf(row->evidence, sizeof(row->evidence), "%d runs under a capped clock: %.3f (%.3f to %.3f)", n,
 			 share.value, share.low, share.high);
-		if (outside(&share, (double)row->now))
+		/* What is sure may still be too little to matter. */
+		if (outside(&share, (double)row->now) && fabs(share.value - (double)row->now) > CAP_SHARE_STEP)
 			propose(fit, row, share.value);
 	}
 	free(over);
