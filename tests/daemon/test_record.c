@@ -1,10 +1,8 @@
 /* test_record.c - the field record from frames to rows, the live view, and the trace. */
 #include "daemon/record.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +12,7 @@
 
 #include "daemon/live.h"
 #include "daemon/trace_file.h"
+#include "support/store_wait.h"
 #include "support/test.h"
 
 TEST_SUITE(record);
@@ -65,36 +64,6 @@ static void rig_finish(struct rig *rig)
 	sqlite3_close(rig->db);
 	snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
 	cr_assert_eq(system(command), 0);
-}
-
-struct barrier {
-	struct store_task task; /* first */
-	sem_t done;
-};
-
-static int do_nothing(struct store_task *task, struct sqlite3 *db)
-{
-	(void)task;
-	(void)db;
-	return 0;
-}
-
-static void barrier_done(struct store_task *task, int rc)
-{
-	(void)rc;
-	sem_post(&((struct barrier *)task)->done);
-}
-
-/* Until the store has written what it was given so far. */
-static void wait_written(struct rig *rig)
-{
-	struct barrier barrier = {.task = {.run = do_nothing, .done = barrier_done}};
-
-	sem_init(&barrier.done, 0, 0);
-	cr_assert_eq(store_submit(rig->store, &barrier.task), 0);
-	while (sem_wait(&barrier.done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&barrier.done);
 }
 
 static double number(struct rig *rig, const char *sql)
@@ -267,7 +236,7 @@ Test(record, parts_add_up_to_the_whole)
 			record_frame(rig.record, &frame, rig.now_us);
 			/* Else all would be in the batches of the first and of the last minute. */
 			if (i % 20 == 0)
-				wait_written(&rig);
+				store_wait(rig.store);
 		}
 		rig_end(&rig);
 		rig_start(&rig);
@@ -292,7 +261,7 @@ Test(record, an_epoch_is_an_hour)
 		record_sense(rig.record, &sample, rig.now_us);
 		record_frame(rig.record, &good, rig.now_us);
 		rig.now_us += 60 * SECOND;
-		wait_written(&rig);
+		store_wait(rig.store);
 	}
 	rig_stop(&rig);
 	cr_assert_eq(number(&rig, "SELECT count(*) FROM epoch"), 3);
@@ -350,7 +319,7 @@ Test(record, rows_that_make_no_sense_cost_the_database_and_not_the_batch)
 	record_rest(rig.record, rig.now_us);
 	/* The other batch, once the first is written. */
 	record_frame(rig.record, &good, rig.now_us);
-	wait_written(&rig);
+	store_wait(rig.store);
 	cr_assert_eq(sqlite3_open_v2(rig.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	sqlite3_busy_timeout(db, 10000);
 	cr_assert_eq(sqlite3_exec(db, "UPDATE distribution SET total = x'07'", NULL, NULL, NULL), SQLITE_OK);
@@ -387,7 +356,7 @@ Test(record, oldest_hours_go_when_there_is_no_room)
 		}
 		rig.now_us += 3600 * SECOND;
 		record_sense(rig.record, &sample, rig.now_us);
-		wait_written(&rig); /* so that no two hours become one */
+		store_wait(rig.store); /* so that no two hours become one */
 	}
 	rig_stop(&rig);
 	cr_assert_eq(stat(rig.path, &status), 0);
