@@ -172,6 +172,7 @@ static void put_sample(struct line *line, const struct policy_sample *s)
 	put_float(line, "blur", s->blur);
 	put_float(line, "memory_pressure", s->memory_pressure);
 	put_float(line, "cooling", s->cooling);
+	put_float(line, "share_us", s->share_us);
 }
 
 static void put_rung_name(struct line *line, const char *rung)

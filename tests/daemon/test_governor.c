@@ -10,19 +10,14 @@
 
 #include "daemon/stream.h"
 #include "support/test.h"
-#include "support/tiny_network.h"
-#include "test_root.h"
+#include "test_tiny.h"
 
 TEST_SUITE(governor);
 
 #define SIDE 64
 
 struct rig {
-	struct test_root root;
-	struct config *config;
-	struct models *models;
-	struct sensors *sensors;
-	struct governor governor;
+	struct test_tiny tiny;
 	struct stream *stream;
 	uint8_t *pool;
 	uint64_t seq;
@@ -30,30 +25,16 @@ struct rig {
 
 static void rig_init(struct rig *rig, const char *policy, const char *rung)
 {
-	static const struct topology_lane lane = {.name = "main", .threads = 1};
 	struct ipc_stream_open open = {.model = "tiny", .n_slots = 2, .slot_bytes = SIDE * SIDE};
-	struct config_error error;
-	char stem[128], text[512];
 	const char *reason = "";
+	char settings[128];
 
 	memset(rig, 0, sizeof(*rig));
-	test_root_init(&rig->root);
-	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
-	tiny_network_write(stem, 32, 4);
-	snprintf(text, sizeof(text),
-		 "policy: {%s}\nmodels:\n  - name: tiny\n    task: classify\n"
-		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n",
-		 policy);
-	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
-		     error.text);
-	cr_assert_eq(models_create(rig->config, &lane, 1, &error, &rig->models), 0, "%s", error.text);
-	ladder_settle(rig->models->model[0]->ladder);
-	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
-	rig->governor.sensors = rig->sensors;
-	rig->governor.n_lanes = 1;
-	governor_configure(&rig->governor, rig->config);
+	snprintf(settings, sizeof(settings), "policy: {%s}", policy);
+	test_tiny_init(&rig->tiny, settings, "");
 	snprintf(open.rung, sizeof(open.rung), "%s", rung);
-	cr_assert_eq(stream_create(&open, 1, rig->models->model[0], 1, -1, &reason, &rig->stream), 0, "%s", reason);
+	cr_assert_eq(stream_create(&open, 1, rig->tiny.models->model[0], 1, -1, &reason, &rig->stream), 0, "%s",
+		     reason);
 	rig->pool = mmap(NULL, rig->stream->pool.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->stream->pool.fd, 0);
 	cr_assert_neq((void *)rig->pool, MAP_FAILED);
 	pool_settle(&rig->stream->pool);
@@ -63,10 +44,7 @@ static void rig_finish(struct rig *rig)
 {
 	munmap(rig->pool, rig->stream->pool.bytes);
 	stream_destroy(rig->stream);
-	models_destroy(rig->models);
-	sensors_destroy(rig->sensors);
-	config_destroy(rig->config);
-	test_root_finish(&rig->root);
+	test_tiny_finish(&rig->tiny);
 }
 
 /* Stripes of this width. */
@@ -98,7 +76,7 @@ static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_u
 	struct job *job = take_job(rig, frame, now_us);
 	struct policy_decision decision;
 
-	governor_decide(&rig->governor, job, &queue, now_us, &rig->stream->policy, &decision);
+	governor_decide(&rig->tiny.governor, job, &queue, now_us, &rig->stream->policy, &decision);
 	cr_assert_eq(decision.rung, 0);
 	return job;
 }
@@ -121,7 +99,7 @@ Test(governor, raw_pixels_are_looked_at_once_and_before)
 	cr_assert_gt(rig.stream->scene.motion, 0.3f);
 	/* Asked about again: what was seen stays. */
 	draw(&rig, 8);
-	governor_decide(&rig.governor, job, &(struct governor_queue){.depth = 0}, 1300000, &rig.stream->policy,
+	governor_decide(&rig.tiny.governor, job, &(struct governor_queue){.depth = 0}, 1300000, &rig.stream->policy,
 			&job->decision);
 	cr_assert_gt(rig.stream->scene.motion, 0.3f);
 	rig_finish(&rig);
@@ -139,7 +117,7 @@ Test(governor, jpeg_is_looked_at_by_its_lane_for_the_next_frame)
 		cr_assert(isnan(rig.stream->scene.motion));
 		job->rung = 0;
 		job->sharpness = i < 9 ? 1 : 0.3f;
-		governor_observe(&rig.governor, rig.models->model[0]->ladder, job, 1000000 + i * 100000);
+		governor_observe(&rig.tiny.governor, rig.tiny.models->model[0]->ladder, job, 1000000 + i * 100000);
 		cr_assert(i < 4 ? isnan(rig.stream->scene.blur) : rig.stream->scene.blur == (i < 9 ? 0 : 1));
 	}
 	rig_finish(&rig);
@@ -166,12 +144,12 @@ static void serve(struct rig *rig, int64_t now_us)
 	struct policy_state state = rig->stream->policy;
 	struct job *job = take_job(rig, (struct ipc_frame){.format = IPC_GRAY8}, now_us);
 
-	governor_decide(&rig->governor, job, &queue, now_us, &state, &job->decision);
-	governor_act(&rig->governor, job, &job->decision, &state);
+	governor_decide(&rig->tiny.governor, job, &queue, now_us, &state, &job->decision);
+	governor_act(&rig->tiny.governor, job, &job->decision, &state);
 	job->rung = job->decision.rung;
 	job->inference_us = (uint32_t)test_random_range(20, 2000);
-	governor_observe(&rig->governor, rig->stream->model->ladder, job, now_us + job->inference_us);
-	tracer_ended(&rig->governor.trace, job, rig->stream->model);
+	governor_observe(&rig->tiny.governor, rig->stream->model->ladder, job, now_us + job->inference_us);
+	tracer_ended(&rig->tiny.governor.trace, job, rig->stream->model);
 }
 
 static void expect_replay(const char *path)
@@ -191,20 +169,20 @@ Test(governor, trace_with_gaps_replays)
 	FILE *text;
 
 	rig_init(&rig, "", "");
-	snprintf(path, sizeof(path), "%s/trace.jsonl", rig.root.path);
+	snprintf(path, sizeof(path), "%s/trace.jsonl", rig.tiny.root.path);
 	snprintf(before, sizeof(before), "%s.1", path);
 	cr_assert_eq(trace_file_create(path, 100000, &file), 0);
-	tracer_init(&rig.governor.trace, file, &rig.governor.params);
+	tracer_init(&rig.tiny.governor.trace, file, &rig.tiny.governor.params);
 	for (int i = 1; i <= 3000; i++)
 		serve(&rig, (int64_t)i * 100000);
-	cr_assert_gt(tracer_lost(&rig.governor.trace), 0);
-	tracer_finish(&rig.governor.trace);
+	cr_assert_gt(tracer_lost(&rig.tiny.governor.trace), 0);
+	tracer_finish(&rig.tiny.governor.trace);
 	/* A start goes on behind it. */
 	cr_assert_eq(trace_file_create(path, 100000, &file), 0);
-	tracer_init(&rig.governor.trace, file, &rig.governor.params);
+	tracer_init(&rig.tiny.governor.trace, file, &rig.tiny.governor.params);
 	for (int i = 3001; i <= 3010; i++)
 		serve(&rig, (int64_t)i * 100000);
-	tracer_finish(&rig.governor.trace);
+	tracer_finish(&rig.tiny.governor.trace);
 	expect_replay(path);
 	if (access(before, F_OK) == 0)
 		expect_replay(before);

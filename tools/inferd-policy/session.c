@@ -135,6 +135,7 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	    !tool_read_float(lines, 0, "blur", 0, 1, &s->blur) ||
 	    !tool_read_float(lines, 0, "memory_pressure", 0, 1, &s->memory_pressure) ||
 	    !tool_read_float(lines, 0, "cooling", 0, 1, &s->cooling) ||
+	    !tool_read_float(lines, 0, "share_us", 0, 1e12f, &s->share_us) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "freq_cap"), "freq_cap", 0, 1e6f, s->freq_cap,
 			      session->n_lanes) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "lane_wait_us"), "lane_wait_us", 0, 1e12f,
