@@ -442,6 +442,7 @@ static void take_profile(struct daemon *daemon, struct session *session, uint32_
 		session_error(session, serial, -rc, "the profile is not taken: %.200s", error.text);
 		return;
 	}
+	tracer_restart(&daemon->governor.trace);
 	log_info("model %s: a profile from pid %d is used%s", model->name, (int)session_describe(session).peer->pid,
 		 kept ? "" : ", and not kept: there is no store for it");
 	put_profile_taken(&daemon->host.writer, model->ladder, kept);

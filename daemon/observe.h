@@ -11,15 +11,13 @@
 #include "live.h"
 #include "record.h"
 #include "topology.h"
-#include "trace_file.h"
 
 struct observe {
 	const char *state_dir; /* NULL: nothing is kept */
 	const struct topology_lane *lanes;
-	const struct governor *governor;
-	struct store *store;   /* NULL: nothing can be kept */
-	struct record *record; /* NULL until something is to be recorded */
-	struct trace_file *trace;
+	struct governor *governor;	    /* borrowed; the trace that it writes begins and ends here */
+	struct store *store;		    /* NULL: nothing can be kept */
+	struct record *record;		    /* NULL until something is to be recorded */
 	char trace_path[CONFIG_PATH_BYTES]; /* of the trace, or "" */
 	char params[RECORD_NAME_BYTES];	    /* names the policy's parameters of the day */
 	struct live live;

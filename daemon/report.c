@@ -146,7 +146,7 @@ static void put_record(const struct daemon *daemon, struct ipc_writer *writer)
 	put_uint(writer, "frames", record.frames);
 	put_uint(writer, "lost", record.lost);
 	put_text(writer, "trace", observe->trace_path);
-	put_uint(writer, "trace_lost", observe->trace ? trace_file_lost(observe->trace) : 0);
+	put_uint(writer, "trace_lost", tracer_lost(&observe->governor->trace));
 }
 
 void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
