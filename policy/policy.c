@@ -30,7 +30,6 @@
 #define CALM_US		32000000   /* so long without being forced down: the dwell is forgotten */
 #define PROBE_US	1000000	   /* a hopeless stream still runs a frame this often: estimates grow old */
 #define FADE_US		60000000.f /* over which changes of rung are forgotten */
-#define HOPE		1.0f	   /* standard deviations of doubt by which a rung may well be quicker */
 #define EXPLORE_FIRST	8	   /* frames before the first trial */
 #define US_MAX		1e9f
 
@@ -149,16 +148,27 @@ static void forecast(struct view *v, int rung)
 				  : o->chance;
 }
 
-/* Chance to be in time, if the rung is quicker than thought by as much as may well be. */
-static float hoped_chance(const struct view *v, int rung)
+/*
+ * What a frame would gain on the rung that is held, once a trial has shown how quick another is.  Of three cases, the
+ * points of a Gauss-Hermite rule over what is in doubt, only those count in which the other turns out to be better.
+ */
+static float worth_of_trial(const struct view *v, int rung, float held_worth)
 {
+	static const float at[] = {-1.7320508f, 0, 1.7320508f}, share[] = {1 / 6.f, 2 / 3.f, 1 / 6.f};
 	struct policy_forecast f = ask(v, rung);
-	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln, gain = 0;
 
-	if (!isfinite(v->left_us))
-		return 1;
 	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
-	return policy_latency_chance(v->latency, &f, v->left_ln[lane_of(v, rung)] + HOPE * f.doubt_ln);
+	for (int i = 0; i < 3; i++) {
+		float chance = isfinite(v->left_us) ? policy_latency_chance(v->latency, &f,
+									    v->left_ln[lane_of(v, rung)] +
+										    at[i] * f.doubt_ln)
+						    : 1;
+		float more = v->outlook[rung].accuracy * chance - held_worth;
+
+		gain += more > 0 ? share[i] * more : 0;
+	}
+	return gain;
 }
 
 static void find_ends(struct view *v)
@@ -427,7 +437,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 
 		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
 			continue;
-		gain = o->accuracy * hoped_chance(v, i) - held->accuracy * held->chance - v->params->stay_gain;
+		gain = worth_of_trial(v, i, held->accuracy * held->chance + v->params->stay_gain);
 		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
 		if (gain * v->params->explore_frames - loss > most) {
 			most = gain * v->params->explore_frames - loss;
@@ -440,7 +450,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 /* The less was seen yet, the more often. */
 static bool time_to_explore(const struct view *v, const struct policy_state *state)
 {
-	float every = EXPLORE_FIRST + (float)v->latency->n_runs / 4;
+	float every = EXPLORE_FIRST + (float)v->latency->n_runs / SLOPE;
 
 	if (!(v->params->explore_frames >= 1))
 		return false;
