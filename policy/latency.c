@@ -467,6 +467,25 @@ static void learn_nothing(struct policy_latency_lane *lane, const struct belief 
 	memcpy(lane->joint, belief->covariance, sizeof(lane->joint));
 }
 
+/*
+ * More was wrong than was held possible.  The same rung as before became quicker because its lane did; of another one
+ * any part may be at fault, each as much as it was in doubt.
+ */
+static void widen(struct belief *belief, bool same_rung, float square)
+{
+	float factor = belief->sum > 0 ? square / belief->sum : 0;
+
+	if (same_rung || !(factor > 1)) {
+		belief->sum += square - belief->covariance[0][0];
+		belief->covariance[0][0] = square;
+		return;
+	}
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < POLICY_PARTS; k++)
+			belief->covariance[i][k] *= factor;
+	belief->sum *= factor;
+}
+
 void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
 			    const struct policy_rung *rungs, int rung, float us, float freq_cap, int64_t now_us)
 {
@@ -497,10 +516,9 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 		lane->suspect_rung = (int16_t)rung;
 		learn_nothing(lane, &belief);
 	} else {
-		/* Nothing makes a run much quicker by chance: the lane did. */
+		/* Nothing makes a run much quicker by chance. */
 		if (z < -DOUBT && belief.covariance[0][0] < residual * residual) {
-			belief.sum += residual * residual - belief.covariance[0][0];
-			belief.covariance[0][0] = residual * residual;
+			widen(&belief, lane->last_rung == rung, residual * residual);
 		} else if (!cold) {
 			learn_noise(latency, residual, belief.sum);
 			count_chance(latency, params, z);

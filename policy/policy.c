@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arith.h"
+#include "arrivals.h"
 #include "view.h"
 
 #define NO_TEMP_C	-273.0f	   /* nobody knows how warm it is */
@@ -133,6 +134,8 @@ static void forecast(struct view *v, int rung)
 
 	v->suspicious |= rung == v->held && f.jump_chance > 0;
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
+	o->sure_us = o->us * policy_exp(v->latency->bound * f.spread_ln);
+	o->wait_price = 0;
 	o->wait_us = v->wait_us[lane_of(v, rung)];
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
 	o->energy = o->us * (r->power_w > 0 ? policy_clamp(r->power_w, 0, 1000) : 1);
@@ -268,10 +271,10 @@ static float utility(const struct view *v, int rung, float blur)
 
 	return accuracy * chance - v->params->miss_price * (1 - chance) -
 	       (v->price + v->params->blur_price * blur) * (o->energy / v->dearest) -
-	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us);
+	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us) - o->wait_price;
 }
 
-static void look(struct view *v)
+static void look(struct view *v, const struct policy_state *state)
 {
 	float blur = policy_clamp(known_or(v->sample->blur, 0), 0, 1);
 
@@ -282,6 +285,7 @@ static void look(struct view *v)
 			forecast(v, i);
 	find_ends(v);
 	look_at_heat(v);
+	policy_arrivals_price(v, state);
 	v->price = energy_price(v);
 	v->blur = blur > BLUR_SEEN ? (blur - BLUR_SEEN) / (1 - BLUR_SEEN) : 0;
 	for (int i = 0; i < v->n_rungs; i++)
@@ -450,7 +454,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 /* The less was seen yet, the more often. */
 static bool time_to_explore(const struct view *v, const struct policy_state *state)
 {
-	float every = EXPLORE_FIRST + (float)v->latency->n_runs / SLOPE;
+	float every = EXPLORE_FIRST + (float)v->latency->n_runs / 4;
 
 	if (!(v->params->explore_frames >= 1))
 		return false;
@@ -587,7 +591,8 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.held = state->rung;
 	v.suspicious = false;
 	v.felt_c = feel_heat(sample, state);
-	look(&v);
+	policy_arrivals_count(sample, state);
+	look(&v, state);
 	fade_changes(&v, state);
 	if (v.critical && spare(&v, state))
 		d.cause = POLICY_SKIP;
@@ -599,6 +604,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 		state->last_run_us = sample->now_us;
 		state->last_accuracy = v.outlook[d.rung].accuracy;
 		d.predicted_us = v.outlook[d.rung].us;
+		state->run_s = d.predicted_us / 1e6f;
 		d.bound_us = bound_us(&v, d.rung);
 		d.chance = v.outlook[d.rung].chance_alone;
 	}
