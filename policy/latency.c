@@ -200,7 +200,8 @@ static struct lane_view view_lane(const struct policy_latency *latency, const st
 	keep = view.keep = FORGET_S / (FORGET_S + idle);
 	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
 	view.unseen = lane->swing * (1 - keep);
-	view.variance = lane->joint[POLICY_PART_LANE][POLICY_PART_LANE] + lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
+	view.variance = lane->joint[POLICY_PART_LANE][POLICY_PART_LANE] +
+			lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
 	view.variance = view.variance < ceiling ? view.variance : ceiling;
 	return view;
 }
@@ -247,14 +248,16 @@ static struct belief believe(const struct policy_latency *latency, const struct 
 	bool same[POLICY_PARTS];
 
 	share_parts(latency, lane->last_rung, rung, same);
-	b.covariance[0][0] = b.lane.variance;
-	b.covariance[1][1] = doubt_of(latency, &latency->variant[latency->variant_of[rung]], params, SHARE_VARIANT);
-	b.covariance[2][2] = doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
-	b.covariance[3][3] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
+	b.covariance[POLICY_PART_LANE][POLICY_PART_LANE] = b.lane.variance;
+	b.covariance[POLICY_PART_VARIANT][POLICY_PART_VARIANT] =
+		doubt_of(latency, &latency->variant[latency->variant_of[rung]], params, SHARE_VARIANT);
+	b.covariance[POLICY_PART_SIZE][POLICY_PART_SIZE] =
+		doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
+	b.covariance[POLICY_PART_RUNG][POLICY_PART_RUNG] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
 	for (int i = 0; i < POLICY_PARTS; i++) {
 		float now = b.covariance[i][i], before = lane->joint[i][i];
 
-		scale[i] = !same[i] ? 0 : now < before ? sqrtf(now / before) : 1;
+		scale[i] = !same[i] || !(before > 0) ? 0 : now < before ? sqrtf(now / before) : 1;
 		b.sum += now;
 	}
 	scale[POLICY_PART_LANE] *= b.lane.keep;
@@ -297,7 +300,8 @@ struct policy_forecast policy_latency_forecast(const struct policy_latency *late
 	const float *change = switch_of(latency, rungs, rung);
 	struct belief belief = believe(latency, params, rungs, rung, now_us);
 	struct lane_view now = belief.lane;
-	float doubt = belief.sum - level_variance(lane) - (now.variance - now.unseen - lane->joint[0][0]);
+	float doubt = belief.sum - level_variance(lane) -
+		      (now.variance - now.unseen - lane->joint[POLICY_PART_LANE][POLICY_PART_LANE]);
 	struct policy_forecast forecast = {0};
 
 	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
@@ -338,14 +342,6 @@ float policy_latency_chance(const struct policy_latency *latency, const struct p
 }
 
 /* ---- learning ---------------------------------------------------------------------------------- */
-
-static void learn_bias(const struct policy_latency *latency, struct policy_bias *bias, float moved, float variance)
-{
-	bias->value = policy_clamp(bias->value + moved, -BIAS_MAX, BIAS_MAX);
-	bias->variance = variance + BIAS_DRIFT;
-	bias->count += bias->count < UINT32_MAX;
-	bias->seen = latency->n_runs;
-}
 
 static void learn_lane(struct policy_latency_lane *lane, float moved)
 {
@@ -441,24 +437,37 @@ static float settle_suspicion(struct policy_latency *latency, const struct polic
 	return suspect;
 }
 
-/* Spreads a residual over the lane and what is particular to the rung, each by its share of the variance. */
+/* Moves one bias by its share of a residual. */
+static void learn_bias(struct policy_latency *latency, struct policy_latency_lane *lane, struct policy_bias *bias,
+		       enum policy_part part, float moved)
+{
+	bias->value = policy_clamp(bias->value + moved, -BIAS_MAX, BIAS_MAX);
+	bias->variance = lane->joint[part][part] + BIAS_DRIFT;
+	bias->count += bias->count < UINT32_MAX;
+	bias->seen = latency->n_runs;
+}
+
+/* Spreads a residual over the lane and what is particular to the rung, each by what it has in common with the sum. */
 static void learn_parts(struct policy_latency *latency, struct policy_latency_lane *lane, int rung,
 			const struct belief *belief, float noise, float residual)
 {
-	float with_sum[POLICY_PARTS], total = belief->sum + noise;
+	struct policy_bias *bias[POLICY_PARTS] = {NULL, &latency->variant[latency->variant_of[rung]],
+						  &latency->size[latency->size_of[rung]], &latency->rung[rung]};
+	float with_sum[POLICY_PARTS] = {0}, step = residual / (belief->sum + noise);
 
-	for (int i = 0; i < POLICY_PARTS; i++) {
-		with_sum[i] = 0;
-		for (int k = 0; k < POLICY_PARTS; k++)
-			with_sum[i] += belief->covariance[i][k];
-	}
 	for (int i = 0; i < POLICY_PARTS; i++)
 		for (int k = 0; k < POLICY_PARTS; k++)
-			lane->joint[i][k] = belief->covariance[i][k] - with_sum[i] * with_sum[k] / total;
-	learn_lane(lane, with_sum[POLICY_PART_LANE] / total * residual);
-	learn_bias(latency, &latency->variant[latency->variant_of[rung]], with_sum[1] / total * residual, lane->joint[1][1]);
-	learn_bias(latency, &latency->size[latency->size_of[rung]], with_sum[2] / total * residual, lane->joint[2][2]);
-	learn_bias(latency, &latency->rung[rung], with_sum[3] / total * residual, lane->joint[3][3]);
+			with_sum[i] += belief->covariance[i][k];
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < POLICY_PARTS; k++)
+			lane->joint[i][k] =
+				belief->covariance[i][k] - with_sum[i] * with_sum[k] / (belief->sum + noise);
+	/* Rounding must not turn a variance that is all but nothing negative. */
+	for (int i = 0; i < POLICY_PARTS; i++)
+		lane->joint[i][i] = policy_clamp(lane->joint[i][i], 0, VARIANCE_MAX);
+	learn_lane(lane, with_sum[POLICY_PART_LANE] * step);
+	for (int i = POLICY_PART_VARIANT; i < POLICY_PARTS; i++)
+		learn_bias(latency, lane, bias[i], (enum policy_part)i, with_sum[i] * step);
 }
 
 /* A run that may have been chance alone: time has passed all the same, and another rung's parts came in. */
@@ -468,22 +477,20 @@ static void learn_nothing(struct policy_latency_lane *lane, const struct belief 
 }
 
 /*
- * More was wrong than was held possible.  The same rung as before became quicker because its lane did; of another one
- * any part may be at fault, each as much as it was in doubt.
+ * More was wrong than was held possible.  The same rung as before became quicker because its lane did.  Of another one
+ * it may as well be a part of its own: the lane answers for half, and the other parts for half as they were in doubt.
  */
 static void widen(struct belief *belief, bool same_rung, float square)
 {
-	float factor = belief->sum > 0 ? square / belief->sum : 0;
+	float lane = same_rung ? square : square / 2, own = 0;
 
-	if (same_rung || !(factor > 1)) {
-		belief->sum += square - belief->covariance[0][0];
-		belief->covariance[0][0] = square;
-		return;
-	}
-	for (int i = 0; i < POLICY_PARTS; i++)
+	for (int i = POLICY_PART_VARIANT; i < POLICY_PARTS; i++)
+		own += belief->covariance[i][i];
+	for (int i = 0; !same_rung && i < POLICY_PARTS; i++)
 		for (int k = 0; k < POLICY_PARTS; k++)
-			belief->covariance[i][k] *= factor;
-	belief->sum *= factor;
+			belief->covariance[i][k] *= i == k && own > 0 ? (square - lane) / own : 0;
+	belief->sum = same_rung ? belief->sum + lane - belief->covariance[POLICY_PART_LANE][POLICY_PART_LANE] : square;
+	belief->covariance[POLICY_PART_LANE][POLICY_PART_LANE] = lane;
 }
 
 void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
@@ -517,8 +524,9 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 		learn_nothing(lane, &belief);
 	} else {
 		/* Nothing makes a run much quicker by chance. */
-		if (z < -DOUBT && belief.covariance[0][0] < residual * residual) {
-			widen(&belief, lane->last_rung == rung, residual * residual);
+		if (z < -DOUBT) {
+			widen(&belief, lane->last_rung == rung || lane->last_rung < 0,
+			      policy_clamp(residual * residual, 0, VARIANCE_MAX));
 		} else if (!cold) {
 			learn_noise(latency, residual, belief.sum);
 			count_chance(latency, params, z);

@@ -47,8 +47,9 @@ struct policy_bias {
 };
 
 struct policy_latency_lane {
-	float slowdown;	 /* logarithm of measured over predicted, of late */
-	/* Covariance of that estimate and of the biases of the rung that ran last, which it was learned together with. */
+	float slowdown; /* logarithm of measured over predicted, of late */
+	/* Covariance of that estimate and of the biases of the rung that ran last, which it was learned together with.
+	 */
 	float joint[POLICY_PARTS][POLICY_PARTS];
 	float drift;	 /* variance that a frame adds to it */
 	float last_z;	 /* residual of the last run in standard deviations */

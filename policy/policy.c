@@ -163,10 +163,10 @@ static float worth_of_trial(const struct view *v, int rung, float held_worth)
 
 	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
 	for (int i = 0; i < 3; i++) {
-		float chance = isfinite(v->left_us) ? policy_latency_chance(v->latency, &f,
-									    v->left_ln[lane_of(v, rung)] +
-										    at[i] * f.doubt_ln)
-						    : 1;
+		float chance = isfinite(v->left_us)
+				       ? policy_latency_chance(v->latency, &f,
+							       v->left_ln[lane_of(v, rung)] + at[i] * f.doubt_ln)
+				       : 1;
 		float more = v->outlook[rung].accuracy * chance - held_worth;
 
 		gain += more > 0 ? share[i] * more : 0;
