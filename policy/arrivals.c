@@ -18,31 +18,37 @@ void policy_arrivals_count(const struct policy_sample *sample, struct policy_sta
 	state->met = KEEP * state->met + (sample->queued_us > sample->deadline_us / SEEN_SHARE ? 1 : 0);
 }
 
-/* The most accurate rung that is all but surely done within budget_us. */
-static float best_within(const struct view *v, float budget_us)
+/* Accuracy of the best rung that is all but surely done within so many half steps. */
+static void find_best_within(const struct view *v, float step_us, float ret_best[2 * STEPS + 1])
 {
-	float best = 0;
+	float per_half_us = 2 / step_us;
 
-	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && v->outlook[i].sure_us <= budget_us && v->outlook[i].accuracy > best)
-			best = v->outlook[i].accuracy;
-	return best;
+	for (int i = 0; i <= 2 * STEPS; i++)
+		ret_best[i] = 0;
+	for (int i = 0; i < v->n_rungs; i++) {
+		const struct outlook *o = &v->outlook[i];
+		float halves = o->sure_us * per_half_us;
+
+		/* Rounded up: it is not done earlier. */
+		if (!v->rungs[i].dominated && halves < 2 * STEPS && o->accuracy > ret_best[(int)halves + 1])
+			ret_best[(int)halves + 1] = o->accuracy;
+	}
+	for (int i = 1; i <= 2 * STEPS; i++)
+		ret_best[i] = ret_best[i] > ret_best[i - 1] ? ret_best[i] : ret_best[i - 1];
 }
 
 void policy_arrivals_price(struct view *v, const struct policy_state *state)
 {
-	float deadline_us = (float)v->sample->deadline_us, step_us = deadline_us / STEPS, rate, at_once;
+	float deadline_us = (float)v->sample->deadline_us, step_us = deadline_us / STEPS, rate, best[2 * STEPS + 1];
 	float lost[STEPS + 1] = {0}; /* by those that arrive at any moment of a run of so many steps */
 
 	if (!(state->met > 0) || v->sample->deadline_us <= 0)
 		return;
 	rate = state->met / (state->busy_s + SEED_TIMES * deadline_us / 1e6f);
-	at_once = best_within(v, deadline_us);
-	for (int i = 0; i < STEPS; i++) {
-		float wait_us = ((float)i + 0.5f) * step_us;
-
-		lost[i + 1] = lost[i] + (at_once - best_within(v, deadline_us - wait_us)) * step_us / 1e6f;
-	}
+	find_best_within(v, step_us, best);
+	/* Who arrives in the middle of a step waits for half of it more. */
+	for (int i = 0; i < STEPS; i++)
+		lost[i + 1] = lost[i] + (best[2 * STEPS] - best[2 * (STEPS - i) - 1]) * step_us / 1e6f;
 	for (int i = 0; i < v->n_rungs; i++) {
 		float steps = policy_clamp(v->outlook[i].us / step_us, 0, STEPS);
 		int whole = steps < STEPS ? (int)steps : STEPS - 1;

@@ -273,12 +273,14 @@ static struct belief believe(const struct policy_latency *latency, const struct 
 /* Variance of the level at which the lane's last rung runs. */
 static float level_variance(const struct policy_latency_lane *lane)
 {
-	float sum = 0;
+	float own = 0, pairs = 0;
 
-	for (int i = 0; i < POLICY_PARTS; i++)
-		for (int k = 0; k < POLICY_PARTS; k++)
-			sum += lane->joint[i][k];
-	return sum;
+	for (int i = 0; i < POLICY_PARTS; i++) {
+		own += lane->joint[i][i];
+		for (int k = 0; k < i; k++)
+			pairs += lane->joint[i][k];
+	}
+	return own + 2 * pairs;
 }
 
 static int outlier_kind(float residual)

@@ -125,6 +125,12 @@ static struct policy_forecast ask(const struct view *v, int rung)
 				       v->sample->now_us);
 }
 
+/* The exponential, near enough for small values: it is asked of every rung. */
+static float sure_factor(float ln)
+{
+	return 1 + ln * (1 + ln / 2);
+}
+
 static void forecast(struct view *v, int rung)
 {
 	struct outlook *o = &v->outlook[rung];
@@ -134,7 +140,7 @@ static void forecast(struct view *v, int rung)
 
 	v->suspicious |= rung == v->held && f.jump_chance > 0;
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
-	o->sure_us = o->us * policy_exp(v->latency->bound * f.spread_ln);
+	o->sure_us = o->us * sure_factor(v->latency->bound * f.spread_ln);
 	o->wait_price = 0;
 	o->wait_us = v->wait_us[lane_of(v, rung)];
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
