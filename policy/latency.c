@@ -244,7 +244,7 @@ static struct belief believe(const struct policy_latency *latency, const struct 
 {
 	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
 	struct belief b = {.lane = view_lane(latency, lane, params, now_us)};
-	float scale[POLICY_PARTS];
+	float scale[POLICY_PARTS]; /* down, where a part's own variance is less than when it was learned */
 	bool same[POLICY_PARTS];
 
 	share_parts(latency, lane->last_rung, rung, same);
@@ -254,11 +254,14 @@ static struct belief believe(const struct policy_latency *latency, const struct 
 	b.covariance[POLICY_PART_SIZE][POLICY_PART_SIZE] =
 		doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
 	b.covariance[POLICY_PART_RUNG][POLICY_PART_RUNG] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
+	for (int i = 0; i < POLICY_PARTS; i++)
+		b.sum += b.covariance[i][i];
+	if (!same[POLICY_PART_VARIANT] && !same[POLICY_PART_SIZE] && !same[POLICY_PART_RUNG])
+		return b;
 	for (int i = 0; i < POLICY_PARTS; i++) {
 		float now = b.covariance[i][i], before = lane->joint[i][i];
 
 		scale[i] = !same[i] || !(before > 0) ? 0 : now < before ? sqrtf(now / before) : 1;
-		b.sum += now;
 	}
 	scale[POLICY_PART_LANE] *= b.lane.keep;
 	for (int i = 0; i < POLICY_PARTS; i++)
