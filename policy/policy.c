@@ -111,6 +111,7 @@ static void look_at_lanes(struct view *v)
 		v->wait_us[i] =
 			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
 		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
+		v->alone_ln[i] = policy_ln(v->left_us - v->wait_us[i]);
 	}
 }
 
@@ -153,7 +154,7 @@ static void forecast(struct view *v, int rung)
 	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
 	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
 	o->chance_alone = v->budget_us < v->left_us
-				  ? policy_latency_chance(v->latency, &f, policy_ln(v->left_us - o->wait_us))
+				  ? policy_latency_chance(v->latency, &f, v->alone_ln[lane_of(v, rung)])
 				  : o->chance;
 }
 
