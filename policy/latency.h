@@ -23,6 +23,9 @@
 #define POLICY_BINS	 34
 #define POLICY_OUTLIERS	 3
 
+/* What a time is made of, beside its prior and chance. */
+enum policy_part { POLICY_PART_LANE, POLICY_PART_VARIANT, POLICY_PART_SIZE, POLICY_PART_RUNG, POLICY_PARTS };
+
 /* One way to run a frame. */
 struct policy_rung {
 	uint16_t variant; /* index; the caller knows the names */
@@ -44,8 +47,10 @@ struct policy_bias {
 };
 
 struct policy_latency_lane {
-	float slowdown;	 /* logarithm of measured over predicted, of late */
-	float variance;	 /* of that estimate */
+	float slowdown; /* logarithm of measured over predicted, of late */
+	/* Covariance of that estimate and of the biases of the rung that ran last, which it was learned together with.
+	 */
+	float joint[POLICY_PARTS][POLICY_PARTS];
 	float drift;	 /* variance that a frame adds to it */
 	float last_z;	 /* residual of the last run in standard deviations */
 	float usual;	 /* slow mean of the slowdown; what persists */

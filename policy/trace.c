@@ -153,6 +153,9 @@ size_t policy_trace_state(const char *model, uint64_t stream, const struct polic
 	put_float(&line, "changes", state->changes);
 	put_float(&line, "last_accuracy", state->last_accuracy);
 	put_float(&line, "felt_c", state->felt_c);
+	put_float(&line, "run_s", state->run_s);
+	put_float(&line, "busy_s", state->busy_s);
+	put_float(&line, "met", state->met);
 	put(&line, "}");
 	return end(&line);
 }

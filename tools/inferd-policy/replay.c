@@ -148,7 +148,10 @@ static bool read_state(struct replay *r, int node)
 	    !tool_read_int64(lines, node, "frames", 0, UINT32_MAX, &frames) ||
 	    !tool_read_float(lines, node, "changes", 0, 1e6f, &state->changes) ||
 	    !tool_read_float(lines, node, "last_accuracy", 0, 1, &state->last_accuracy) ||
-	    !tool_read_float(lines, node, "felt_c", -273, 1000, &state->felt_c))
+	    !tool_read_float(lines, node, "felt_c", -273, 1000, &state->felt_c) ||
+	    !tool_read_float(lines, node, "run_s", 0, 1e4f, &state->run_s) ||
+	    !tool_read_float(lines, node, "busy_s", 0, 1e6f, &state->busy_s) ||
+	    !tool_read_float(lines, node, "met", 0, 1000, &state->met))
 		return false;
 	state->rung = (int)rung;
 	state->frames = (uint32_t)frames;
