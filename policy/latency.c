@@ -164,113 +164,33 @@ static const float *switch_of(const struct policy_latency *latency, const struct
 	return rungs[last].variant != rungs[rung].variant ? &latency->switch_variant : &latency->switch_other;
 }
 
-/*
- * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
- * as it usually is, within how far it usually swings.
- */
-struct lane_view {
-	float slowdown, variance;
-	float unseen; /* the part of the variance that comes from not having run for long */
-	float keep;   /* share of what it was of late that still holds */
-};
-
 /* A lane that never ran is taken to be as far from its priors as the others: the same silicon, the same profile. */
-static struct lane_view guess_lane(const struct policy_latency *latency, float ceiling)
+static void guess_lane(const struct policy_latency *latency, float ceiling, struct policy_lane_now *ret_now)
 {
 	const struct policy_latency_lane *most = &latency->lane[0];
 
 	for (int i = 1; i < POLICY_LANES_MAX; i++)
 		if (latency->lane[i].count > most->count)
 			most = &latency->lane[i];
+	ret_now->variance = ceiling;
 	if (!most->count)
-		return (struct lane_view){0, ceiling, 0, 0};
-	return (struct lane_view){most->usual, ceiling * KIN_DOUBT, ceiling * KIN_DOUBT, 0};
+		return;
+	ret_now->slowdown = most->usual;
+	ret_now->variance = ret_now->unseen = ceiling * KIN_DOUBT;
 }
 
-static struct lane_view view_lane(const struct policy_latency *latency, const struct policy_latency_lane *lane,
-				  const struct policy_params *params, int64_t now_us)
+static void look_at_lane(const struct policy_latency_lane *lane, float ceiling, int64_t now_us,
+			 struct policy_lane_now *ret_now)
 {
-	float ceiling = params->prior_spread * params->prior_spread, seconds, keep, idle;
-	struct lane_view view = {lane->slowdown, ceiling, 0, 0};
+	float seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
+	float idle = seconds > IDLE_S ? seconds - IDLE_S : 0, keep = FORGET_S / (FORGET_S + idle), variance;
 
-	if (!lane->count)
-		return guess_lane(latency, ceiling);
-	seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
-	idle = seconds > IDLE_S ? seconds - IDLE_S : 0;
-	keep = view.keep = FORGET_S / (FORGET_S + idle);
-	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
-	view.unseen = lane->swing * (1 - keep);
-	view.variance = lane->joint[POLICY_PART_LANE][POLICY_PART_LANE] +
-			lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
-	view.variance = view.variance < ceiling ? view.variance : ceiling;
-	return view;
-}
-
-static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
-		      const struct policy_params *params, float share)
-{
-	float most = share * params->rung_spread * params->rung_spread, variance;
-
-	if (!bias->count)
-		return most;
-	variance = bias->variance + share * BIAS_AGE * (float)(latency->n_runs - bias->seen);
-	return variance < most ? variance : most;
-}
-
-/*
- * What is known of the parts of a rung's time, together.  A run tells their sum: one that follows another of the same
- * rung says nothing of how slow this rung is against the rest, however often it is repeated.  So the covariance is kept
- * of the parts of the rung that ran last; those that another rung shares with it (the lane, the same variant or size)
- * keep theirs, the others are taken to be independent.
- */
-struct belief {
-	struct lane_view lane;
-	float covariance[POLICY_PARTS][POLICY_PARTS];
-	float sum; /* variance of all parts together */
-};
-
-static void share_parts(const struct policy_latency *latency, int last, int rung, bool ret_same[POLICY_PARTS])
-{
-	bool any = last >= 0 && last < latency->n_rungs;
-
-	ret_same[POLICY_PART_LANE] = true;
-	ret_same[POLICY_PART_VARIANT] = any && latency->variant_of[last] == latency->variant_of[rung];
-	ret_same[POLICY_PART_SIZE] = any && latency->size_of[last] == latency->size_of[rung];
-	ret_same[POLICY_PART_RUNG] = last == rung;
-}
-
-static struct belief believe(const struct policy_latency *latency, const struct policy_params *params,
-			     const struct policy_rung *rungs, int rung, int64_t now_us)
-{
-	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
-	struct belief b = {.lane = view_lane(latency, lane, params, now_us)};
-	float scale[POLICY_PARTS]; /* down, where a part's own variance is less than when it was learned */
-	bool same[POLICY_PARTS];
-
-	share_parts(latency, lane->last_rung, rung, same);
-	b.covariance[POLICY_PART_LANE][POLICY_PART_LANE] = b.lane.variance;
-	b.covariance[POLICY_PART_VARIANT][POLICY_PART_VARIANT] =
-		doubt_of(latency, &latency->variant[latency->variant_of[rung]], params, SHARE_VARIANT);
-	b.covariance[POLICY_PART_SIZE][POLICY_PART_SIZE] =
-		doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
-	b.covariance[POLICY_PART_RUNG][POLICY_PART_RUNG] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
-	for (int i = 0; i < POLICY_PARTS; i++)
-		b.sum += b.covariance[i][i];
-	if (!same[POLICY_PART_VARIANT] && !same[POLICY_PART_SIZE] && !same[POLICY_PART_RUNG])
-		return b;
-	for (int i = 0; i < POLICY_PARTS; i++) {
-		float now = b.covariance[i][i], before = lane->joint[i][i];
-
-		scale[i] = !same[i] || !(before > 0) ? 0 : now < before ? sqrtf(now / before) : 1;
-	}
-	scale[POLICY_PART_LANE] *= b.lane.keep;
-	for (int i = 0; i < POLICY_PARTS; i++)
-		for (int k = 0; k < i; k++) {
-			b.covariance[i][k] = b.covariance[k][i] = lane->joint[i][k] * scale[i] * scale[k];
-			b.sum += 2 * b.covariance[i][k];
-		}
-	b.sum = b.sum > 0 ? b.sum : 0;
-	return b;
+	ret_now->keep = keep;
+	ret_now->slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
+	ret_now->unseen = lane->swing * (1 - keep);
+	variance = lane->joint[POLICY_PART_LANE][POLICY_PART_LANE] +
+		   lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + ret_now->unseen;
+	ret_now->variance = variance < ceiling ? variance : ceiling;
 }
 
 /* Variance of the level at which the lane's last rung runs. */
@@ -295,33 +215,124 @@ static int outlier_kind(float residual)
 	return kind;
 }
 
-struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
-					       const struct policy_rung *rungs, int rung, float freq_cap,
-					       int64_t now_us)
+struct policy_lane_now policy_latency_lane_now(const struct policy_latency *latency, const struct policy_params *params,
+					       int lane, float freq_cap, int64_t now_us)
+{
+	const struct policy_latency_lane *l = &latency->lane[lane];
+	float ceiling = params->prior_spread * params->prior_spread;
+	struct policy_lane_now now = {.level = level_variance(l), .capped_ln = cap_ln(params, freq_cap)};
+
+	if (l->count)
+		look_at_lane(l, ceiling, now_us, &now);
+	else
+		guess_lane(latency, ceiling, &now);
+	if (l->suspect > 0) {
+		int kind = outlier_kind(l->suspect);
+
+		now.jump_ln = l->suspect;
+		now.jump_chance =
+			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
+	}
+	return now;
+}
+
+static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
+		      const struct policy_params *params, float share)
+{
+	float most = share * params->rung_spread * params->rung_spread, variance;
+
+	if (!bias->count)
+		return most;
+	variance = bias->variance + share * BIAS_AGE * (float)(latency->n_runs - bias->seen);
+	return variance < most ? variance : most;
+}
+
+/*
+ * What is known of the parts of a rung's time, together.  A run tells their sum: one that follows another of the same
+ * rung says nothing of how slow this rung is against the rest, however often it is repeated.  So the covariance is kept
+ * of the parts of the rung that ran last; those that another rung shares with it (the lane, the same variant or size)
+ * keep theirs, the others are taken to be independent.
+ */
+struct belief {
+	float covariance[POLICY_PARTS][POLICY_PARTS];
+	float sum; /* variance of all parts together */
+};
+
+static void share_parts(const struct policy_latency *latency, int last, int rung, bool ret_same[POLICY_PARTS])
+{
+	bool any = last >= 0 && last < latency->n_rungs;
+
+	ret_same[POLICY_PART_LANE] = true;
+	ret_same[POLICY_PART_VARIANT] = any && latency->variant_of[last] == latency->variant_of[rung];
+	ret_same[POLICY_PART_SIZE] = any && latency->size_of[last] == latency->size_of[rung];
+	ret_same[POLICY_PART_RUNG] = last == rung;
+}
+
+static struct belief believe(const struct policy_latency *latency, const struct policy_params *params,
+			     const struct policy_rung *rungs, int rung, const struct policy_lane_now *now)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+	struct belief b = {.sum = 0};
+	float scale[POLICY_PARTS]; /* down, where a part's own variance is less than when it was learned */
+	bool same[POLICY_PARTS];
+
+	share_parts(latency, lane->last_rung, rung, same);
+	b.covariance[POLICY_PART_LANE][POLICY_PART_LANE] = now->variance;
+	b.covariance[POLICY_PART_VARIANT][POLICY_PART_VARIANT] =
+		doubt_of(latency, &latency->variant[latency->variant_of[rung]], params, SHARE_VARIANT);
+	b.covariance[POLICY_PART_SIZE][POLICY_PART_SIZE] =
+		doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
+	b.covariance[POLICY_PART_RUNG][POLICY_PART_RUNG] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
+	for (int i = 0; i < POLICY_PARTS; i++)
+		b.sum += b.covariance[i][i];
+	if (!same[POLICY_PART_VARIANT] && !same[POLICY_PART_SIZE] && !same[POLICY_PART_RUNG])
+		return b;
+	for (int i = 0; i < POLICY_PARTS; i++) {
+		float after = b.covariance[i][i], before = lane->joint[i][i];
+
+		scale[i] = !same[i] || !(before > 0) ? 0 : after < before ? sqrtf(after / before) : 1;
+	}
+	scale[POLICY_PART_LANE] *= now->keep;
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < i; k++) {
+			b.covariance[i][k] = b.covariance[k][i] = lane->joint[i][k] * scale[i] * scale[k];
+			b.sum += 2 * b.covariance[i][k];
+		}
+	b.sum = b.sum > 0 ? b.sum : 0;
+	return b;
+}
+
+struct policy_forecast policy_latency_forecast_on(const struct policy_latency *latency,
+						  const struct policy_params *params, const struct policy_rung *rungs,
+						  int rung, const struct policy_lane_now *now)
 {
 	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
 	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
 				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
 	const float *change = switch_of(latency, rungs, rung);
-	struct belief belief = believe(latency, params, rungs, rung, now_us);
-	struct lane_view now = belief.lane;
-	float doubt = belief.sum - level_variance(lane) -
-		      (now.variance - now.unseen - lane->joint[POLICY_PART_LANE][POLICY_PART_LANE]);
-	struct policy_forecast forecast = {0};
+	struct belief belief = believe(latency, params, rungs, rung, now);
+	float doubt = belief.sum - now->level -
+		      (now->variance - now->unseen - lane->joint[POLICY_PART_LANE][POLICY_PART_LANE]);
 
-	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
-			   size->value + own->value + cap_ln(params, freq_cap);
-	forecast.change_ln = change ? *change : 0;
-	forecast.spread_ln = sqrtf(belief.sum + latency->noise);
-	forecast.doubt_ln = sqrtf(doubt > 0 ? doubt : 0);
-	if (lane->suspect > 0) {
-		int kind = outlier_kind(lane->suspect);
+	return (struct policy_forecast){
+		.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now->slowdown + variant->value +
+			   size->value + own->value + now->capped_ln,
+		.spread_ln = sqrtf(belief.sum + latency->noise),
+		.change_ln = change ? *change : 0,
+		.doubt_ln = sqrtf(doubt > 0 ? doubt : 0),
+		.jump_ln = now->jump_ln,
+		.jump_chance = now->jump_chance,
+	};
+}
 
-		forecast.jump_ln = lane->suspect;
-		forecast.jump_chance =
-			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
-	}
-	return forecast;
+struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
+					       const struct policy_rung *rungs, int rung, float freq_cap,
+					       int64_t now_us)
+{
+	const struct policy_lane_now now =
+		policy_latency_lane_now(latency, params, lane_of(&rungs[rung]), freq_cap, now_us);
+
+	return policy_latency_forecast_on(latency, params, rungs, rung, &now);
 }
 
 float policy_latency_typical_us(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
@@ -503,6 +514,7 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 {
 	struct policy_latency_lane *lane;
 	struct policy_forecast forecast;
+	struct policy_lane_now now;
 	struct belief belief;
 	float residual, z;
 	float *change;
@@ -512,10 +524,11 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 	if (rung < 0 || rung >= latency->n_rungs || !(us > 0 && us <= US_MAX))
 		return;
 	lane = &latency->lane[lane_of(&rungs[rung])];
-	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
+	now = policy_latency_lane_now(latency, params, lane_of(&rungs[rung]), freq_cap, now_us);
+	forecast = policy_latency_forecast_on(latency, params, rungs, rung, &now);
 	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
-	belief = believe(latency, params, rungs, rung, now_us);
-	lane->slowdown = belief.lane.slowdown;
+	belief = believe(latency, params, rungs, rung, &now);
+	lane->slowdown = now.slowdown;
 	residual -= settle_suspicion(latency, params, lane, rung, residual);
 	z = residual / forecast.spread_ln;
 	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];

@@ -93,7 +93,27 @@ struct policy_forecast {
 	float jump_ln, jump_chance; /* the lane may have become slower by this */
 };
 
-/* freq_cap: of the rung's lane, 0..1, NAN unknown. */
+/*
+ * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
+ * as it usually is, within how far it usually swings.
+ */
+struct policy_lane_now {
+	float slowdown, variance;
+	float unseen;		    /* the part of the variance that comes from not having run for long */
+	float keep;		    /* share of what it was of late that still holds */
+	float level;		    /* variance of the level at which its last rung runs */
+	float capped_ln;	    /* what a capped clock adds */
+	float jump_ln, jump_chance; /* as of struct policy_forecast */
+};
+
+/* freq_cap: 0..1, NAN unknown.  The same for all rungs of the lane: asked once where many are asked about. */
+struct policy_lane_now policy_latency_lane_now(const struct policy_latency *latency, const struct policy_params *params,
+					       int lane, float freq_cap, int64_t now_us);
+/* lane: of that rung. */
+struct policy_forecast policy_latency_forecast_on(const struct policy_latency *latency,
+						  const struct policy_params *params, const struct policy_rung *rungs,
+						  int rung, const struct policy_lane_now *lane);
+/* Both in one. */
 struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
 					       const struct policy_rung *rungs, int rung, float freq_cap,
 					       int64_t now_us);

@@ -105,26 +105,32 @@ static void look_at_time(struct view *v)
 		v->budget_us *= 1 - pressure / 2;
 }
 
-/* Per lane once, for logarithms are what a decision spends its time on. */
-static void look_at_lanes(struct view *v)
-{
-	for (int i = 0; i < POLICY_LANES_MAX; i++) {
-		v->wait_us[i] =
-			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
-		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
-		v->alone_ln[i] = policy_ln(v->left_us - v->wait_us[i]);
-	}
-}
-
 static int lane_of(const struct view *v, int rung)
 {
 	return v->rungs[rung].lane < POLICY_LANES_MAX ? v->rungs[rung].lane : POLICY_LANES_MAX - 1;
 }
 
+/* Per lane once, for logarithms are what a decision spends its time on. */
+static void look_at_lanes(struct view *v)
+{
+	bool used[POLICY_LANES_MAX] = {false};
+
+	for (int i = 0; i < v->n_rungs; i++)
+		used[lane_of(v, i)] = true;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		v->wait_us[i] =
+			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
+		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
+		v->alone_ln[i] = policy_ln(v->left_us - v->wait_us[i]);
+		if (used[i])
+			v->lanes[i] = policy_latency_lane_now(v->latency, v->params, i, v->sample->freq_cap[i],
+							      v->sample->now_us);
+	}
+}
+
 static struct policy_forecast ask(const struct view *v, int rung)
 {
-	return policy_latency_forecast(v->latency, v->params, v->rungs, rung, v->sample->freq_cap[lane_of(v, rung)],
-				       v->sample->now_us);
+	return policy_latency_forecast_on(v->latency, v->params, v->rungs, rung, &v->lanes[lane_of(v, rung)]);
 }
 
 /* The exponential, near enough for small values: it is asked of every rung. */

@@ -40,6 +40,7 @@ struct view {
 	float budget_us;  /* of that, what this frame may take of it */
 	float wait_us[POLICY_LANES_MAX], left_ln[POLICY_LANES_MAX]; /* of each lane; logarithm of its share */
 	float alone_ln[POLICY_LANES_MAX];			    /* logarithm of all that is left on it */
+	struct policy_lane_now lanes[POLICY_LANES_MAX];		    /* those that have rungs */
 	float price;						    /* of energy */
 	float blur;						    /* beyond what does no harm, 0..1 */
 	struct outlook outlook[POLICY_RUNGS_MAX];
