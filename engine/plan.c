@@ -321,9 +321,9 @@ static int make_conv(struct planning *p, struct step *step, int index)
 		return 0;
 	}
 	step->run = quantised ? step_conv_s8 : step_conv_f32;
-	step->kernel = quantised ? k->igemm_s8.name : k->igemm_f32.name;
-	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? k->igemm_s8.mr : k->igemm_f32.mr,
-		  quantised ? k->igemm_s8.nr : k->igemm_f32.nr);
+	step->kernel = quantised ? g->weights->igemm_s8->name : k->igemm_f32.name;
+	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? g->weights->igemm_s8->mr : k->igemm_f32.mr,
+		  quantised ? g->weights->igemm_s8->nr : k->igemm_f32.nr);
 	return 0;
 }
 

@@ -130,7 +130,7 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 void step_conv_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_s8 *kernel = &exec->kernels->igemm_s8;
+	const struct igemm_s8 *kernel = g->weights->igemm_s8;
 	const uint8_t *a[STEP_POINTERS];
 	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, stride = step->window.out_stride;
 	struct igemm_s8_args args = {

@@ -443,10 +443,15 @@ static int fill_group(struct packing *p, size_t group, bool quantised)
 	return 0;
 }
 
+static size_t panel_channels(const struct packing *p, const struct weights_conv *conv)
+{
+	return conv->igemm_s8 ? conv->igemm_s8->nr : p->weights->kernels->igemm_f32.nr;
+}
+
 static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
 {
 	const struct kernels *k = p->weights->kernels;
-	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr, each = p->taps * p->kc;
+	size_t nr = panel_channels(p, conv), each = p->taps * p->kc;
 
 	for (size_t group = 0; group < p->groups; group++) {
 		int r = fill_group(p, group, quantised);
@@ -458,7 +463,7 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 
 			if (quantised)
 				pack_s8_panel(
-					&k->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each,
+					conv->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each,
 					&(struct kernel_requant){p->bias_s32 + n, p->multiplier + n, p->shift + n}, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, p->taps, p->kc, p->w_f32 + n * each,
@@ -503,12 +508,23 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 
 static size_t packed_bytes(const struct packing *p, const struct weights_conv *conv, bool quantised)
 {
-	const struct kernels *k = p->weights->kernels;
-	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr;
+	size_t nr = panel_channels(p, conv);
 
 	if (conv->depthwise)
 		return quantised ? dwconv_s8_bytes(p->channels, p->taps) : dwconv_f32_bytes(p->channels, p->taps);
 	return conv->panel_bytes * ((p->group_n + nr - 1) / nr) * p->groups;
+}
+
+/*
+ * Bytes of a file are less than 256 apart, whatever their zero point.  The summed taps of a gray stem are not.  The
+ * choice rests on what a converted file tells too, where only the panels are left of the weights.
+ */
+static const struct igemm_s8 *choose_igemm_s8(const struct packing *p)
+{
+	const struct kernels *k = p->weights->kernels;
+	bool bytes = (p->w->type == ENGINE_S8 || p->w->type == ENGINE_U8) && !p->gray->channels;
+
+	return bytes ? &k->igemm_s8 : &k->igemm_s8_wide;
 }
 
 /* What the layout of the panels is; p is of a node whose shapes were checked. */
@@ -518,10 +534,11 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 
 	*ret_conv = (struct weights_conv){
 		.depthwise = p->groups > 1 && p->group_n == 1 && p->file_kc == 1,
+		.igemm_s8 = quantised ? choose_igemm_s8(p) : NULL,
 		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
 	};
 	if (!ret_conv->depthwise)
-		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(&k->igemm_s8, p->taps, p->kc)
+		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(ret_conv->igemm_s8, p->taps, p->kc)
 						  : pack_f32_panel_bytes(&k->igemm_f32, p->taps, p->kc);
 }
 

@@ -23,6 +23,7 @@ struct weights_conv {
 	const uint8_t *packed; /* panels of panel_bytes, group after group; or one depthwise table */
 	size_t panel_bytes;
 	bool depthwise;
+	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
 	const void *padding; /* a pixel of the input's zero, with slack behind it */
 	uint64_t params;
 };

@@ -1,0 +1,76 @@
+/*
+ * igemm_f32_avx512.c - 14 rows x 32 columns in 28 accumulators: two loads of weights and fourteen broadcasts feed 28
+ * multiply-adds.  14 divides the pixels of every resolution that halves down from 224.
+ */
+#include <immintrin.h>
+
+#include "levels.h"
+
+#define MR    14
+#define NR    32
+#define LANES 16
+
+static inline __attribute__((always_inline)) void store(const struct igemm_f32_args *args, size_t row, int half,
+							__m512 sums)
+{
+	const __mmask16 mask = (__mmask16)(~0u >> (NR - args->n) >> (half * LANES));
+	const __m512 lo = _mm512_set1_ps(args->lo), hi = _mm512_set1_ps(args->hi);
+
+	if (args->residual)
+		sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, args->residual + row * args->residual_stride +
+									       half * LANES));
+	_mm512_mask_storeu_ps(args->c + row * args->c_stride + half * LANES, mask,
+			      _mm512_min_ps(_mm512_max_ps(sums, lo), hi));
+}
+
+static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows)
+{
+	const float *w = args->w + NR;
+	__m512 sums[MR][2];
+
+#pragma GCC unroll 14
+	for (int r = 0; r < rows; r++) {
+		sums[r][0] = _mm512_load_ps(args->w);
+		sums[r][1] = _mm512_load_ps(args->w + LANES);
+	}
+	for (size_t t = 0; t < args->taps; t++) {
+		const float *a[MR];
+
+#pragma GCC unroll 14
+		for (int r = 0; r < rows; r++)
+			a[r] = args->a[t * MR + (size_t)r];
+		for (size_t k = 0; k < args->kc; k++, w += NR) {
+			const __m512 b0 = _mm512_load_ps(w), b1 = _mm512_load_ps(w + LANES);
+
+#pragma GCC unroll 14
+			for (int r = 0; r < rows; r++) {
+				const __m512 v = _mm512_set1_ps(a[r][k]);
+
+				sums[r][0] = _mm512_fmadd_ps(v, b0, sums[r][0]);
+				sums[r][1] = _mm512_fmadd_ps(v, b1, sums[r][1]);
+			}
+		}
+	}
+#pragma GCC unroll 14
+	for (int r = 0; r < rows; r++)
+		if ((size_t)r < args->m) {
+			store(args, (size_t)r, 0, sums[r][0]);
+			store(args, (size_t)r, 1, sums[r][1]);
+		}
+}
+
+/* Few rows are left at the end of an image, one in a fully connected layer: half a tile, or one row, does for them. */
+static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)
+{
+	if (args->m > MR / 2)
+		tile(args, MR);
+	else if (args->m > 1)
+		tile(args, MR / 2);
+	else
+		tile(args, 1);
+}
+
+void kernels_igemm_f32_avx512(struct kernels *table)
+{
+	table->igemm_f32 = (struct igemm_f32){"igemm_f32_14x32_avx512", MR, NR, igemm_f32_14x32_avx512};
+}
