@@ -14,52 +14,70 @@
 #define NR    32
 #define KR    4
 #define LANES 16
+#define ROUNDED_ROWS 16
 
-/* Of each row over all taps; what lies behind the last channel is not in it. */
-static inline __attribute__((always_inline)) void sum_rows(const struct igemm_s8_args *args, int rows, int32_t *sums)
+/* One row over all taps, in sixteen parts; what lies behind the last channel is not in it. */
+static inline __m512i sum_row(const struct igemm_s8_args *args, size_t row)
 {
 	const __m512i ones = _mm512_set1_epi8(1);
+	const size_t whole = (args->kc - 1) / 64 * 64;
+	const __mmask64 rest = ~0ull >> (64 - (args->kc - whole));
+	__m512i sum = _mm512_setzero_si512();
 
-	for (int r = 0; r < rows; r++) {
-		__m512i sum = _mm512_setzero_si512();
+	for (size_t t = 0; t < args->taps; t++) {
+		const int8_t *a = args->a[t * MR + row];
 
-		for (size_t t = 0; t < args->taps; t++) {
-			const int8_t *a = args->a[t * MR + (size_t)r];
-			size_t k = 0;
+		for (size_t k = 0; k < whole; k += 64)
+			sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(a + k));
+		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_maskz_loadu_epi8(rest, a + whole));
+	}
+	return sum;
+}
 
-			for (; k + 64 <= args->kc; k += 64)
-				sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(a + k));
-			if (k < args->kc)
-				sum = _mm512_dpbusd_epi32(
-					sum, ones, _mm512_maskz_loadu_epi8(~0ull >> (64 - (args->kc - k)), a + k));
-		}
-		sums[r] = _mm512_reduce_add_epi32(sum);
+static inline __m512i add_pairs(__m512i a, __m512i b)
+{
+	return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+/* Four rows at a time: their parts are added across while they are turned into one vector. */
+static inline void sum_rows(const struct igemm_s8_args *args, size_t rows, int32_t *sums)
+{
+	for (size_t r = 0; r < rows; r += 4) {
+		const size_t last = rows - 1;
+		const __m512i ab = add_pairs(sum_row(args, r), sum_row(args, r + 1 < rows ? r + 1 : last));
+		const __m512i cd = add_pairs(sum_row(args, r + 2 < rows ? r + 2 : last),
+					     sum_row(args, r + 3 < rows ? r + 3 : last));
+		const __m512i quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+		const __m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(quarters),
+							_mm512_extracti64x4_epi64(quarters, 1));
+		const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+
+		_mm_store_si128((__m128i *)(void *)(sums + r), four);
 	}
 }
 
-static inline __attribute__((always_inline)) void store(const struct igemm_s8_args *args, int rows,
-							__m512i sums[MR][2], const int32_t *row_sums)
+/* Adds the biases and what is below the weights, requantises and writes the rows. */
+static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR], const int32_t *row_sums)
 {
 	const int32_t *head = args->w;
-	const uint32_t mask = ~0u >> (NR - args->n);
+	const __mmask32 mask = ~0u >> (NR - args->n);
+	const struct requant_avx512 low = requant_avx512_load(head + NR, head + 2 * NR, args->zero_point, args->lo,
+							      args->hi, args->float_scales);
+	const struct requant_avx512 high =
+		requant_avx512_load(head + NR + LANES, head + 2 * NR + LANES, args->zero_point, args->lo, args->hi,
+				    args->float_scales);
+	const __m512i bias0 = _mm512_load_si512(head), bias1 = _mm512_load_si512(head + LANES);
+	const __m512i least0 = _mm512_load_si512(head + 3 * NR), least1 = _mm512_load_si512(head + 3 * NR + LANES);
 
-#pragma GCC unroll 2
-	for (int half = 0; half < 2; half++) {
-		const int32_t *at = head + half * LANES;
-		const struct requant_avx512 requant = requant_avx512_load(
-			at + NR, at + 2 * NR, args->zero_point, args->lo, args->hi, args->float_scales);
-		const __m512i bias = _mm512_load_si512(at), least = _mm512_load_si512(at + 3 * NR);
+	for (size_t r = 0; r < args->m; r++) {
+		const __m512i row_sum = _mm512_set1_epi32(row_sums[r]);
+		const __m512i sum0 = _mm512_add_epi32(_mm512_load_si512(sums[r]), bias0);
+		const __m512i sum1 = _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), bias1);
 
-#pragma GCC unroll 14
-		for (int r = 0; r < rows; r++) {
-			__m512i sum = _mm512_add_epi32(sums[r][half],
-						       _mm512_mullo_epi32(least, _mm512_set1_epi32(row_sums[r])));
-
-			if ((size_t)r < args->m)
-				_mm_mask_storeu_epi8(args->c + (size_t)r * args->c_stride + half * LANES,
-						     (__mmask16)(mask >> (half * LANES)),
-						     requant_avx512(&requant, _mm512_add_epi32(sum, bias)));
-		}
+		_mm256_mask_storeu_epi8(
+			args->c + r * args->c_stride, mask,
+			requant_avx512(&low, &high, _mm512_add_epi32(sum0, _mm512_mullo_epi32(least0, row_sum)),
+				       _mm512_add_epi32(sum1, _mm512_mullo_epi32(least1, row_sum))));
 	}
 }
 
@@ -74,8 +92,9 @@ static inline __m512i quad(const int8_t *a)
 static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows)
 {
 	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
+	_Alignas(64) int32_t totals[MR][NR];
+	_Alignas(16) int32_t row_sums[ROUNDED_ROWS];
 	__m512i sums[MR][2];
-	int32_t row_sums[MR];
 
 #pragma GCC unroll 14
 	for (int r = 0; r < rows; r++)
@@ -98,8 +117,13 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 			}
 		}
 	}
-	sum_rows(args, rows, row_sums);
-	store(args, rows, sums, row_sums);
+#pragma GCC unroll 14
+	for (int r = 0; r < rows; r++) {
+		_mm512_store_si512(totals[r], sums[r][0]);
+		_mm512_store_si512(totals[r] + LANES, sums[r][1]);
+	}
+	sum_rows(args, args->m, row_sums);
+	finish(args, (const int32_t(*)[NR])totals, row_sums);
 }
 
 static void igemm_s8_14x32_avx512vnni(const struct igemm_s8_args *args)

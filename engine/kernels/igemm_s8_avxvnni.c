@@ -98,18 +98,20 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 	for (int r = 0; r < MR; r++)
 		low[r] = high[r] = _mm256_setzero_si256();
 	for (size_t t = 0; t < args->taps; t++) {
-		const int8_t *const *a = args->a + t * MR;
-		const int8_t *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3], *a4 = a[4], *a5 = a[5];
+		const int8_t *a[MR];
 
+#pragma GCC unroll 6
+		for (size_t r = 0; r < MR; r++)
+			a[r] = args->a[t * MR + r];
 		for (size_t k = 0; k < args->kc; k += KR, w += NR * KR) {
 			const __m256i b0 = load(w), b1 = load(w + 32);
-			const __m256i v[MR] = {quad(a0 + k), quad(a1 + k), quad(a2 + k),
-					       quad(a3 + k), quad(a4 + k), quad(a5 + k)};
 
 #pragma GCC unroll 6
 			for (int r = 0; r < MR; r++) {
-				low[r] = _mm256_dpbusd_avx_epi32(low[r], b0, v[r]);
-				high[r] = _mm256_dpbusd_avx_epi32(high[r], b1, v[r]);
+				const __m256i v = quad(a[r] + k);
+
+				low[r] = _mm256_dpbusd_avx_epi32(low[r], b0, v);
+				high[r] = _mm256_dpbusd_avx_epi32(high[r], b1, v);
 			}
 		}
 	}

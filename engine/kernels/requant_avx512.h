@@ -1,5 +1,5 @@
 /*
- * requant_avx512.h - sixteen 32-bit sums to int8, to the bit as the contract in kernels.h has it.
+ * requant_avx512.h - 32-bit sums of 32 channels to int8, to the bit as the contract in kernels.h has it.
  */
 #ifndef INFERD_REQUANT_AVX512_H
 #define INFERD_REQUANT_AVX512_H
@@ -13,7 +13,7 @@ struct requant_avx512 {
 	__m512i multiplier, odd_multiplier; /* the latter: of channels 1, 3, ... moved down */
 	__m512i left, right, rounding;
 	__mmask16 rounds;	  /* where right is not 0 */
-	__m512i zero, lo, hi;	  /* lo and hi less the zero point */
+	__m512i zero, lo, hi;	  /* 16 bits each; lo and hi less the zero point */
 	__m512 factor, lo_f, hi_f; /* with float scales */
 	bool float_scales;
 };
@@ -29,9 +29,9 @@ static inline struct requant_avx512 requant_avx512_load(const int32_t *multiplie
 	r.left = _mm512_max_epi32(_mm512_sub_epi32(none, shifts), none);
 	r.rounding = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), r.right), 1);
 	r.rounds = _mm512_test_epi32_mask(r.right, r.right);
-	r.zero = _mm512_set1_epi32(zero_point);
-	r.lo = _mm512_set1_epi32(lo - zero_point);
-	r.hi = _mm512_set1_epi32(hi - zero_point);
+	r.zero = _mm512_set1_epi16((int16_t)zero_point);
+	r.lo = _mm512_set1_epi16((int16_t)(lo - zero_point));
+	r.hi = _mm512_set1_epi16((int16_t)(hi - zero_point));
 	r.factor = _mm512_castsi512_ps(r.multiplier);
 	r.lo_f = _mm512_set1_ps((float)(lo - zero_point));
 	r.hi_f = _mm512_set1_ps((float)(hi - zero_point));
@@ -42,7 +42,6 @@ static inline __m512i requant_scale_avx512(const struct requant_avx512 *r, __m51
 {
 	const __m512i half = _mm512_set1_epi64(1 << 30);
 	__m512i even, odd, value;
-	__mmask16 negative;
 
 	sum = _mm512_sllv_epi32(sum, r->left);
 	/* Bits 31..62 of the 64-bit products: of even lanes moved down, of odd ones up by one. */
@@ -50,24 +49,32 @@ static inline __m512i requant_scale_avx512(const struct requant_avx512 *r, __m51
 	odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(sum, 32), r->odd_multiplier), half);
 	value = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
 	/* Half away from zero: of a negative value, a little less than half is added. */
-	negative = _mm512_movepi32_mask(value) & r->rounds;
+	value = _mm512_mask_add_epi32(value, r->rounds, value, _mm512_srai_epi32(value, 31));
 	value = _mm512_add_epi32(value, r->rounding);
-	value = _mm512_mask_sub_epi32(value, negative, value, _mm512_set1_epi32(1));
 	return _mm512_srav_epi32(value, r->right);
 }
 
-static inline __m128i requant_avx512(const struct requant_avx512 *r, __m512i sum)
+/* Not yet clamped but where it has to be to become an integer: a sum too large for one would be the smallest. */
+static inline __m512i requant_sum_avx512(const struct requant_avx512 *r, __m512i sum)
 {
 	if (r->float_scales) {
-		/* Clamped before it is made an integer: a sum too large for one would become the smallest. */
 		const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), r->factor);
 
-		sum = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, r->lo_f), r->hi_f));
-	} else {
-		sum = requant_scale_avx512(r, sum);
-		sum = _mm512_min_epi32(_mm512_max_epi32(sum, r->lo), r->hi);
+		return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, r->lo_f), r->hi_f));
 	}
-	return _mm512_cvtepi32_epi8(_mm512_add_epi32(sum, r->zero));
+	return requant_scale_avx512(r, sum);
+}
+
+/* Channels 0-15 by low, 16-31 by high; clamped as 16 bits, to which packing has them saturated. */
+static inline __m256i requant_avx512(const struct requant_avx512 *low, const struct requant_avx512 *high, __m512i sums0,
+				     __m512i sums1)
+{
+	/* Packing works within quarters of a register. */
+	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+	__m512i words = _mm512_packs_epi32(requant_sum_avx512(low, sums0), requant_sum_avx512(high, sums1));
+
+	words = _mm512_min_epi16(_mm512_max_epi16(words, low->lo), low->hi);
+	return _mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, _mm512_add_epi16(words, low->zero)));
 }
 
 #endif
