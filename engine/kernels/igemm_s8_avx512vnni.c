@@ -56,28 +56,32 @@ static inline void sum_rows(const struct igemm_s8_args *args, size_t rows, int32
 	}
 }
 
+static inline struct requant_avx512 load_requant(const struct igemm_s8_args *args, const int32_t *head)
+{
+	return requant_avx512_of(_mm512_load_si512(head + NR), _mm512_load_si512(head + 2 * NR), args->zero_point,
+				 args->lo, args->hi, args->float_scales);
+}
+
 /* Adds the biases and what is below the weights, requantises and writes the rows. */
 static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR], const int32_t *row_sums)
 {
 	const int32_t *head = args->w;
-	const __mmask32 mask = ~0u >> (NR - args->n);
-	const struct requant_avx512 low = requant_avx512_load(head + NR, head + 2 * NR, args->zero_point, args->lo,
-							      args->hi, args->float_scales);
-	const struct requant_avx512 high =
-		requant_avx512_load(head + NR + LANES, head + 2 * NR + LANES, args->zero_point, args->lo, args->hi,
-				    args->float_scales);
+	const struct requant_avx512 requant0 = load_requant(args, head), requant1 = load_requant(args, head + LANES);
 	const __m512i bias0 = _mm512_load_si512(head), bias1 = _mm512_load_si512(head + LANES);
 	const __m512i least0 = _mm512_load_si512(head + 3 * NR), least1 = _mm512_load_si512(head + 3 * NR + LANES);
+	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7); /* of what packing leaves */
+	const __mmask32 mask = ~0u >> (NR - args->n);
 
 	for (size_t r = 0; r < args->m; r++) {
 		const __m512i row_sum = _mm512_set1_epi32(row_sums[r]);
-		const __m512i sum0 = _mm512_add_epi32(_mm512_load_si512(sums[r]), bias0);
-		const __m512i sum1 = _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), bias1);
+		const __m512i below0 = _mm512_add_epi32(bias0, _mm512_mullo_epi32(least0, row_sum));
+		const __m512i below1 = _mm512_add_epi32(bias1, _mm512_mullo_epi32(least1, row_sum));
+		const __m512i words = requant_avx512(&requant0, &requant1,
+						     _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
+						     _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), below1));
 
-		_mm256_mask_storeu_epi8(
-			args->c + r * args->c_stride, mask,
-			requant_avx512(&low, &high, _mm512_add_epi32(sum0, _mm512_mullo_epi32(least0, row_sum)),
-				       _mm512_add_epi32(sum1, _mm512_mullo_epi32(least1, row_sum))));
+		_mm256_mask_storeu_epi8(args->c + r * args->c_stride, mask,
+					_mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, words)));
 	}
 }
 

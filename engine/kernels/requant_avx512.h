@@ -18,15 +18,15 @@ struct requant_avx512 {
 	bool float_scales;
 };
 
-static inline struct requant_avx512 requant_avx512_load(const int32_t *multiplier, const int32_t *shift,
-							int32_t zero_point, int32_t lo, int32_t hi, bool float_scales)
+static inline struct requant_avx512 requant_avx512_of(__m512i multiplier, __m512i shift, int32_t zero_point, int32_t lo,
+						      int32_t hi, bool float_scales)
 {
-	const __m512i none = _mm512_setzero_si512(), shifts = _mm512_loadu_si512(shift);
-	struct requant_avx512 r = {.multiplier = _mm512_loadu_si512(multiplier), .float_scales = float_scales};
+	const __m512i none = _mm512_setzero_si512();
+	struct requant_avx512 r = {.multiplier = multiplier, .float_scales = float_scales};
 
-	r.odd_multiplier = _mm512_srli_epi64(r.multiplier, 32);
-	r.right = _mm512_max_epi32(shifts, none);
-	r.left = _mm512_max_epi32(_mm512_sub_epi32(none, shifts), none);
+	r.odd_multiplier = _mm512_srli_epi64(multiplier, 32);
+	r.right = _mm512_max_epi32(shift, none);
+	r.left = _mm512_max_epi32(_mm512_sub_epi32(none, shift), none);
 	r.rounding = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), r.right), 1);
 	r.rounds = _mm512_test_epi32_mask(r.right, r.right);
 	r.zero = _mm512_set1_epi16((int16_t)zero_point);
@@ -65,16 +65,17 @@ static inline __m512i requant_sum_avx512(const struct requant_avx512 *r, __m512i
 	return requant_scale_avx512(r, sum);
 }
 
-/* Channels 0-15 by low, 16-31 by high; clamped as 16 bits, to which packing has them saturated. */
-static inline __m256i requant_avx512(const struct requant_avx512 *low, const struct requant_avx512 *high, __m512i sums0,
+/*
+ * Two times sixteen sums, as 16 bits clamped and with the zero point; packing has saturated them.  It works within
+ * quarters of a register: four of sums0, four of sums1, and so on.
+ */
+static inline __m512i requant_avx512(const struct requant_avx512 *r0, const struct requant_avx512 *r1, __m512i sums0,
 				     __m512i sums1)
 {
-	/* Packing works within quarters of a register. */
-	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-	__m512i words = _mm512_packs_epi32(requant_sum_avx512(low, sums0), requant_sum_avx512(high, sums1));
+	__m512i words = _mm512_packs_epi32(requant_sum_avx512(r0, sums0), requant_sum_avx512(r1, sums1));
 
-	words = _mm512_min_epi16(_mm512_max_epi16(words, low->lo), low->hi);
-	return _mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, _mm512_add_epi16(words, low->zero)));
+	words = _mm512_min_epi16(_mm512_max_epi16(words, r0->lo), r0->hi);
+	return _mm512_add_epi16(words, r0->zero);
 }
 
 #endif
