@@ -10,29 +10,32 @@
 #define NR    32
 #define LANES 16
 
-static inline __attribute__((always_inline)) void store(const struct igemm_f32_args *args, size_t row, int half,
+/* Sixteen columns of a row, or those of them that mask has. */
+static inline __attribute__((always_inline)) void store(const struct igemm_f32_args *args, size_t row, int vector,
 							__m512 sums)
 {
-	const __mmask16 mask = (__mmask16)(~0u >> (NR - args->n) >> (half * LANES));
+	const size_t at = (size_t)vector * LANES;
+	const __mmask16 mask = (__mmask16)(~0u >> (NR - args->n) >> at);
 	const __m512 lo = _mm512_set1_ps(args->lo), hi = _mm512_set1_ps(args->hi);
 
-	if (args->residual)
-		sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, args->residual + row * args->residual_stride +
-									       half * LANES));
-	_mm512_mask_storeu_ps(args->c + row * args->c_stride + half * LANES, mask,
-			      _mm512_min_ps(_mm512_max_ps(sums, lo), hi));
+	if (args->residual) {
+		const float *residual = args->residual + row * args->residual_stride + at;
+
+		sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, residual));
+	}
+	sums = _mm512_min_ps(_mm512_max_ps(sums, lo), hi);
+	_mm512_mask_storeu_ps(args->c + row * args->c_stride + at, mask, sums);
 }
 
-static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows)
+static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows, int vectors)
 {
 	const float *w = args->w + NR;
 	__m512 sums[MR][2];
 
 #pragma GCC unroll 14
-	for (int r = 0; r < rows; r++) {
-		sums[r][0] = _mm512_load_ps(args->w);
-		sums[r][1] = _mm512_load_ps(args->w + LANES);
-	}
+	for (int r = 0; r < rows; r++)
+		for (int v = 0; v < vectors; v++)
+			sums[r][v] = _mm512_load_ps(args->w + v * LANES);
 	for (size_t t = 0; t < args->taps; t++) {
 		const float *a[MR];
 
@@ -47,27 +50,29 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 				const __m512 v = _mm512_set1_ps(a[r][k]);
 
 				sums[r][0] = _mm512_fmadd_ps(v, b0, sums[r][0]);
-				sums[r][1] = _mm512_fmadd_ps(v, b1, sums[r][1]);
+				if (vectors > 1)
+					sums[r][1] = _mm512_fmadd_ps(v, b1, sums[r][1]);
 			}
 		}
 	}
 #pragma GCC unroll 14
 	for (int r = 0; r < rows; r++)
-		if ((size_t)r < args->m) {
-			store(args, (size_t)r, 0, sums[r][0]);
-			store(args, (size_t)r, 1, sums[r][1]);
-		}
+		for (int v = 0; v < vectors; v++)
+			if ((size_t)r < args->m)
+				store(args, (size_t)r, v, sums[r][v]);
 }
 
-/* Few rows are left at the end of an image, one in a fully connected layer: half a tile, or one row, does for them. */
+/* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
 static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)
 {
-	if (args->m > MR / 2)
-		tile(args, MR);
-	else if (args->m > 1)
-		tile(args, MR / 2);
+	const bool narrow = args->n <= LANES;
+
+	if (args->m == 1)
+		tile(args, 1, 2);
+	else if (args->m <= MR / 2)
+		narrow ? tile(args, MR / 2, 1) : tile(args, MR / 2, 2);
 	else
-		tile(args, 1);
+		narrow ? tile(args, MR, 1) : tile(args, MR, 2);
 }
 
 void kernels_igemm_f32_avx512(struct kernels *table)

@@ -10,10 +10,10 @@
 #include "levels.h"
 #include "requant_avx512.h"
 
-#define MR    14
-#define NR    32
-#define KR    4
-#define LANES 16
+#define MR	     14
+#define NR	     32
+#define KR	     4
+#define LANES	     16
 #define ROUNDED_ROWS 16
 
 /* One row over all taps, in sixteen parts; what lies behind the last channel is not in it. */
@@ -48,8 +48,8 @@ static inline void sum_rows(const struct igemm_s8_args *args, size_t rows, int32
 		const __m512i cd = add_pairs(sum_row(args, r + 2 < rows ? r + 2 : last),
 					     sum_row(args, r + 3 < rows ? r + 3 : last));
 		const __m512i quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-		const __m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(quarters),
-							_mm512_extracti64x4_epi64(quarters, 1));
+		const __m256i halves =
+			_mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
 		const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 
 		_mm_store_si128((__m128i *)(void *)(sums + r), four);
@@ -76,9 +76,9 @@ static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR], 
 		const __m512i row_sum = _mm512_set1_epi32(row_sums[r]);
 		const __m512i below0 = _mm512_add_epi32(bias0, _mm512_mullo_epi32(least0, row_sum));
 		const __m512i below1 = _mm512_add_epi32(bias1, _mm512_mullo_epi32(least1, row_sum));
-		const __m512i words = requant_avx512(&requant0, &requant1,
-						     _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
-						     _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), below1));
+		const __m512i words =
+			requant_avx512(&requant0, &requant1, _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
+				       _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), below1));
 
 		_mm256_mask_storeu_epi8(args->c + r * args->c_stride, mask,
 					_mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, words)));
@@ -93,7 +93,7 @@ static inline __m512i quad(const int8_t *a)
 	return _mm512_set1_epi32(four);
 }
 
-static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows)
+static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows, int vectors)
 {
 	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
 	_Alignas(64) int32_t totals[MR][NR];
@@ -117,7 +117,8 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 				const __m512i v = quad(a[r] + k);
 
 				sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], b0, v);
-				sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b1, v);
+				if (vectors > 1)
+					sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b1, v);
 			}
 		}
 	}
@@ -130,18 +131,20 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 	finish(args, (const int32_t(*)[NR])totals, row_sums);
 }
 
+/* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
 static void igemm_s8_14x32_avx512vnni(const struct igemm_s8_args *args)
 {
-	if (args->m > MR / 2)
-		tile(args, MR);
-	else if (args->m > 1)
-		tile(args, MR / 2);
+	const bool narrow = args->n <= LANES;
+
+	if (args->m == 1)
+		tile(args, 1, 2);
+	else if (args->m <= MR / 2)
+		narrow ? tile(args, MR / 2, 1) : tile(args, MR / 2, 2);
 	else
-		tile(args, 1);
+		narrow ? tile(args, MR, 1) : tile(args, MR, 2);
 }
 
 void kernels_igemm_s8_avx512vnni(struct kernels *table)
 {
-	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni, true};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni, true};
 }

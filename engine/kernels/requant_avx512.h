@@ -12,8 +12,9 @@
 struct requant_avx512 {
 	__m512i multiplier, odd_multiplier; /* the latter: of channels 1, 3, ... moved down */
 	__m512i left, right, rounding;
-	__mmask16 rounds;	  /* where right is not 0 */
-	__m512i zero, lo, hi;	  /* 16 bits each; lo and hi less the zero point */
+	__mmask16 rounds;	   /* where right is not 0 */
+	bool shifts_left;	   /* any channel does */
+	__m512i zero, lo, hi;	   /* 16 bits each; lo and hi less the zero point */
 	__m512 factor, lo_f, hi_f; /* with float scales */
 	bool float_scales;
 };
@@ -28,6 +29,7 @@ static inline struct requant_avx512 requant_avx512_of(__m512i multiplier, __m512
 	r.right = _mm512_max_epi32(shift, none);
 	r.left = _mm512_max_epi32(_mm512_sub_epi32(none, shift), none);
 	r.rounding = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), r.right), 1);
+	r.shifts_left = _mm512_test_epi32_mask(r.left, r.left) != 0;
 	r.rounds = _mm512_test_epi32_mask(r.right, r.right);
 	r.zero = _mm512_set1_epi16((int16_t)zero_point);
 	r.lo = _mm512_set1_epi16((int16_t)(lo - zero_point));
@@ -43,7 +45,8 @@ static inline __m512i requant_scale_avx512(const struct requant_avx512 *r, __m51
 	const __m512i half = _mm512_set1_epi64(1 << 30);
 	__m512i even, odd, value;
 
-	sum = _mm512_sllv_epi32(sum, r->left);
+	if (r->shifts_left)
+		sum = _mm512_sllv_epi32(sum, r->left);
 	/* Bits 31..62 of the 64-bit products: of even lanes moved down, of odd ones up by one. */
 	even = _mm512_add_epi64(_mm512_mul_epi32(sum, r->multiplier), half);
 	odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(sum, 32), r->odd_multiplier), half);
