@@ -20,8 +20,6 @@
 /* A step below both is left to one thread: waking the others costs more. */
 #define SERIAL_MACS	50000
 #define SERIAL_ELEMENTS 16384
-/* Output pixels of one GEMM tile: their inputs stay in the second-level cache while the panels go by. */
-#define TILE_ROWS 48
 
 struct planning {
 	const struct graph *graph;
@@ -243,7 +241,7 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, macs;
 
 	g->panels = (int)ceil_div((size_t)g->group_n, nr);
-	g->rows = STEP_POINTERS / taps < TILE_ROWS ? STEP_POINTERS / taps : TILE_ROWS;
+	g->rows = STEP_POINTERS / taps < STEP_ROWS ? STEP_POINTERS / taps : STEP_ROWS;
 	g->rows = g->rows / mr * mr;
 	if (g->rows < mr)
 		g->rows = mr;
