@@ -94,9 +94,10 @@ static void gather_flat(const struct step *step, const uint8_t *x, size_t size, 
 
 		for (int ky = 0; ky < w->kh; ky++, to += mr) {
 			int iy = y0 + ky * w->dilation_h;
-			const uint8_t *row = x + (size_t)iy * (size_t)w->in_w * pixel;
+			bool inside = (unsigned)iy < (unsigned)w->in_h;
+			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
 
-			if ((unsigned)iy >= (unsigned)w->in_h) {
+			if (!inside) {
 				*to = step->gemm.weights->padding;
 			} else if (direct) {
 				*to = row + (size_t)x0 * pixel;

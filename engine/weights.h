@@ -28,7 +28,7 @@ struct weights_conv {
 	bool depthwise;
 	bool flat; /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
 	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
-	const void *padding; /* a tap of the input's zero, with slack behind it */
+	const void *padding;		 /* a tap of the input's zero, with slack behind it */
 	uint64_t params;
 };
 
