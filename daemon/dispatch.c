@@ -34,6 +34,7 @@ static void job_home(struct dispatch *dispatch, struct job *job, struct model *m
 	if (model && dispatch->on_frame)
 		dispatch->on_frame(dispatch, job, model, now_us);
 	job->home_us = now_us;
+	share_answered(&stream->share, job->arrived_us + job->total_us);
 	atomic_store(&job->state, JOB_FREE);
 	dispatch->on_home(job);
 }
@@ -86,6 +87,7 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->model = model_ref(model);
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
+	share_run(&dispatch->governor->shares, &job->stream->share, decision->predicted_us);
 	job->stream->running++;
 	if (job->look == JOB_LOOK_BEFORE)
 		scene_keep(&job->stream->scene);
@@ -99,9 +101,9 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	worker_start(lane->worker, &job->task);
 }
 
-static struct governor_queue look_at_queue(const struct dispatch *dispatch, int64_t now_us)
+static struct governor_queue look_at_queue(const struct dispatch *dispatch, const struct stream *stream, int64_t now_us)
 {
-	struct governor_queue queue = {.depth = dispatch->sched.waiting - 1};
+	struct governor_queue queue = {.depth = stream->queue.length - 1 + dispatch->sched.n_queues - 1};
 
 	for (int i = 0; i < dispatch->n_lanes; i++) {
 		const struct dispatch_lane *lane = &dispatch->lanes[i];
@@ -126,7 +128,7 @@ static void await_networks(struct dispatch *dispatch, struct job *job)
 static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 {
 	struct stream *stream = job->stream;
-	struct governor_queue queue = look_at_queue(dispatch, now_us);
+	struct governor_queue queue = look_at_queue(dispatch, stream, now_us);
 	struct policy_state state = stream->policy;
 	struct policy_decision decision;
 
@@ -230,6 +232,7 @@ void dispatch_submit(struct dispatch *dispatch, struct job *job)
 		job_drop(dispatch, job, IPC_DROPPED_CLOSED, stream_gone, clock_us());
 		return;
 	}
+	share_arrived(&dispatch->governor->shares, &job->stream->share, job->arrived_us);
 	atomic_store(&job->state, JOB_WAITING);
 	rc = sched_submit(&dispatch->sched, &job->stream->queue, &job->wait, &replaced);
 	assert(rc == 0); /* a queue is as long as its stream has slots */

@@ -82,6 +82,24 @@ static void look(const struct governor *governor, struct job *job, int64_t now_u
 	scene_see(&stream->scene, &image, now_us);
 }
 
+/* How the stream's frames would fare now on its best rung and on its quickest, or on the one it is pinned to. */
+static void weigh(const struct governor *governor, struct stream *stream, const struct policy_sample *sample)
+{
+	const struct ladder *ladder = stream->model->ladder;
+	int best = stream->pinned >= 0 ? stream->pinned : ladder->best, quickest = best;
+	struct policy_forecast forecast;
+
+	for (int i = 0; i < ladder->n_rungs && stream->pinned < 0; i++)
+		if (!ladder->rungs[i].dominated && ladder->rungs[i].prior_us < ladder->rungs[quickest].prior_us)
+			quickest = i;
+	forecast = policy_latency_forecast(&ladder->latency, &governor->params, ladder->rungs, best,
+					   sample->freq_cap[ladder->rungs[best].lane], sample->now_us);
+	stream->share.best_us = expf(forecast.mean_ln);
+	forecast = policy_latency_forecast(&ladder->latency, &governor->params, ladder->rungs, quickest,
+					   sample->freq_cap[ladder->rungs[quickest].lane], sample->now_us);
+	stream->share.quickest_us = expf(forecast.mean_ln);
+}
+
 static float hint_blur(const struct ipc_frame *frame)
 {
 	return frame->exposure_us ? scene_hint_blur(frame->angular_speed, frame->exposure_us) : NAN;
@@ -109,6 +127,7 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 		sample->deadline_us = job->wait.deadline_us - job->arrived_us;
 	memcpy(sample->lane_wait_us, queue->lane_wait_us, sizeof(sample->lane_wait_us));
 	sensors_fill(governor->sensors, sample);
+	weigh(governor, stream, sample);
 	if (stream->pinned >= 0) {
 		decide_pinned(stream, ret_decision);
 		return;
@@ -119,6 +138,7 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 			sample->motion = stream->scene.motion;
 		sample->blur = scene_blur(&stream->scene, hint_blur(&job->frame), now_us);
 	}
+	sample->share_us = share_us(&governor->shares, &stream->share, governor->n_lanes, now_us);
 	params.min_fps = stream_min_fps(stream);
 	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->latency, sample, state, ret_decision);
 }

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "job.h"
+#include "share.h"
 #include "sensors.h"
 
 struct governor {
@@ -16,12 +17,16 @@ struct governor {
 	int n_lanes;
 	uint64_t decisions; /* so far */
 	bool scene;	    /* pictures are looked at for motion and blur */
+	struct shares shares;
 };
 
 /* Takes the configuration's constants; again after a reload. */
 void governor_configure(struct governor *governor, const struct config *config);
 
-/* How long until a lane is free, for each lane, and how many frames wait behind this one. */
+/*
+ * How long until a lane is free, for each lane, and how many frames wait behind this one: all of its own stream, and
+ * one of every other, since a stream that floods does not get the lane more often for it.
+ */
 struct governor_queue {
 	float lane_wait_us[POLICY_LANES_MAX];
 	int depth;

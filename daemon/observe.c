@@ -15,24 +15,31 @@ static uint64_t half_limit(const struct config *config)
 	return config->record.trace[0] ? limit / 2 : limit;
 }
 
+void observe_open(struct observe *observe, const struct config *config)
+{
+	int rc = observe->state_dir
+			 ? store_create(observe->state_dir, half_limit(config), &record_schema, &observe->store)
+			 : 0;
+
+	if (rc < 0)
+		log_error("nothing is kept in %s: %s", observe->state_dir, strerror(-rc));
+}
+
 static void configure_record(struct observe *observe, const struct config *config, int64_t now_us)
 {
-	int rc = 0;
+	if (config->record.enabled && !observe->state_dir)
+		log_warning("record.enabled: without --state-dir there is nowhere to keep a record");
+	if (!observe->store)
+		return;
+	store_set_limit(observe->store, half_limit(config));
+	if (!observe->record && config->record.enabled) {
+		int rc = record_create(observe->store, now_us, &observe->record);
 
-	if (!observe->store && config->record.enabled) {
-		if (!observe->state_dir) {
-			log_warning("record.enabled: without --state-dir there is nowhere to keep a record");
-			return;
-		}
-		rc = store_create(observe->state_dir, half_limit(config), &record_schema, &observe->store);
-		if (rc == 0)
-			rc = record_create(observe->store, now_us, &observe->record);
 		if (rc < 0)
 			log_error("nothing is recorded: %s", strerror(-rc));
 	}
 	if (!observe->record)
 		return;
-	store_set_limit(observe->store, half_limit(config));
 	record_configure(observe->record, config->record.enabled, (int64_t)config->record.flush_s * 1000000,
 			 observe->params, now_us);
 }

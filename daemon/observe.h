@@ -17,14 +17,19 @@ struct observe {
 	const char *state_dir; /* NULL: nothing is kept */
 	const struct topology_lane *lanes;
 	const struct governor *governor;
-	struct store *store;   /* NULL until something is to be kept */
-	struct record *record; /* with the store */
+	struct store *store;   /* NULL: nothing can be kept */
+	struct record *record; /* NULL until something is to be recorded */
 	struct trace_file *trace;
 	char trace_path[CONFIG_PATH_BYTES]; /* of the trace, or "" */
 	char params[RECORD_NAME_BYTES];	    /* names the policy's parameters of the day */
 	struct live live;
 };
 
+/*
+ * Opens the store in state_dir; before anything else.  It is there whether a record is kept or not, for what the policy
+ * learns.  That it cannot be opened is said in the log, and no error.
+ */
+void observe_open(struct observe *observe, const struct config *config);
 /* Takes what the configuration says; again after a reload.  What cannot be kept is said in the log, and no error. */
 void observe_configure(struct observe *observe, const struct config *config, int64_t now_us);
 /* Waits until all is on disk. */

@@ -24,6 +24,7 @@ static void queue_activate(struct sched *sched, struct sched_queue *queue)
 	if (sched->queues)
 		sched->queues->prev = queue;
 	sched->queues = queue;
+	sched->n_queues++;
 }
 
 static void queue_deactivate(struct sched *sched, struct sched_queue *queue)
@@ -35,6 +36,7 @@ static void queue_deactivate(struct sched *sched, struct sched_queue *queue)
 	if (queue->next)
 		queue->next->prev = queue->prev;
 	queue->next = queue->prev = NULL;
+	sched->n_queues--;
 }
 
 void sched_remove(struct sched *sched, struct sched_job *job)
@@ -62,6 +64,14 @@ void sched_charge(struct sched_queue *queue, int64_t us)
 	queue->virtual_us += (int64_t)((double)us / (double)queue->weight);
 }
 
+/* From when it was due, so that waiting for the lane does not add up; an older debt is not paid. */
+static int64_t next_due_us(const struct sched_queue *queue, int64_t now_us)
+{
+	bool was_due = queue->due_us <= now_us && now_us - queue->due_us < queue->period_us;
+
+	return (was_due ? queue->due_us : now_us) + queue->period_us;
+}
+
 void sched_start(struct sched *sched, struct sched_job *job, int64_t expected_us)
 {
 	struct sched_queue *queue = job->queue;
@@ -74,7 +84,7 @@ void sched_start(struct sched *sched, struct sched_job *job, int64_t expected_us
 		sched->virtual_us = furthest_behind;
 	sched_remove(sched, job);
 	sched_charge(queue, expected_us);
-	queue->due_us = sched->now_us + queue->period_us;
+	queue->due_us = next_due_us(queue, sched->now_us);
 }
 
 int sched_submit(struct sched *sched, struct sched_queue *queue, struct sched_job *job, struct sched_job **ret_replaced)

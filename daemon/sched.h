@@ -56,7 +56,8 @@ struct sched_queue {
 };
 
 struct sched {
-	int waiting; /* jobs in all queues */
+	int waiting;  /* jobs in all queues */
+	int n_queues; /* that hold a job */
 	/* private to sched.c */
 	struct sched_queue *queues;
 	uint64_t arrivals, pass;

@@ -386,6 +386,7 @@ static void end_stream(struct session *session, struct stream *stream)
 	host->pool_bytes -= stream->pool.bytes;
 	if (!session->closed)
 		session_send_done(session, stream->close_serial);
+	share_leave(&host->dispatch->governor->shares, &stream->share);
 	stream_destroy(stream);
 	session_share_out(host, session->peer.uid);
 	if (--host->n_streams == 0)

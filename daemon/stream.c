@@ -67,6 +67,7 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 		stream->jobs[i].stream = stream;
 	scene_init(&stream->scene);
 	sched_queue_init(&stream->queue, open->mode == IPC_LATEST, (int)open->n_slots, 1);
+	stream->share.queue = &stream->queue;
 	stream_set_model(stream, model);
 	*ret_stream = stream;
 	return 0;

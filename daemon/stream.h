@@ -10,6 +10,7 @@
 #include "job.h"
 #include "pool.h"
 #include "scene.h"
+#include "share.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -27,6 +28,7 @@ struct stream {
 	struct scene scene;
 	struct pool pool;
 	struct sched_queue queue;
+	struct share share;
 	struct stats stats;
 	int running; /* jobs on lanes, answered ones included */
 	bool closing;

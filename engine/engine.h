@@ -156,7 +156,7 @@ void engine_plan_input(const struct engine_plan *plan, int index, struct engine_
 void engine_plan_output(const struct engine_plan *plan, int index, struct engine_io *ret_io);
 size_t engine_plan_arena_bytes(const struct engine_plan *plan);
 uint64_t engine_plan_macs(const struct engine_plan *plan); /* multiply-adds of one run */
-/* Multiply-adds and what pools read, for those who bound what a run may cost; the rest is linear in the tensors. */
+/* Multiply-adds and what steps read, for those who bound what a run may cost; the rest is linear in the outputs. */
 uint64_t engine_plan_work(const struct engine_plan *plan);
 
 /* What spared steps at this size beyond what engine_model_pass() tells; in the same manner. */

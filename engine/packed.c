@@ -407,6 +407,9 @@ static void code_quant(struct codec *c, struct graph_quant *quant)
 	code_array(c, &zeros, (size_t)quant->n_scales, sizeof(*quant->zero_points));
 	if (!c->reading)
 		return;
+	/* Before room is made for as many zero points. */
+	if (c->r == 0 && !scales)
+		c->r = -EINVAL;
 	if (c->r == 0 && !zeros)
 		zeros = calloc((size_t)quant->n_scales, sizeof(*quant->zero_points));
 	quant->scales = scales;
@@ -414,7 +417,7 @@ static void code_quant(struct codec *c, struct graph_quant *quant)
 	if (c->r == 0 && !zeros)
 		c->r = -ENOMEM;
 	for (int i = 0; c->r == 0 && i < quant->n_scales; i++)
-		if (!scales || !isfinite(quant->scales[i]) || quant->scales[i] <= 0.0f)
+		if (!isfinite(quant->scales[i]) || quant->scales[i] <= 0.0f)
 			c->r = -EINVAL;
 }
 

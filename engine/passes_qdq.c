@@ -329,6 +329,20 @@ static int compute_in_integers(struct qdq *q, struct graph_node *node, struct gr
 	return r;
 }
 
+/* The mean of a whole image. */
+static int average_in_integers(struct qdq *q, struct graph_node *node, struct graph_node *quantise)
+{
+	struct graph_node *x = dequantise_of(q->p, node->inputs[0]);
+
+	if (!quantise || !x || !only_bounds(node))
+		return 0;
+	node->op = GRAPH_MEAN;
+	node->reduce = (struct graph_reduce){.n_axes = 2, .axes = {1, 2}, .keep_dims = true};
+	set_input(q, node, 0, x->inputs[0]);
+	take_output(q, node, quantise);
+	return 0;
+}
+
 static bool moves(const struct graph_node *node)
 {
 	switch (node->op) {
@@ -431,6 +445,8 @@ static int look_at(struct qdq *q, struct graph_node *node)
 		return weigh_in_integers(q, node, quantise);
 	if (node->op == GRAPH_UNARY || graph_op_is_binary(node->op))
 		return compute_in_integers(q, node, quantise);
+	if (node->op == GRAPH_AVGPOOL && node->pool.global)
+		return average_in_integers(q, node, quantise);
 	if (node->op == GRAPH_CONCAT)
 		return join_in_integers(q, node, quantise);
 	if (node->op == GRAPH_CAST && is_int8(&q->p->graph->values[node->outputs[0]]))

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "fixed.h"
 #include "general.h"
 #include "squeeze.h"
 #include "step.h"
@@ -353,7 +354,7 @@ bool plan_mean_is_pool(const struct plan_tensor *tensors, const struct graph_nod
 
 	for (int i = 0; i < node->reduce.n_axes; i++)
 		axes |= 1u << node->reduce.axes[i];
-	return x->rank == 4 && axes == 6 && node->act.kind == GRAPH_ACT_NONE &&
+	return x->rank == 4 && axes == 6 && node->act.kind == GRAPH_ACT_NONE && !(node->folded & GRAPH_FOLDED_QUANT) &&
 	       (x->type == ENGINE_F32 || (x->scale == out->scale && x->zero_point == out->zero_point));
 }
 
@@ -377,7 +378,7 @@ static int make_mean(struct planning *p, struct step *step, int index)
 	(void)index;
 	step->run = step_mean;
 	step->tiles = 1;
-	step->scratch_bytes = out->count * sizeof(double);
+	step->scratch_bytes = out->count * (sizeof(double) + sizeof(int32_t)); /* sums, and those of bytes */
 	return 0;
 }
 
@@ -413,7 +414,12 @@ static int make_binary(struct planning *p, struct step *step, int index)
 		.out_zero = out->zero_point,
 		.lo = step->lo8,
 		.hi = step->hi8,
+		.zero_before_rounding = step->node->folded & GRAPH_FOLDED_QUANT,
+		.above = out->was_u8 ? 128 : 0,
 	};
+	if (out->type == ENGINE_S8)
+		fixed_multiplier((double)(a->scale * b->scale / out->scale), &step->binary.multiplier,
+				 &step->binary.shift);
 	if ((a->count == out->count || a->count == 1) && (b->count == out->count || b->count == 1) && is_dense(a) &&
 	    is_dense(b) && is_dense(out)) {
 		step->run = step_binary;
@@ -434,6 +440,10 @@ static int make_table(struct planning *p, struct step *step, const struct graph_
 	step->table = malloc(256);
 	if (!step->table)
 		return graph_error(p->error, -ENOMEM, "out of memory");
+	if (act->kind == GRAPH_ACT_HARDSWISH && act->a == 1.0f / 6.0f && act->b == 0.5f &&
+	    !(step->node->folded & GRAPH_FOLDED_QUANT) &&
+	    fixed_hardswish(in->scale, in->zero_point, out->scale, out->zero_point, step->table))
+		return 0;
 	for (int q = -128; q < 128; q++) {
 		float x = in->scale * (float)(q - in->zero_point), y;
 
@@ -629,6 +639,17 @@ static void describe(struct step *step)
 						 used ? "," : "", parts[i]);
 }
 
+/* What a step reads beside what it multiplies: a reduction makes little of much. */
+static uint64_t read_elements(const struct planning *p, const struct step *step)
+{
+	uint64_t count = 0;
+
+	for (int i = 0; i < step->n_in; i++)
+		if (step->in[i] >= 0)
+			count += p->plan->tensors[step->in[i]].count;
+	return count;
+}
+
 /* What a pool reads; a large window over a large image costs its product. */
 static uint64_t pooled_elements(const struct step *step, size_t count)
 {
@@ -663,7 +684,7 @@ static int plan_step(struct planning *p, int index)
 	describe(step);
 	step->serial = step->tiles < 2 || (step->macs < SERIAL_MACS && out->count < SERIAL_ELEMENTS);
 	p->plan->macs += step->macs;
-	p->plan->work += step->macs + pooled_elements(step, out->count);
+	p->plan->work += step->macs + pooled_elements(step, out->count) + read_elements(p, step);
 	return 0;
 }
 

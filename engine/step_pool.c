@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "fixed.h"
+#include "kernels/requant_scalar.h"
+
 /* One output pixel from the list of its pixels. */
 static void reduce_pixels(const struct step *step, const struct exec *exec, const void *const *pixels, size_t n,
 			  size_t divisor, void *out)
@@ -107,25 +110,76 @@ static void mean_sums(const struct step *step, const struct plan_tensor *in, con
 	}
 }
 
+/* Over the height and width of one image of bytes: the usual case, and whole rows at a time. */
+static bool mean_is_of_pixels(const struct step *step, const struct plan_tensor *in)
+{
+	const struct graph_reduce *reduce = &step->node->reduce;
+
+	return in->type == ENGINE_S8 && in->rank == 4 && in->dims[0] == 1 && reduce->n_axes == 2 &&
+	       reduce->axes[0] + reduce->axes[1] == 3 && reduce->axes[0] * reduce->axes[1] == 2 &&
+	       (int64_t)in->dims[1] * in->dims[2] < 1 << 22; /* or 32 bits would not hold the sums */
+}
+
+static void sum_pixels(const struct plan_tensor *in, const int8_t *x, double *ret_sums)
+{
+	size_t channels = (size_t)in->dims[3];
+	int32_t *sums = (int32_t *)(void *)(ret_sums + channels);
+
+	memset(sums, 0, channels * sizeof(*sums));
+	for (const int8_t *end = x + in->count; x < end; x += channels)
+		for (size_t c = 0; c < channels; c++)
+			sums[c] += x[c] - in->zero_point;
+	for (size_t c = 0; c < channels; c++)
+		ret_sums[c] = sums[c];
+}
+
+/*
+ * A sum over `per` numbers to their mean's quanta.  ONNX Runtime's QLinearGlobalAveragePool has one factor in float32;
+ * TFLite's reference divides a fixed-point one, of as many more bits as there is room for.
+ */
+static struct requant mean_scale(const struct step *step, const struct plan_tensor *in, const struct plan_tensor *out,
+				 int64_t per)
+{
+	struct requant r = {.zero_point = out->zero_point, .lo = step->lo8, .hi = step->hi8};
+	float factor = in->scale / (out->scale * (float)per);
+	int bits = 0;
+
+	r.float_scales = step->node->folded & GRAPH_FOLDED_QUANT;
+	if (r.float_scales) {
+		memcpy(&r.multiplier, &factor, sizeof(factor));
+		return r;
+	}
+	fixed_multiplier((double)in->scale / (double)out->scale, &r.multiplier, &r.shift);
+	while (bits < 32 && bits < 31 - r.shift && per >> (bits + 1))
+		bits++;
+	r.multiplier = (int32_t)(((int64_t)r.multiplier << bits) / per);
+	r.shift += bits;
+	return r;
+}
+
 void step_mean(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	double *sums = (double *)(void *)(exec->arena + step->scratch);
-	double per = (double)(in->count / out->count);
+	int64_t per = (int64_t)(in->count / out->count);
+	struct requant r = {0};
 	void *y = plan_pointer(exec, step->out);
 
 	(void)from;
 	(void)to;
 	memset(sums, 0, out->count * sizeof(*sums));
-	mean_sums(step, in, plan_pointer(exec, step->in[0]), sums);
+	if (mean_is_of_pixels(step, in))
+		sum_pixels(in, plan_pointer(exec, step->in[0]), sums);
+	else
+		mean_sums(step, in, plan_pointer(exec, step->in[0]), sums);
+	if (out->type == ENGINE_S8)
+		r = mean_scale(step, in, out, per);
 	for (size_t i = 0; i < out->count; i++) {
-		double mean = sums[i] / per;
+		int32_t sum = (int32_t)fmin(fmax(sums[i], INT32_MIN), INT32_MAX);
 
-		if (out->type == ENGINE_S8) {
-			mean = rint(mean * (double)in->scale / (double)out->scale) + out->zero_point;
-			((int8_t *)y)[i] = (int8_t)fmin(fmax(mean, step->lo8), step->hi8);
-		} else {
-			((float *)y)[i] = fminf(fmaxf((float)mean, step->lo), step->hi);
-		}
+		if (out->type != ENGINE_S8)
+			((float *)y)[i] = fminf(fmaxf((float)(sums[i] / (double)per), step->lo), step->hi);
+		else
+			((int8_t *)y)[i] = r.float_scales ? requantise_in_float(&r, sum) : requantise(&r, sum);
 	}
 }

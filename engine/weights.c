@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed.h"
+
 static size_t round_up(size_t bytes)
 {
 	return (bytes + 63) / 64 * 64;
@@ -386,27 +388,6 @@ static double scale_of(const struct packing *p, size_t channel)
 	return (single ? (double)(x * w) : (double)x * (double)w) / (double)p->out->quant.scales[0];
 }
 
-/* scale = multiplier / 2^31 / 2^shift, multiplier within 2^30..2^31-1 (as gemmlowp has it). */
-static void fixed_point(double scale, int32_t *ret_multiplier, int32_t *ret_shift)
-{
-	int exponent;
-	int64_t fixed = llround(frexp(scale, &exponent) * 2147483648.0);
-
-	if (fixed == 1ll << 31) {
-		fixed /= 2;
-		exponent++;
-	}
-	if (exponent < -31) {
-		exponent = 0;
-		fixed = 0;
-	} else if (exponent > 30) {
-		exponent = 30;
-		fixed = INT32_MAX;
-	}
-	*ret_multiplier = (int32_t)fixed;
-	*ret_shift = -exponent;
-}
-
 /* What a sum becomes an output's quanta by: in float32, as ONNX's runtimes compute it, its bits for a multiplier. */
 static int32_t float_scale(const struct packing *p, size_t channel)
 {
@@ -424,7 +405,7 @@ static void set_scale(struct packing *p, size_t channel, int32_t *ret_multiplier
 		*ret_multiplier = float_scale(p, channel);
 		*ret_shift = 0;
 	} else {
-		fixed_point(scale_of(p, channel), ret_multiplier, ret_shift);
+		fixed_multiplier(scale_of(p, channel), ret_multiplier, ret_shift);
 	}
 }
 

@@ -25,6 +25,7 @@
 #define SUSPICION_PRICE 0.1f	   /* as params' switch_price, for leaving a rung on a mere suspicion */
 #define HASTE_PRICE	0.0002f	   /* accuracy for being quick: decides between equals */
 #define HOPELESS	0.05f	   /* chance below which a frame is not worth its time */
+#define SHARE_FILL	0.9f	   /* of its share, what a stream plans to use: frames do not come evenly */
 #define STAY_FACTOR	2.0f	   /* by how much the share of misses may exceed its target before a rung is left */
 #define FORCED_SOON_US	10000000   /* down again within this of going up: the step was too early */
 #define CALM_US		32000000   /* so long without being forced down: the dwell is forgotten */
@@ -149,12 +150,14 @@ static void forecast(struct view *v, int rung)
 				  : o->chance;
 }
 
-/* Chance to be in time, if the rung is quicker than thought by as much as may well be. */
+/* Chance to be in time and within its share, if the rung is quicker than thought by as much as may well be. */
 static float hoped_chance(const struct view *v, int rung)
 {
 	struct policy_forecast f = ask(v, rung);
 	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
 
+	if (v->sample->share_us > 0 && policy_exp(f.mean_ln - HOPE * f.doubt_ln) > v->sample->share_us)
+		return 0;
 	if (!isfinite(v->left_us))
 		return 1;
 	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
@@ -291,9 +294,15 @@ static bool in_time(const struct view *v, int rung, float misses)
 	return v->outlook[rung].bounded || v->outlook[rung].chance >= 1 - misses;
 }
 
+/* Within the stream's share of the lanes, where it has to keep a rate; the quickest rung always is. */
+static bool affordable(const struct view *v, int rung, float fill)
+{
+	return !(v->sample->share_us > 0) || v->outlook[rung].us <= fill * v->sample->share_us || rung == v->cheapest;
+}
+
 static bool allowed(const struct view *v, int rung)
 {
-	return cool_enough(v, rung) && in_time(v, rung, v->params->miss_target);
+	return cool_enough(v, rung) && affordable(v, rung, SHARE_FILL) && in_time(v, rung, v->params->miss_target);
 }
 
 /* The most useful rung that is allowed; -1 none. */
@@ -314,7 +323,8 @@ static int least_bad(const struct view *v)
 	int best = v->cheapest;
 
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && cool_enough(v, i) && v->outlook[i].utility > v->outlook[best].utility)
+		if (!v->rungs[i].dominated && cool_enough(v, i) && affordable(v, i, 1) &&
+		    v->outlook[i].utility > v->outlook[best].utility)
 			best = i;
 	return best;
 }
@@ -371,7 +381,7 @@ static float restlessness(const struct view *v, const struct policy_state *state
 static bool tenable(const struct view *v, int rung)
 {
 	return rung >= 0 && rung < v->n_rungs && !v->rungs[rung].dominated && cool_enough(v, rung) &&
-	       in_time(v, rung, STAY_FACTOR * v->params->miss_target);
+	       affordable(v, rung, 1) && in_time(v, rung, STAY_FACTOR * v->params->miss_target);
 }
 
 /* Moves the state's rung towards the target; true when it holds back. */
@@ -483,6 +493,8 @@ static enum policy_cause cause_of(const struct view *v, int rung, bool settling)
 		return POLICY_CRITICAL;
 	if (v->outlook[rung].accuracy >= best->accuracy - v->params->stay_gain)
 		return POLICY_BEST;
+	if (!affordable(v, v->best, SHARE_FILL))
+		return POLICY_BUSY;
 	if (in_time(v, v->best, v->params->miss_target)) {
 		if (settling)
 			return POLICY_SETTLING;

@@ -26,7 +26,8 @@ struct policy_sample {
 	int64_t now_us;	     /* monotonic */
 	int64_t deadline_us; /* of this frame, counted from its arrival; 0 none */
 	int64_t queued_us;   /* this frame has waited so far */
-	int queue_depth;     /* frames waiting behind this one, all streams */
+	int queue_depth;     /* frames waiting behind this one: of its stream, and one of every other */
+	float share_us;	     /* lane time that it may take for its stream to keep its rate; 0 no limit */
 	int n_lanes;
 	float lane_wait_us[POLICY_LANES_MAX]; /* until the lane is free; 0 now */
 	float freq_cap[POLICY_LANES_MAX];     /* 0..1 of the highest clock; NAN unknown */

@@ -162,6 +162,7 @@ static void put_sample(struct line *line, const struct policy_sample *s)
 	put_float(line, "battery", s->battery);
 	put_float(line, "motion", s->motion);
 	put_float(line, "blur", s->blur);
+	put_float(line, "share_us", s->share_us);
 }
 
 size_t policy_trace_frame(const char *model, uint64_t stream, const struct policy_sample *sample, float min_fps,

@@ -74,8 +74,12 @@ static void explain_run(const struct view *v, struct policy_decision *d, const c
 		    ms(v->left_us));
 		break;
 	case POLICY_BUSY:
-		say(d, "busy, %d wait: %s %.1f ms, %s would take %.1f ms", v->sample->queue_depth, this, ms(o->us),
-		    best, ms(b->us));
+		if (v->sample->share_us > 0 && b->us > v->sample->share_us)
+			say(d, "its share is %.1f ms a frame: %s %.1f ms, %s would take %.1f ms",
+			    ms(v->sample->share_us), this, ms(o->us), best, ms(b->us));
+		else
+			say(d, "busy, %d wait: %s %.1f ms, %s would take %.1f ms", v->sample->queue_depth, this,
+			    ms(o->us), best, ms(b->us));
 		break;
 	case POLICY_SETTLING:
 		say(d, "%s %.1f ms; %s %.1f ms fits, but not for long yet", this, ms(o->us), best, ms(b->us));

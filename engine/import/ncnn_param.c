@@ -490,10 +490,11 @@ int ncnn_count(const struct ncnn_layer *layer, int key)
 /* bytes of the file, and what pads them to 4; only the last array may lack its padding. */
 static const uint8_t *take(struct ncnn_bin *bin, size_t bytes)
 {
-	const uint8_t *data = bin->data + bin->at;
+	const uint8_t *data;
 
 	if (!bin->data || bytes > bin->size - bin->at)
 		return NULL;
+	data = bin->data + bin->at;
 	bin->at += (bytes + 3) / 4 * 4;
 	if (bin->at > bin->size)
 		bin->at = bin->size;

@@ -4,7 +4,7 @@
  *   tflite.c            the file: tensors, operators one by one
  *   tflite_nodes.c      making values and nodes
  *   tflite_operators.c  operators that become the graph's own, which are fast
- *   tflite_general.c    the others, by general operators
+ *   tflite_general*.c   the others, by general operators; see tflite_general.h
  *   tflite_sparse.c     sparse constants
  *
  * Numbers of tables, fields, types and operators are those of TensorFlow Lite's schema, version 3.

@@ -2,6 +2,7 @@
  * igemm_scalar.c - indirect GEMM and depthwise convolution in portable C: the reference of all levels.
  */
 #include "levels.h"
+#include "requant_scalar.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,12 +10,6 @@
 #define MR 4
 #define NR 8
 #define KR 2
-
-static float clamp(float value, float lo, float hi)
-{
-	/* NaN becomes lo. */
-	return value > lo ? (value < hi ? value : hi) : lo;
-}
 
 static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 {
@@ -39,35 +34,6 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 				value += args->residual[r * args->residual_stride + n];
 			args->c[r * args->c_stride + n] = clamp(value, args->lo, args->hi);
 		}
-}
-
-/* Of one output channel; see the contract in kernels.h. */
-struct requant {
-	int32_t multiplier, shift, zero_point, lo, hi;
-	bool float_scales;
-};
-
-static int8_t requantise_in_float(const struct requant *r, int32_t sum)
-{
-	float factor;
-
-	memcpy(&factor, &r->multiplier, sizeof(factor));
-	return (int8_t)((int32_t)rintf(clamp((float)sum * factor, (float)(r->lo - r->zero_point),
-					     (float)(r->hi - r->zero_point))) +
-			r->zero_point);
-}
-
-static int8_t requantise(const struct requant *r, int32_t sum)
-{
-	int32_t multiplier = r->multiplier, shift = r->shift, lo = r->lo - r->zero_point, hi = r->hi - r->zero_point;
-	uint32_t left = shift < 0 ? (uint32_t)-shift : 0, right = shift > 0 ? (uint32_t)shift : 0;
-	int64_t product = (int64_t)(int32_t)((uint32_t)sum << left) * multiplier;
-	int32_t value = (int32_t)((product + (1 << 30)) >> 31);
-
-	/* Half away from zero: of a negative value, a little less than half is added. */
-	value = (int32_t)((uint32_t)value + ((1u << right) >> 1) - (value < 0 && right)) >> right;
-	value = value < lo ? lo : value > hi ? hi : value;
-	return (int8_t)(value + r->zero_point);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)

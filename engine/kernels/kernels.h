@@ -123,6 +123,13 @@ struct binary_s8_args {
 	int32_t a_zero, b_zero, out_zero;
 	int8_t lo, hi;
 	bool a_scalar, b_scalar; /* that operand is one value */
+	/*
+	 * Rounded in the order of ONNX Runtime's QLinearAdd and QLinearMul, which add the zero point before they round:
+	 * where the sum is half a quantum that decides.  above: what the file's numbers are more than these, 0 or 128.
+	 */
+	bool zero_before_rounding;
+	int32_t above;
+	int32_t multiplier, shift; /* of products, otherwise: their scale, as for requantisation */
 };
 
 /* Functions of one argument; numbers as enum graph_act_kind gives them (plan.c asserts the match). */

@@ -109,14 +109,19 @@ static int infer_roi_align(struct engine_call *call)
 	const struct engine_tensor *x = call->inputs[0], *rois = call->inputs[1];
 	int64_t h = engine_attribute_integer(call->attributes, "output_height", 1);
 	int64_t w = engine_attribute_integer(call->attributes, "output_width", 1);
+	int64_t ratio = engine_attribute_integer(call->attributes, "sampling_ratio", 0);
+	int r;
 
 	if (x->rank != 4 || rois->rank != 2 || rois->dims[1] != 4 ||
 	    tensor_count(call->inputs[2]) != (size_t)rois->dims[0] || x->dims[2] < 1 || x->dims[3] < 1)
 		return call_fail(call, -EINVAL, "has no image or no regions");
-	if (h < 1 || w < 1 || h > 4096 || w > 4096 ||
-	    engine_attribute_integer(call->attributes, "sampling_ratio", 0) > 256)
+	if (h < 1 || w < 1 || h > 4096 || w > 4096 || ratio > 256)
 		return call_fail(call, -EINVAL, "makes pictures of %lldx%lld", (long long)w, (long long)h);
-	return call_set(call, 0, x->type, 4, (int32_t[]){rois->dims[0], x->dims[1], (int32_t)h, (int32_t)w});
+	r = call_set(call, 0, x->type, 4, (int32_t[]){rois->dims[0], x->dims[1], (int32_t)h, (int32_t)w});
+	/* Without a ratio the regions say how much is read, which only a run knows. */
+	call->macs =
+		r < 0 ? 0 : 4 * (uint64_t)tensor_count(call->outputs[0]) * (uint64_t)(ratio > 0 ? ratio * ratio : 1);
+	return r;
 }
 
 /* The four weighted pixels around a place; ret[] is each pixel's share of its value. */

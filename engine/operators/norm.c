@@ -177,8 +177,12 @@ static int run_layer(struct engine_call *call)
 
 static int infer_lrn(struct engine_call *call)
 {
-	if (call->inputs[0]->rank < 2 || engine_attribute_integer(call->attributes, "size", 0) < 1)
+	const struct engine_tensor *x = call->inputs[0];
+	int64_t size = engine_attribute_integer(call->attributes, "size", 0);
+
+	if (x->rank < 2 || size < 1)
 		return call_fail(call, -EINVAL, "has no channels or no size");
+	call->macs = (uint64_t)tensor_count(x) * (uint64_t)(size < x->dims[1] ? size : x->dims[1]);
 	return call_set_like(call, 0, call->inputs[0]);
 }
 

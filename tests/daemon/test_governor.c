@@ -8,19 +8,14 @@
 
 #include "daemon/stream.h"
 #include "support/test.h"
-#include "support/tiny_network.h"
-#include "test_root.h"
+#include "test_tiny.h"
 
 TEST_SUITE(governor);
 
 #define SIDE 64
 
 struct rig {
-	struct test_root root;
-	struct config *config;
-	struct models *models;
-	struct sensors *sensors;
-	struct governor governor;
+	struct test_tiny tiny;
 	struct stream *stream;
 	uint8_t *pool;
 	uint64_t seq;
@@ -28,30 +23,16 @@ struct rig {
 
 static void rig_init(struct rig *rig, const char *policy, const char *rung)
 {
-	static const struct topology_lane lane = {.name = "main", .threads = 1};
 	struct ipc_stream_open open = {.model = "tiny", .n_slots = 2, .slot_bytes = SIDE * SIDE};
-	struct config_error error;
-	char stem[128], text[512];
 	const char *reason = "";
+	char settings[128];
 
 	memset(rig, 0, sizeof(*rig));
-	test_root_init(&rig->root);
-	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
-	tiny_network_write(stem, 32, 4);
-	snprintf(text, sizeof(text),
-		 "policy: {%s}\nmodels:\n  - name: tiny\n    task: classify\n"
-		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n",
-		 policy);
-	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
-		     error.text);
-	cr_assert_eq(models_create(rig->config, &lane, 1, &error, &rig->models), 0, "%s", error.text);
-	ladder_settle(rig->models->model[0]->ladder);
-	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
-	rig->governor.sensors = rig->sensors;
-	rig->governor.n_lanes = 1;
-	governor_configure(&rig->governor, rig->config);
+	snprintf(settings, sizeof(settings), "policy: {%s}", policy);
+	test_tiny_init(&rig->tiny, settings, "");
 	snprintf(open.rung, sizeof(open.rung), "%s", rung);
-	cr_assert_eq(stream_create(&open, 1, rig->models->model[0], 1, -1, &reason, &rig->stream), 0, "%s", reason);
+	cr_assert_eq(stream_create(&open, 1, rig->tiny.models->model[0], 1, -1, &reason, &rig->stream), 0, "%s",
+		     reason);
 	rig->pool = mmap(NULL, rig->stream->pool.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->stream->pool.fd, 0);
 	cr_assert_neq((void *)rig->pool, MAP_FAILED);
 	pool_settle(&rig->stream->pool);
@@ -61,10 +42,7 @@ static void rig_finish(struct rig *rig)
 {
 	munmap(rig->pool, rig->stream->pool.bytes);
 	stream_destroy(rig->stream);
-	models_destroy(rig->models);
-	sensors_destroy(rig->sensors);
-	config_destroy(rig->config);
-	test_root_finish(&rig->root);
+	test_tiny_finish(&rig->tiny);
 }
 
 /* Stripes of this width. */
@@ -88,7 +66,7 @@ static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_u
 	frame.stride[0] = SIDE;
 	frame.bytes = SIDE;
 	cr_assert_eq(stream_take_job(rig->stream, &frame, 1, now_us, &reason, &job), 0, "%s", reason);
-	governor_decide(&rig->governor, job, &queue, now_us, &rig->stream->policy, &decision);
+	governor_decide(&rig->tiny.governor, job, &queue, now_us, &rig->stream->policy, &decision);
 	cr_assert_eq(decision.rung, 0);
 	return job;
 }
@@ -111,7 +89,7 @@ Test(governor, raw_pixels_are_looked_at_once_and_before)
 	cr_assert_gt(rig.stream->scene.motion, 0.3f);
 	/* Asked about again: what was seen stays. */
 	draw(&rig, 8);
-	governor_decide(&rig.governor, job, &(struct governor_queue){.depth = 0}, 1300000, &rig.stream->policy,
+	governor_decide(&rig.tiny.governor, job, &(struct governor_queue){.depth = 0}, 1300000, &rig.stream->policy,
 			&job->decision);
 	cr_assert_gt(rig.stream->scene.motion, 0.3f);
 	rig_finish(&rig);
@@ -129,7 +107,7 @@ Test(governor, jpeg_is_looked_at_by_its_lane_for_the_next_frame)
 		cr_assert(isnan(rig.stream->scene.motion));
 		job->rung = 0;
 		job->sharpness = i < 9 ? 1 : 0.3f;
-		governor_observe(&rig.governor, rig.models->model[0]->ladder, job, 1000000 + i * 100000);
+		governor_observe(&rig.tiny.governor, rig.tiny.models->model[0]->ladder, job, 1000000 + i * 100000);
 		cr_assert(i < 4 ? isnan(rig.stream->scene.blur) : rig.stream->scene.blur == (i < 9 ? 0 : 1));
 	}
 	rig_finish(&rig);

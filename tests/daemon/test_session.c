@@ -12,20 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/sensors.h"
 #include "support/test.h"
-#include "support/tiny_network.h"
-#include "test_root.h"
+#include "test_tiny.h"
 
 TEST_SUITE(session);
 
 struct rig {
-	struct test_root root;
+	struct test_tiny tiny;
 	uv_loop_t loop;
-	struct config *config;
-	struct models *models;
-	struct sensors *sensors;
-	struct governor governor;
 	struct dispatch dispatch;
 	struct session_host host;
 	int streams_changes;
@@ -52,34 +46,18 @@ static void on_streams(struct session_host *host)
 
 static void rig_init_for(struct rig *rig, const char *limits, const char *access, uid_t uid)
 {
-	static const struct topology_lane lane = {.name = "main", .threads = 1};
-	char stem[128], text[512];
-	struct config_error error;
+	char settings[256];
 	int ends[2];
 
 	memset(rig, 0, sizeof(*rig));
-	test_root_init(&rig->root);
-	snprintf(stem, sizeof(stem), "%s/tiny", rig->root.path);
-	tiny_network_write(stem, 32, 4);
-	snprintf(text, sizeof(text),
-		 "limits: {streams_per_client: 2, pool_mb_per_client: 1%s}\n"
-		 "models:\n  - name: tiny\n    task: classify\n%s"
-		 "    variants: [{name: t, file: tiny.param, accuracy: 0.7}]\n",
-		 limits, access);
-	cr_assert_eq(config_load_text("test", rig->root.path, text, strlen(text), &error, &rig->config), 0, "%s",
-		     error.text);
-	cr_assert_eq(models_create(rig->config, &lane, 1, &error, &rig->models), 0, "%s", error.text);
-	ladder_settle(rig->models->model[0]->ladder);
-	cr_assert_eq(sensors_create(rig->root.fd, &lane, 1, &rig->sensors), 0);
-	rig->governor.sensors = rig->sensors;
-	rig->governor.n_lanes = 1;
-	governor_configure(&rig->governor, rig->config);
+	snprintf(settings, sizeof(settings), "limits: {streams_per_client: 2, pool_mb_per_client: 1%s}", limits);
+	test_tiny_init(&rig->tiny, settings, access);
 	cr_assert_eq(uv_loop_init(&rig->loop), 0);
-	cr_assert_eq(dispatch_init(&rig->dispatch, &rig->loop, &rig->governor, &lane, 1, 1 << 20), 0);
+	cr_assert_eq(dispatch_init(&rig->dispatch, &rig->loop, &rig->tiny.governor, &test_tiny_lane, 1, 1 << 20), 0);
 	rig->dispatch.on_home = session_on_home;
 	session_host_init(&rig->host, &rig->loop, &rig->dispatch);
-	rig->host.config = rig->config;
-	rig->host.models = rig->models;
+	rig->host.config = rig->tiny.config;
+	rig->host.models = rig->tiny.models;
 	rig->host.on_query = on_query;
 	rig->host.on_streams = on_streams;
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
@@ -106,10 +84,7 @@ static void rig_finish(struct rig *rig)
 	uv_run(&rig->loop, UV_RUN_DEFAULT);
 	cr_assert_eq(uv_loop_close(&rig->loop), 0);
 	session_host_finish(&rig->host);
-	models_destroy(rig->models);
-	sensors_destroy(rig->sensors);
-	config_destroy(rig->config);
-	test_root_finish(&rig->root);
+	test_tiny_finish(&rig->tiny);
 }
 
 static void send_message(struct rig *rig, enum ipc_type type, uint32_t serial)

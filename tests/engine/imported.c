@@ -1,6 +1,7 @@
 #include "imported.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,35 @@ static int load(const struct file *file, struct engine_model **ret_model)
 					&imported_error, ret_model);
 }
 
+/*
+ * Where INFERD_KEEP_NETWORKS names a folder, networks that tests run are kept in it, as inputs of the fuzz target of
+ * their format: tests/fuzz/README.md says what for.
+ */
+static void keep(const struct file *file)
+{
+	const char *folder = getenv("INFERD_KEEP_NETWORKS");
+	uint8_t ends[2] = {(uint8_t)file->size, (uint8_t)(file->size >> 8)};
+	bool is_text = file->weights && file->data[0] < 0x80;
+	uint64_t name = 0xcbf29ce484222325u; /* FNV-1a of both files */
+	char path[4096];
+	FILE *to;
+
+	if (!folder)
+		return;
+	for (size_t i = 0; i < file->size + file->weights_size; i++)
+		name = (name ^ (i < file->size ? file->data[i] : file->weights[i - file->size])) * 0x100000001b3u;
+	snprintf(path, sizeof(path), "%s/%016llx", folder, (unsigned long long)name);
+	to = fopen(path, "w");
+	cr_assert_not_null(to, "%s", path);
+	fwrite(file->data, 1, file->size, to);
+	if (is_text)
+		fputc(0, to);
+	fwrite(file->weights, 1, file->weights_size, to);
+	if (file->weights && !is_text)
+		fwrite(ends, 1, sizeof(ends), to);
+	fclose(to);
+}
+
 void imported_run(const struct file *file, const void *input, size_t input_bytes, void *output, size_t output_bytes)
 {
 	const struct engine_plan_options options = {0};
@@ -27,6 +57,7 @@ void imported_run(const struct file *file, const void *input, size_t input_bytes
 	struct engine_context *context;
 	struct engine_io io;
 
+	keep(file);
 	cr_assert_eq(load(file, &model), 0, "%s", imported_error.text);
 	cr_assert_eq(engine_model_plan(model, &options, &imported_error, &plan), 0, "%s", imported_error.text);
 	engine_plan_input(plan, 0, &io);

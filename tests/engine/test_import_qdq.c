@@ -274,6 +274,34 @@ Test(import_qdq, elementwise_operators)
 	cr_assert_eq(count_steps(NULL), 4);
 }
 
+/* The mean of an image is one step over its integers, in both forms; a bound on it stays with it. */
+Test(import_qdq, means_of_images)
+{
+	float want[2] = {0}, out_scale = 0.03f;
+
+	for (int i = 0; i < 8; i++)
+		want[i % 2] += (float)(quantised(pixels[i], x_scale, x_zero) - x_zero);
+	for (int c = 0; c < 2; c++)
+		want[c] = out_scale * (float)(quantised(want[c] * (x_scale / (out_scale * 4)), 1, y_zero) - y_zero);
+	for (int form = 0; form < 2; form++) {
+		begin();
+		onnx_floats(&graph, "os", 0, NULL, &out_scale);
+		if (form == 0) {
+			onnx_node(&graph, "DequantizeLinear", "xq xs xz", "d");
+			onnx_node(&graph, "GlobalAveragePool", "d", "m");
+			onnx_node(&graph, "QuantizeLinear", "m os yz", "mq");
+		} else {
+			onnx_domain(onnx_node(&graph, "QLinearGlobalAveragePool", "xq xs xz os yz", "mq"),
+				    "com.microsoft");
+		}
+		onnx_node(&graph, "DequantizeLinear", "mq os yz", "y");
+		onnx_output(&graph, "y");
+		expect(want, 2);
+		cr_assert_eq(count_steps("mean"), 1);
+		cr_assert_eq(count_steps("cast"), 2);
+	}
+}
+
 Test(import_qdq, refuses_by_name)
 {
 	begin();

@@ -200,6 +200,80 @@ static void check_binary_s8(const struct kernels *table)
 	guarded_destroy(&b);
 }
 
+/*
+ * Sums and products that lie at a half, or where float32 cannot tell: ONNX Runtime adds the zero point before it
+ * rounds. The first is what its QLinearAdd gives for 111 and 132 with these scales; in exact arithmetic it is
+ * 123.499998.
+ */
+static void check_ties(const struct kernels *table)
+{
+	struct binary_s8_args sum = {.a_scale = 0.08761086314916611f,
+				     .a_zero = 116 - 128,
+				     .b_scale = 0.04346216097474098f,
+				     .b_zero = 123 - 128,
+				     .out_scale = 0.09378937631845474f,
+				     .out_zero = 124 - 128,
+				     .lo = -128,
+				     .hi = 127,
+				     .zero_before_rounding = true,
+				     .above = 128};
+	struct binary_s8_args product = {.a_scale = 1,
+					 .b_scale = 1,
+					 .out_scale = 2,
+					 .out_zero = 5,
+					 .lo = -128,
+					 .hi = 127,
+					 .zero_before_rounding = true};
+	int8_t a[N_MAX], b[N_MAX], out[N_MAX];
+	size_t n = (size_t)test_random_range(1, N_MAX);
+
+	memset(a, 111 - 128, n);
+	memset(b, 132 - 128, n);
+	table->binary_s8(KERNEL_ADD, n, a, b, &sum, out);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(out[i] + 128, 124, "%s: %d", table->level, out[i] + 128);
+	memset(a, 1, n);
+	table->binary_s8(KERNEL_MUL, n, a, a, &product, out);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(out[i], 6, "%s: %d", table->level, out[i]);
+}
+
+/* Any sum and product is the exact one to half a quantum, but for what float32 loses. */
+static void check_linear(const struct kernels *table)
+{
+	size_t n = (size_t)test_random_range(1, N_MAX);
+	bool product = test_random() & 1;
+	struct binary_s8_args args = {.a_scale = (float)test_random_range(1, 100) / 1000,
+				      .a_zero = (int32_t)test_random_range(-128, 127),
+				      .b_scale = (float)test_random_range(1, 100) / 1000,
+				      .b_zero = (int32_t)test_random_range(-128, 127),
+				      .out_scale = (float)test_random_range(1, 100) / 100,
+				      .out_zero = (int32_t)test_random_range(-128, 127),
+				      .lo = -128,
+				      .hi = (int8_t)test_random_range(0, 127),
+				      .b_scalar = test_random() & 1,
+				      .zero_before_rounding = true,
+				      .above = test_random() & 1 ? 128 : 0};
+	struct guarded out = guarded_create(n, 0);
+	int8_t a[N_MAX], b[N_MAX], *y = out.data;
+
+	for (size_t i = 0; i < n; i++) {
+		a[i] = (int8_t)test_random_range(-128, 127);
+		b[i] = (int8_t)test_random_range(-128, 127);
+	}
+	table->binary_s8(product ? KERNEL_MUL : KERNEL_ADD, n, a, b, &args, y);
+	for (size_t i = 0; i < n; i++) {
+		double p = (double)args.a_scale * (a[i] - args.a_zero);
+		double q = (double)args.b_scale * (b[args.b_scalar ? 0 : i] - args.b_zero);
+		double want = (product ? p * q : p + q) / (double)args.out_scale + args.out_zero;
+
+		want = want < args.lo ? args.lo : want > args.hi ? args.hi : want;
+		cr_assert(fabs(y[i] - want) < 0.501, "%s: %d, not %g", table->level, y[i], want);
+	}
+	guarded_check(&out);
+	guarded_destroy(&out);
+}
+
 static void check_avgpool(const struct kernels *table)
 {
 	enum { PIXELS = 9, CHANNELS = 200 };
@@ -252,6 +326,12 @@ Test(elementwise, quantisation)
 Test(elementwise, average_of_bytes)
 {
 	for_every_level(100, check_avgpool);
+}
+
+Test(elementwise, quantised_sums_and_products_as_onnx_runtime_rounds_them)
+{
+	for_every_level(20, check_ties);
+	for_every_level(200, check_linear);
 }
 
 /* Every half there is becomes a float and the same half again. */

@@ -34,6 +34,18 @@ echo '{"policy":{"version":"bold","rung_spread":0.5}}' >"$folder/params"
 sed 's/"rung":"small","cause"/"rung":"big","cause"/' "$folder/trace" >"$folder/forged"
 ! "$@" replay "$folder/forged" >/dev/null || fail "a forged record passes"
 
+# 60 ms fit into 200, but not into a share of 30; the replay has the share from the trace.
+share() {
+	echo "$rungs"
+	echo '{"t_us":1000000,"deadline_us":200000,"queue_us":0,"share_us":30000}'
+	echo '{"observed":{"rung":"small","us":5000}}'
+	echo '{"t_us":1250000,"deadline_us":200000,"queue_us":0}'
+}
+share | "$@" drive --trace "$folder/trace" >"$folder/answers"
+sed -n 2p "$folder/answers" | grep -q '"rung":"small"' || fail "60 ms do not fit into a share of 30"
+sed -n 3p "$folder/answers" | grep -q '"rung":"big"' || fail "without a share the best fits"
+"$@" replay "$folder/trace" >"$folder/replay" || fail "not the same again: $(cat "$folder/replay")"
+
 # Every line that is no good ends the conversation with its number, and answers what came before.
 refuse() { # pattern, lines...
 	local pattern=$1 status=0
@@ -53,6 +65,7 @@ refuse 'line 2: "observed" before any frame' "$rungs" '{"observed":{"rung":"big"
 refuse 'line 2: neither a frame' "$rungs" '{"temp_c":20}'
 refuse 'line 3: no rung is named "x"' "$rungs" '{"t_us":1,"deadline_us":1000}' '{"observed":{"rung":"x","us":1}}'
 refuse 'line 2: "t_us" is no number' "$rungs" '{"t_us":"now"}'
+refuse 'line 2: "share_us" is -1' "$rungs" '{"t_us":1,"share_us":-1}'
 refuse 'line 2: "cpu_load" is 7' "$rungs" '{"t_us":1,"cpu_load":7}'
 refuse 'line 2: a control character|line 2: ' "$rungs" $'{"t_us":\001}'
 head -c 2000000 /dev/zero | tr '\0' '[' >"$folder/long"

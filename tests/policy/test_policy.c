@@ -74,6 +74,50 @@ static void observe(struct bench *b, int rung, float us)
 	policy_latency_observe(&b->latency, &b->params, b->rungs, rung, us, NAN, b->sample.now_us);
 }
 
+/* The best fits the deadline many times over, but not the rate that the stream has to keep within its share.  It takes
+   37 ms, since of the runs from which it was learned each was a change of rung. */
+Test(policy, a_rung_fits_the_share_or_is_the_quickest)
+{
+	static const struct {
+		float share_us;
+		int rung;
+	} cases[] = {{0, 0}, {45000, 0}, {40000, 1}, {23000, 1}, {12000, 2}, {6000, 3}, {1000, 3}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct bench b;
+
+		bench_learned(&b);
+		b.sample.share_us = cases[i].share_us;
+		cr_assert_eq(decide(&b), cases[i].rung, "%g us: rung %d, %s", (double)cases[i].share_us,
+			     b.decision.rung, b.decision.reason);
+		cr_assert_eq((int)b.decision.cause, (int)(cases[i].rung ? POLICY_BUSY : POLICY_BEST));
+	}
+}
+
+/* A rung is taken where a tenth of the share is left, and held until the share is exceeded. */
+Test(policy, a_share_that_wavers_changes_nothing)
+{
+	struct bench b;
+
+	bench_learned(&b);
+	b.params.explore_frames = 0;
+	b.sample.share_us = 45000;
+	cr_assert_eq(decide(&b), 0);
+	for (int i = 0; i < 100; i++) {
+		b.sample.now_us += 100000;
+		b.sample.share_us = i % 2 ? 47000 : 38000;
+		cr_assert_eq(decide(&b), 0);
+	}
+	b.sample.share_us = 36000;
+	cr_assert_eq(decide(&b), 1);
+	cr_assert(strstr(b.decision.reason, "its share is 36.0 ms a frame"), "%s", b.decision.reason);
+	for (int i = 0; i < 100; i++) {
+		b.sample.now_us += 100000;
+		b.sample.share_us = i % 2 ? 40000 : 36000;
+		cr_assert_eq(decide(&b), 1);
+	}
+}
+
 Test(policy, cool_and_free_runs_the_best)
 {
 	struct bench b;

@@ -12,6 +12,7 @@ static struct json json;
 
 static const struct policy_sample sample = {.now_us = 123456789,
 					    .deadline_us = 200000,
+					    .share_us = 40000.5f,
 					    .n_lanes = 1,
 					    .freq_cap = {0.1f},
 					    .temp_c = NAN,
@@ -36,6 +37,7 @@ Test(trace, frame_is_json_with_the_same_floats)
 	cr_assert(json_parse(&json, text, length), "%s", json.error);
 	cr_assert(json_number(&json, json_member(&json, 0, "predicted_us"), &number) && (float)number == 1234.5678f);
 	cr_assert(json_number(&json, json_member(&json, 0, "motion"), &number) && (float)number == 0.3f);
+	cr_assert(json_number(&json, json_member(&json, 0, "share_us"), &number) && (float)number == 40000.5f);
 	cr_assert(json_is(&json, json_member(&json, 0, "temp_c"), JSON_NULL));
 	for (size_t size = 0; size <= length; size++)
 		cr_assert_eq(policy_trace_frame("m\\x", 7, &sample, 2, &decision, "a", "v1", text, size), 0);

@@ -20,6 +20,8 @@ import warnings
 
 import numpy as np
 import onnx
+import onnx.helper
+import onnx.numpy_helper
 import torch
 import torchvision
 

@@ -12,7 +12,7 @@ install_missing python3-venv python3-pip python3-torch python3-torchvision
 [ -x "$folder/bin/python" ] || /usr/bin/python3 -m venv --system-site-packages "$folder"
 # Debian's PyTorch belongs to Debian's Python and was built for the first NumPy.
 "$folder/bin/pip" install --quiet --disable-pip-version-check 'numpy<2' pillow ai-edge-litert ncnn \
-	onnx onnxruntime onnxconverter-common pnnx sympy 'opencv-python-headless<4.12'
+	'onnx>=1.16' onnxruntime onnxconverter-common pnnx sympy 'opencv-python-headless<4.12'
 "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps efficientnet_lite_pytorch
 # MediaPipe needs another protobuf than the others.
 [ -x "$folder/mediapipe/bin/python" ] || /usr/bin/python3 -m venv "$folder/mediapipe"

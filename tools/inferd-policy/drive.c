@@ -20,8 +20,8 @@ static const char usage[] =
 	"  {\"t_us\",\"deadline_us\",\"queue_us\",\"temp_c\",\"freq_cap\":[..],\"motion\",\"blur\"}\n"
 	"                                            -> {\"rung\":\"NAME\"|null,\"reason\":...}\n"
 	"  {\"observed\":{\"rung\":\"NAME\",\"us\":N}}\n"
-	"Further sensors: lane_wait_us [..], queue_depth, temp_limit_c, cpu_pressure, cpu_load, battery.  Sensors may be\n"
-	"left out or null; unknown keys are passed over.\n"
+	"Further sensors: lane_wait_us [..], queue_depth, temp_limit_c, cpu_pressure, cpu_load, battery, share_us.\n"
+	"Sensors may be left out or null; unknown keys are passed over.\n"
 	"\n"
 	"  --params FILE  parameters other than the shipped ones, as JSON\n"
 	"  --trace FILE   records what happens, for inferd-policy replay\n";

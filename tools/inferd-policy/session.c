@@ -131,6 +131,7 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	    !tool_read_float(lines, 0, "battery", 0, 1, &s->battery) ||
 	    !tool_read_float(lines, 0, "motion", 0, 1, &s->motion) ||
 	    !tool_read_float(lines, 0, "blur", 0, 1, &s->blur) ||
+	    !tool_read_float(lines, 0, "share_us", 0, 1e12f, &s->share_us) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "freq_cap"), "freq_cap", 0, 1e6f, s->freq_cap,
 			      session->n_lanes) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "lane_wait_us"), "lane_wait_us", 0, 1e12f,
