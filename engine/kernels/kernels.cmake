@@ -2,10 +2,11 @@
 set(dir ${CMAKE_CURRENT_LIST_DIR})
 set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c)
 
-# Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.
+# Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
+# exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.
 function(inferd_kernel_level level)
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
-  set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "${ARGN}")
+  set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
   string(TOUPPER ${level} name)
   set_property(SOURCE ${dir}/kernels.c APPEND PROPERTY COMPILE_DEFINITIONS KERNELS_HAVE_${name})
   set(ENGINE_KERNEL_SOURCES ${ENGINE_KERNEL_SOURCES} ${sources} PARENT_SCOPE)
