@@ -44,6 +44,10 @@ void share_arrived(struct shares *shares, struct share *share, int64_t now_us)
 	} else if (!is_idle(share, now_us) && gap_us > 0) {
 		bool waited = since_answer_us < TURNAROUND_US && (float)since_answer_us * TURNAROUND_PART < gap_us;
 
+		if (share->answered_us < share->arrived_us)
+			share->unasked += share->unasked < PACE_MAX;
+		else if (waited)
+			share->unasked -= share->unasked > 0;
 		share->pace += waited ? share->pace > PACE_LEAST ? -1 : 0 : share->pace < PACE_MAX;
 		if (!waited && share->pace > 0)
 			share->interval_us += (gap_us - share->interval_us) / (float)share->pace;
@@ -189,7 +193,7 @@ float share_us(struct shares *shares, const struct share *share, int n_lanes, in
 {
 	float interval_us = (float)share->queue->period_us;
 
-	if (share->pace > 0 && !share->queue->latest)
+	if (share->unasked > 0 && share->pace > 0 && !share->queue->latest)
 		interval_us = share->interval_us;
 	if (!share->listed || !(interval_us > 0))
 		return 0;

@@ -9,8 +9,9 @@
  * few, streams often use less than their share; beyond its own, each may have what all the others leave.
  *
  * The rate is that of the frames as they come.  Where a client sends a frame only because one was answered, they come
- * as quickly as they are served and say nothing; and in a queue that keeps only the latest, frames are meant to be
- * replaced.  What such a stream has to keep is its minimum rate.
+ * as quickly as they are served and say nothing, and a quicker rung would only make them come quicker.  So a stream is
+ * held to the rate of its frames only once some came without waiting for an answer; and in a queue that keeps only the
+ * latest, frames are meant to be replaced.  What other streams have to keep is their minimum rate.
  *
  * Plain values without clock or memory of their own, all used from one thread.
  */
@@ -32,7 +33,8 @@ struct share {
 	struct share *next, *prev;
 	bool listed, active;
 	int64_t arrived_us, answered_us; /* its last frame and its last answer */
-	int pace;			 /* above 0: frames come by themselves, below: upon answers */
+	int pace;			 /* above 0: frames seem to come by themselves, below: upon answers */
+	int unasked;			 /* above 0: frames came while there was no answer to the one before */
 	float interval_us;		 /* between frames that come by themselves */
 	float ran_us;			 /* lane time of its frames of late */
 	float wanted, least, used;	 /* lanes */

@@ -153,6 +153,31 @@ Test(share, a_client_that_waits_for_answers_keeps_its_minimum_rate_only)
 	cr_assert_float_eq(share_us(&shares, &a.share, 1, now_us + SECOND), 500000, 5000);
 }
 
+/* Its frames come the quicker the quicker they are run: to keep up with that would end on the quickest rung. */
+Test(share, a_client_that_thinks_between_answer_and_frame_is_not_held_to_its_pace)
+{
+	struct shares shares = {0};
+	struct party party;
+	int64_t now_us = SECOND;
+
+	party_init(&party, 1, 80000, 5000);
+	for (int i = 0; i < 50; i++) {
+		share_arrived(&shares, &party.share, now_us);
+		share_run(&shares, &party.share, 5000);
+		share_answered(&party.share, now_us + 5000);
+		now_us += 9000;
+	}
+	cr_assert_eq(share_us(&shares, &party.share, 1, now_us), 0);
+	/* A camera that does not wait for answers is. */
+	for (int i = 0; i < 50; i++) {
+		share_arrived(&shares, &party.share, now_us);
+		if (i % 2)
+			share_answered(&party.share, now_us + 5000);
+		now_us += 9000;
+	}
+	cr_assert_float_eq(share_us(&shares, &party.share, 1, now_us), 9000, 100);
+}
+
 Test(share, frames_that_may_be_replaced_ask_for_the_minimum_rate_only)
 {
 	struct shares shares = {0};
