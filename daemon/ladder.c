@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "answer.h"
 #include "clock.h"
 #include "task.h"
 
@@ -71,6 +72,7 @@ static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
 {
 	if (a->model.task != b->model.task || a->model.n_variants != b->model.n_variants ||
 	    a->model.gray != b->model.gray || a->model.n_inputs != b->model.n_inputs ||
+	    memcmp(&a->model.decode, &b->model.decode, sizeof(a->model.decode)) ||
 	    !same_preprocess(&a->model.preprocess, &b->model.preprocess) ||
 	    memcmp(a->model.inputs, b->model.inputs, (size_t)a->model.n_inputs * sizeof(int)))
 		return false;
@@ -169,6 +171,28 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 	return 0;
 }
 
+/* The same for tasks that read several outputs, or that find places in the picture. */
+static int check_outputs(struct builder *b, const struct engine_plan *plan, int width, int height)
+{
+	char why[OUTPUTS_WHY_BYTES] = "";
+	size_t mask_bytes;
+	int rc = answer_check(b->config, plan, width, height, &mask_bytes, why);
+
+	if (rc < 0) {
+		fail(b->error, "%s at %dx%d: %s", b->config->variants[b->variant].name, width, height, why);
+		return rc;
+	}
+	b->ladder->n_outputs = 1;
+	if (mask_bytes > b->ladder->mask_bytes)
+		b->ladder->mask_bytes = mask_bytes;
+	return 0;
+}
+
+static bool has_places(enum config_task task)
+{
+	return task == CONFIG_DETECT || task == CONFIG_LANDMARKS || task == CONFIG_SEGMENT;
+}
+
 static int add_rungs(struct builder *b, const struct engine_plan *plan, int width, int height, int channels)
 {
 	const struct config_variant *variant = &b->config->variants[b->variant];
@@ -176,7 +200,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 	bool gray = channels == 1 && b->own_channels == 3;
 	double ratio = (double)(width < height ? width : height) /
 		       (b->own_width < b->own_height ? b->own_width : b->own_height);
-	int rc = check_output(b, plan);
+	int rc = has_places(b->config->task) ? check_outputs(b, plan, width, height) : check_output(b, plan);
 
 	if (rc < 0)
 		return rc;
@@ -313,7 +337,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	struct builder builder;
 	int rc = 0;
 
-	if (config->task != CONFIG_CLASSIFY && config->task != CONFIG_EMBED) {
+	if (config->task == CONFIG_RAW) {
 		fail(ret_error, "task %s is not part of this version", task_name(config->task));
 		return -ENOTSUP;
 	}
@@ -328,6 +352,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	box->ladder.task = config->task;
 	box->ladder.n_lanes = n_lanes;
 	box->lanes = lanes;
+	box->ladder.decode = config->decode;
 	normalize_fill(&box->ladder.normalize, &config->preprocess);
 	builder = (struct builder){.ladder = &box->ladder, .config = config, .lanes = lanes, .error = ret_error};
 	for (int i = 0; i < config->n_variants; i++) {
@@ -452,7 +477,7 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	rc = run_once(context, detail->plan, threads, preprocess, &image, &cold_us);
 	if (rc < 0)
 		goto out;
-	if (detail->own_size)
+	if (detail->own_size && !has_places(ladder->task))
 		look_at_answer(ladder, rung, context, values);
 	detail->warm_us = cold_us;
 	for (int i = 0; rc == 0 && i < 2 && cold_us < WARM_SLOW_US; i++) {

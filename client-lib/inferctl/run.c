@@ -14,6 +14,7 @@
 #include "image.h"
 
 #define BAR_CELLS	  20
+#define PIXEL_DECIMALS 2
 #define BUFFERS_PACED	  3
 #define RESULT_TIMEOUT_MS 60000
 #define AWAY_LIMIT_MS	  10000
@@ -65,6 +66,26 @@ static uint64_t now_ns(void)
 
 /* ---- printing ------------------------------------------------------------------------------------- */
 
+static void json_place(const struct inferd_place *place)
+{
+	const float corners[4] = {place->x0, place->y0, place->x1, place->y1};
+
+	for (int i = 0; i < 4; i++) {
+		fputs(i ? "," : ",\"box\":[", stdout);
+		cli_json_number(corners[i], PIXEL_DECIMALS);
+	}
+	putchar(']');
+	for (size_t i = 0; i < place->n_points; i++) {
+		fputs(i ? ",[" : ",\"points\":[[", stdout);
+		cli_json_number(place->points[i].x, PIXEL_DECIMALS);
+		putchar(',');
+		cli_json_number(place->points[i].y, PIXEL_DECIMALS);
+		putchar(']');
+	}
+	if (place->n_points)
+		putchar(']');
+}
+
 static void json_results(const struct inferd_result *result)
 {
 	fputs("\"results\":[", stdout);
@@ -73,9 +94,13 @@ static void json_results(const struct inferd_result *result)
 		cli_json_text(result->items[i].label);
 		fputs(",\"score\":", stdout);
 		cli_json_number(result->items[i].score, 6);
+		if (result->places)
+			json_place(&result->places[i]);
 		putchar('}');
 	}
 	putchar(']');
+	if (result->mask)
+		printf(",\"mask\":{\"width\":%u,\"height\":%u}", result->mask->width, result->mask->height);
 	if (!result->n_embedding)
 		return;
 	fputs(",\"embedding\":[", stdout);
@@ -140,6 +165,13 @@ static void print_bar(float score)
 	}
 }
 
+static void print_place(const struct inferd_place *place)
+{
+	printf("  at %.0f,%.0f to %.0f,%.0f", place->x0, place->y0, place->x1, place->y1);
+	if (place->n_points)
+		printf(", %zu points", place->n_points);
+}
+
 static void print_human(const struct job *job, const struct inferd_result *result)
 {
 	const struct inferd_rung *rung = result->rung;
@@ -154,8 +186,12 @@ static void print_human(const struct job *job, const struct inferd_result *resul
 		printf(" %5.1f %%  %s", 100.0 * result->items[i].score, result->items[i].label);
 		if (!*result->items[i].label)
 			printf("#%u", result->items[i].index);
+		if (result->places)
+			print_place(&result->places[i]);
 		putchar('\n');
 	}
+	if (result->mask)
+		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);
 	if (result->n_embedding) {
 		printf("  embedding of %zu:", result->n_embedding);
 		for (size_t i = 0; i < result->n_embedding && i < 6; i++)

@@ -272,7 +272,8 @@ Test(msg, result_round_trips)
 		}
 		for (uint32_t i = 0; i < result.n_items; i++) {
 			random_name(labels[i]);
-			items[i] = (struct ipc_result_item){random_u32(), test_random_float(), labels[i]};
+			items[i] = (struct ipc_result_item){
+				.index = random_u32(), .score = test_random_float(), .label = labels[i]};
 		}
 		for (uint32_t i = 0; i < result.n_embedding; i++)
 			embedding[i] = test_random_float();
@@ -291,7 +292,7 @@ Test(msg, result_round_trips)
 
 Test(msg, warm_result_path_keeps_its_memory)
 {
-	struct ipc_result_item item = {1, 0.5f, "cat"};
+	struct ipc_result_item item = {.index = 1, .score = 0.5f, .label = "cat"};
 	struct ipc_result result = {.seq = 1, .items = &item, .n_items = 1, .reason = "a sentence"}, back;
 	struct ipc_writer writer;
 	void *storage = NULL, *first;
@@ -532,7 +533,10 @@ Test(msg, longer_results_are_understood)
 /* Every byte of valid bodies changed at random: decoders may refuse or accept, and nothing else. */
 Test(msg, damaged_bodies_harm_nobody)
 {
-	struct ipc_result_item items[3] = {{1, 0.5f, "one"}, {2, 0.25f, "two"}, {3, 0.125f, ""}};
+	static const float box[4] = {1, 2, 3, 4}, points[2 * IPC_POINT_FLOATS] = {1, 2, NAN, 4, 5, 6, 7, 8};
+	struct ipc_result_item items[3] = {{.index = 1, .score = 0.5f, .label = "one"},
+					   {.index = 2, .score = 0.25f, .label = "two", .box = box},
+					   {.index = 3, .label = "", .points = points, .n_points = 2}};
 	float embedding[5] = {1, 2, 3, 4, 5};
 	struct ipc_result result = {.seq = 9,
 				    .items = items,
