@@ -40,6 +40,7 @@ enum config_detector {
 };
 enum config_landmarks { CONFIG_LANDMARKS_NONE, CONFIG_HAND, CONFIG_FACE, CONFIG_POSE };
 enum config_priority { CONFIG_LOW, CONFIG_NORMAL, CONFIG_HIGH };
+enum config_sampling { CONFIG_SAMPLING_AREA, CONFIG_SAMPLING_POINT };
 enum config_fit { CONFIG_FIT_STRETCH, CONFIG_FIT_CROP, CONFIG_FIT_LETTERBOX };
 
 struct config_lane {
@@ -56,13 +57,14 @@ struct config_variant {
 };
 
 struct config_preprocess {
-	enum config_fit fit; /* default stretch */
-	float crop;	     /* fit: crop; 0 < crop <= 1; default 1 */
-	bool bgr;	     /* order: rgb (default) | bgr */
-	bool given;	     /* mean or scale was given */
-	float mean[3];	     /* default 0 */
-	float scale[3];	     /* default 1; one number stands for three */
-	uint8_t pad[3];	     /* letterbox colour; default 0 */
+	enum config_fit fit;	       /* default stretch */
+	enum config_sampling sampling; /* default area */
+	float crop;		       /* fit: crop; 0 < crop <= 1; default 1 */
+	bool bgr;		       /* order: rgb (default) | bgr */
+	bool given;		       /* mean or scale was given */
+	float mean[3];		       /* default 0 */
+	float scale[3];		       /* default 1; one number stands for three */
+	uint8_t pad[3];		       /* letterbox colour; default 0 */
 };
 
 /* Of detectors and landmark networks. */

@@ -57,6 +57,8 @@ static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
 					[CONFIG_FIT_CROP] = "crop",
 					[CONFIG_FIT_LETTERBOX] = "letterbox",
 					[CONFIG_FIT_LETTERBOX + 1] = NULL};
+static const char *const sampling_words[] = {
+	[CONFIG_SAMPLING_AREA] = "area", [CONFIG_SAMPLING_POINT] = "point", [CONFIG_SAMPLING_POINT + 1] = NULL};
 static const char *const detector_words[] = {[CONFIG_DETECTOR_NONE] = "none",
 					     [CONFIG_BLAZEFACE] = "blazeface",
 					     [CONFIG_PALM] = "palm",
@@ -148,6 +150,8 @@ static const struct key keys[] = {
 	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
 	{"models[].variants[].accuracy", TYPE_FLOAT, false, {0, 1, false}, AT(config_variant, accuracy), "0.5", NULL},
 	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},
+	{"models[].preprocess.sampling", TYPE_WORD, false, ANY, AT(config_model, preprocess.sampling), "area",
+	 sampling_words},
 	{"models[].preprocess.crop", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, preprocess.crop), "1", NULL},
 	{"models[].preprocess.order", TYPE_WORD, false, ANY, AT(config_model, preprocess.bgr), "rgb", order_words},
 	{"models[].preprocess.mean",
@@ -335,6 +339,8 @@ static int set_text(const struct key *key, const struct value *value, const char
 			*(bool *)field = index == 1;
 		else if (key->words == fit_words)
 			*(enum config_fit *)field = (enum config_fit)index;
+		else if (key->words == sampling_words)
+			*(enum config_sampling *)field = (enum config_sampling)index;
 		else if (key->words == detector_words)
 			*(enum config_detector *)field = (enum config_detector)index;
 		else if (key->words == landmarks_words)

@@ -152,7 +152,7 @@ static int find_values(struct answer *answer, const struct engine_plan *plan, co
 }
 
 /* The upright rectangle in the picture about a rectangle of the input, which may be turned there. */
-static void place_box(const struct roi *roi, const struct box *box, float ret_corners[4])
+static void place_box(const struct engine_region *roi, const struct box *box, float ret_corners[4])
 {
 	for (int i = 0; i < 4; i++) {
 		float x, y;
@@ -165,7 +165,7 @@ static void place_box(const struct roi *roi, const struct box *box, float ret_co
 	}
 }
 
-static void place_hit(struct answer *answer, int at, const struct model *model, const struct roi *roi)
+static void place_hit(struct answer *answer, int at, const struct model *model, const struct engine_region *roi)
 {
 	const struct boxes_hit *hit = &answer->boxes.hits[at];
 	float(*points)[POINT_NUMBERS] = answer->points + (size_t)at * BOXES_POINTS_MAX;
@@ -186,7 +186,7 @@ static void place_hit(struct answer *answer, int at, const struct model *model, 
 }
 
 static void read_boxes(struct answer *answer, const struct job *job, const struct model *model,
-		       const struct detect_layout *layout, const float *const *values, const struct roi *roi)
+		       const struct detect_layout *layout, const float *const *values, const struct engine_region *roi)
 {
 	const struct config_decode *decode = &model->ladder->decode;
 	int limit = job->top_k < BOXES_MAX ? job->top_k : BOXES_MAX;
@@ -214,7 +214,7 @@ static void surround(struct answer *answer, int n)
 
 /* One item, or none where there is no hand, face or body. */
 static int read_landmarks(struct answer *answer, const struct model *model, const struct landmarks_layout *layout,
-			  const float *const *values, const struct roi *roi)
+			  const float *const *values, const struct engine_region *roi)
 {
 	float presence = landmarks_presence(layout, values);
 	int index = landmarks_is_right(layout, values);
@@ -263,7 +263,7 @@ static int read_mask(const struct job *job, const struct mask_layout *layout, co
 }
 
 static int read_places(struct answer *answer, const struct job *job, const struct model *model,
-		       struct engine_context *context, const struct roi *roi, const char **ret_why,
+		       struct engine_context *context, const struct engine_region *roi, const char **ret_why,
 		       struct reply_answer *ret_reply)
 {
 	const struct ladder *ladder = model->ladder;
@@ -302,7 +302,7 @@ static int read_places(struct answer *answer, const struct job *job, const struc
 }
 
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
-		const struct roi *roi, const char **ret_why, struct reply_answer *ret_reply)
+		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply)
 {
 	enum config_task task = model->ladder->task;
 

@@ -29,6 +29,6 @@ int answer_check(const struct config_model *config, const struct engine_plan *pl
  * the end of the frame's slot.  0, or negative errno with a constant sentence.
  */
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
-		const struct roi *roi, const char **ret_why, struct reply_answer *ret_reply);
+		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply);
 
 #endif

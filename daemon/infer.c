@@ -193,7 +193,7 @@ static int find_pass(struct infer *infer, struct job *job, const struct ladder *
 }
 
 static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, struct engine_context *context,
-		   struct roi *ret_roi)
+		   struct engine_region *ret_roi)
 {
 	const struct ladder_rung *detail = &ladder->details[job->rung];
 	struct engine_preprocess *preprocess = NULL;
@@ -255,7 +255,7 @@ bool infer_run(struct worker_task *task, struct worker *worker)
 	struct reply_answer answer = {0};
 	int64_t start = clock_us(), prepared, finished;
 	const char *why = "";
-	struct roi roi;
+	struct engine_region roi;
 	int rc = prepare(infer, job, model->ladder, context, &roi);
 
 	prepared = clock_us();

@@ -63,9 +63,9 @@ static void key_fill(struct ladder_key *key, const struct config_model *config)
 
 static bool same_preprocess(const struct config_preprocess *a, const struct config_preprocess *b)
 {
-	return a->fit == b->fit && a->crop == b->crop && a->bgr == b->bgr && a->given == b->given &&
-	       !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->scale, b->scale, sizeof(a->scale)) &&
-	       !memcmp(a->pad, b->pad, sizeof(a->pad));
+	return a->fit == b->fit && a->sampling == b->sampling && a->crop == b->crop && a->bgr == b->bgr &&
+	       a->given == b->given && !memcmp(a->mean, b->mean, sizeof(a->mean)) &&
+	       !memcmp(a->scale, b->scale, sizeof(a->scale)) && !memcmp(a->pad, b->pad, sizeof(a->pad));
 }
 
 static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
@@ -116,7 +116,11 @@ static enum engine_fit fit_of(enum config_fit fit)
 static void normalize_fill(struct engine_normalize *normalize, const struct config_preprocess *config)
 {
 	*normalize = (struct engine_normalize){
-		.fit = fit_of(config->fit), .crop = config->crop, .bgr = config->bgr, .given = config->given};
+		.fit = fit_of(config->fit),
+		.sampling = config->sampling == CONFIG_SAMPLING_POINT ? ENGINE_SAMPLING_POINT : ENGINE_SAMPLING_AREA,
+		.crop = config->crop,
+		.bgr = config->bgr,
+		.given = config->given};
 	memcpy(normalize->mean, config->mean, sizeof(normalize->mean));
 	memcpy(normalize->scale, config->scale, sizeof(normalize->scale));
 	memcpy(normalize->pad, config->pad, sizeof(normalize->pad));

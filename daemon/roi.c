@@ -3,12 +3,12 @@
 
 #include <math.h>
 
-struct roi roi_of_placement(struct engine_placement placement, int input_width, int input_height, float zoom_x,
-			    float zoom_y)
+struct engine_region roi_of_placement(struct engine_placement placement, int input_width, int input_height,
+				      float zoom_x, float zoom_y)
 {
 	float width = (float)input_width / placement.scale_x, height = (float)input_height / placement.scale_y;
 
-	return (struct roi){
+	return (struct engine_region){
 		.x = (width / 2 - placement.offset_x / placement.scale_x) * zoom_x,
 		.y = (height / 2 - placement.offset_y / placement.scale_y) * zoom_y,
 		.width = width * zoom_x,
@@ -16,7 +16,7 @@ struct roi roi_of_placement(struct engine_placement placement, int input_width, 
 	};
 }
 
-void roi_to_picture(const struct roi *roi, float u, float v, float *ret_x, float *ret_y)
+void roi_to_picture(const struct engine_region *roi, float u, float v, float *ret_x, float *ret_y)
 {
 	float across = (u - 0.5f) * roi->width, down = (v - 0.5f) * roi->height;
 	float cosine = cosf(roi->angle), sine = sinf(roi->angle);
@@ -25,7 +25,7 @@ void roi_to_picture(const struct roi *roi, float u, float v, float *ret_x, float
 	*ret_y = roi->y + across * sine + down * cosine;
 }
 
-void roi_to_input(const struct roi *roi, float x, float y, float *ret_u, float *ret_v)
+void roi_to_input(const struct engine_region *roi, float x, float y, float *ret_u, float *ret_v)
 {
 	float cosine = cosf(roi->angle), sine = sinf(roi->angle);
 	float across = (x - roi->x) * cosine + (y - roi->y) * sine;

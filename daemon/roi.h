@@ -9,21 +9,15 @@
 
 #include "engine/engine.h"
 
-/* A rectangle turned about its centre, clockwise as one sees it, since y points down. */
-struct roi {
-	float x, y, width, height; /* centre and size, pixels; may reach beyond the picture */
-	float angle;		   /* radians */
-};
-
 /*
  * The region of a prepared picture: stretched, cut, or with borders.  zoom_x and zoom_y: pixels of the submitted
  * picture to one of the picture that was prepared, which a JPEG decoded at a reduced size makes other than 1.
  */
-struct roi roi_of_placement(struct engine_placement placement, int input_width, int input_height, float zoom_x,
-			    float zoom_y);
+struct engine_region roi_of_placement(struct engine_placement placement, int input_width, int input_height,
+				      float zoom_x, float zoom_y);
 
 /* From input coordinates to pixels, and back.  A region without area has no way back: the point is its centre. */
-void roi_to_picture(const struct roi *roi, float u, float v, float *ret_x, float *ret_y);
-void roi_to_input(const struct roi *roi, float x, float y, float *ret_u, float *ret_v);
+void roi_to_picture(const struct engine_region *roi, float u, float v, float *ret_x, float *ret_y);
+void roi_to_input(const struct engine_region *roi, float x, float y, float *ret_u, float *ret_v);
 
 #endif
