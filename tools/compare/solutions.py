@@ -6,9 +6,9 @@ It runs in an environment that has the package mediapipe (0.10.21), whose networ
     solutions.py --build FOLDER [--out FOLDER] PICTURE...      FOLDER: where inferd and inferctl were built
 
 Each picture is seen as it is, sampled as MediaPipe samples it (sampling: point), and at the network's own size, where
-nothing is scaled and only the decoding counts.  Landmark networks see each face, or the whole picture for hands and
-bodies.  A line for each: how many both found, how many only one, and the largest and the mean distance of corners and
-points, in percent of the longer side of MediaPipe's box.  The same with area sampling, the daemon's default, is there to
+nothing is scaled and only the decoding counts.  Landmark networks see each face, or the largest square in the middle for
+hands and bodies; points that MediaPipe calls invisible are left out.  A line for each: how many both found, how many
+only one, and the largest and the mean distance of corners and points, in percent of the longer side of MediaPipe's box.  The same with area sampling, the daemon's default, is there to
 be looked at.  Exits 1 when another distance is over 2 %.
 """
 import argparse
@@ -30,6 +30,7 @@ from mediapipe.python._framework_bindings import resource_util
 MODULES = pathlib.Path(mediapipe.__file__).parent / "modules"
 resource_util.set_resource_dir(str(MODULES.parent.parent))
 ALLOWED = 2.0  # percent of the box
+LANDMARKS_FROM = 21  # points; detectors have fewer
 SIGNED = "preprocess: {fit: letterbox, sampling: point, mean: 127.5, scale: 0.00784313725}"
 # name, MediaPipe's subgraph, network file, side, configuration
 DETECTORS = [
@@ -125,8 +126,12 @@ def mediapipe_points(subgraph, picture):
     height, width = picture.shape[:2]
     items = []
     for packet in mediapipe_run(subgraph, picture, "LANDMARKS", True):
-        points = np.array([[p.x * width, p.y * height] for p in packet_getter.get_proto(packet).landmark])
-        items.append((1.0, np.concatenate([points.min(0), points.max(0)]), points))
+        landmarks = packet_getter.get_proto(packet).landmark
+        points = np.array([[p.x * width, p.y * height] for p in landmarks])
+        box = np.concatenate([points.min(0), points.max(0)])
+        # Where the network sees no such part of the body it guesses, and the guess is nobody's to be right about.
+        points[[p.HasField("visibility") and p.visibility < 0.5 for p in landmarks]] = np.nan
+        items.append((1.0, box, points))
     return items
 
 
@@ -151,8 +156,11 @@ class Tally:
             left = [item for item in left if item is not near]
             self.both += 1
             side = max(box[2] - box[0], box[3] - box[1])
-            for mine, other in ((near[1].reshape(2, 2), box.reshape(2, 2)), (near[2], points[:len(near[2])])):
-                self.distances += list(100 * np.linalg.norm(mine - other, axis=1) / side)
+            mine, other = near[2], points[:len(near[2])]
+            if len(other) < LANDMARKS_FROM:  # the box of landmarks is that of their points
+                mine, other = np.vstack([mine, near[1].reshape(2, 2)]), np.vstack([other, box.reshape(2, 2)])
+            distances = 100 * np.linalg.norm(mine - other, axis=1) / side
+            self.distances += list(distances[np.isfinite(distances)])
         self.ours += len(left)
 
     def line(self, name):
@@ -209,6 +217,20 @@ def faces(pictures):
             yield picture[y0:y1, x0:x1]
 
 
+def shown_to(name, pictures):
+    if name == "face_mesh":
+        return list(faces(pictures))
+    if name not in ("hand", "body"):
+        return pictures
+    # The regions that MediaPipe's graphs hand to these networks are squares.
+    squares = []
+    for picture in pictures:
+        side = min(picture.shape[:2])
+        top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+        squares.append(picture[top:top + side, left:left + side])
+    return squares
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
@@ -224,7 +246,7 @@ def main():
         try:
             for models, reference in ((DETECTORS, mediapipe_boxes), (LANDMARKS, mediapipe_points)):
                 for name, subgraph, _, side, _ in models:
-                    shown = list(faces(pictures)) if name == "face_mesh" else pictures
+                    shown = shown_to(name, pictures)
                     good &= compare(daemon, name, lambda picture: reference(subgraph, picture), shown, side,
                                     letterboxed if models is DETECTORS else stretched)
                     if arguments.out:
