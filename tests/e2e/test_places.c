@@ -70,7 +70,11 @@ Test(places, a_box_is_in_pixels_of_the_picture)
 	cr_assert_eq((int)client.result.n_items, 0);
 	/* A quarter of the square about it, of which 50 rows lie above the picture. */
 	for (int i = 0; i < 2; i++) {
-		client_open_stream(&client, (struct ipc_stream_open){.model = i ? "sampled" : "boxed"});
+		struct ipc_stream_open open = {.model = "boxed"};
+
+		if (i)
+			strcpy(open.model, "sampled");
+		client_open_stream(&client, open);
 		run_bright(&client, 200, 100, 3);
 		cr_assert_eq((int)client.result.n_items, 1);
 		box = client.result.items[0].box;
