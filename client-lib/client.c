@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -665,6 +666,39 @@ int inferd_change_models(struct inferd *client, const char *how, const char *wha
 	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
 	if (fd >= 0)
 		close(fd);
+	return r < 0 ? r : take_report(client, ret_json);
+}
+
+/* A file without a name that holds these bytes; negative errno. */
+static int hold(const char *text, size_t size)
+{
+	int fd = memfd_create("profile", MFD_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pwrite(fd, text, size, 0);
+	int r = fd;
+
+	if (n < 0 || (size_t)n != size) {
+		r = n < 0 ? -errno : -ENOSPC;
+		if (fd >= 0)
+			close(fd);
+	}
+	return r;
+}
+
+int inferd_set_profile(struct inferd *client, const char *model, const char *text, size_t size, int timeout_ms,
+		       char **ret_json)
+{
+	struct ipc_change change = {.what = "profile"};
+	int r = prepare_report(client, timeout_ms), fd;
+
+	if (r < 0)
+		return r;
+	fd = hold(text, size);
+	if (fd < 0)
+		return client_fail(client, fd, "no memory for the profile: %s", strerror(-fd));
+	snprintf(change.model, sizeof(change.model), "%s", model);
+	ipc_put_change(&client->writer, &change);
+	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
+	close(fd);
 	return r < 0 ? r : take_report(client, ret_json);
 }
 

@@ -94,6 +94,15 @@ INFERD_API int inferd_query(struct inferd *client, const char *what, int timeout
  */
 INFERD_API int inferd_change_models(struct inferd *client, const char *how, const char *what, int timeout_ms,
 				    char **ret_json);
+
+/*
+ * For the same users: hands over what `inferctl calibrate` measured of a model's rungs on this device, as
+ * docs/protocol.md has it; the policy chooses by it from then on, and the daemon keeps it.  text: size bytes.  -EPERM;
+ * -EBUSY: a load is under way, try again; -ENOENT; -ESTALE: it is of another device or of other networks; -EINVAL: the
+ * line at fault is in inferd_error().  *ret_json as above.
+ */
+INFERD_API int inferd_set_profile(struct inferd *client, const char *model, const char *text, size_t size,
+				  int timeout_ms, char **ret_json);
 INFERD_API void inferd_text_free(char *text); /* accepts NULL */
 
 /* ---- frames -------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "identity.h"
 #include "log.h"
 #include "report.h"
 
@@ -28,10 +29,29 @@ static void on_tick(struct monitor *monitor)
 	struct daemon *daemon = (struct daemon *)(void *)((char *)monitor - offsetof(struct daemon, monitor));
 
 	observe_sensors(&daemon->observe, daemon->sensors, daemon->n_lanes, clock_us());
+	learned_tick(&daemon->learned, daemon->models, clock_us());
 	dispatch_collect(&daemon->dispatch);
 	/* What could not be unloaded before may be now, for those that wait for its place. */
 	residency_make_room(&daemon->residency, 0, NULL);
 	dispatch_wake(&daemon->dispatch);
+}
+
+static void keep_learned(struct daemon *daemon);
+
+static void on_learned_timer(uv_timer_t *timer)
+{
+	keep_learned(timer->data);
+}
+
+/* While nobody streams there are no ticks: what was learned last is kept when it is due, and then there is rest. */
+static void keep_learned(struct daemon *daemon)
+{
+	int64_t left_us = learned_tick(&daemon->learned, daemon->models, clock_us());
+
+	if (left_us < 0)
+		return;
+	uv_update_time(&daemon->loop);
+	uv_timer_start(&daemon->learned_timer, on_learned_timer, (uint64_t)left_us / 1000 + 1, 0);
 }
 
 /* The first frame of the first stream must already know how hot it is; while nobody streams, nothing is read at all. */
@@ -44,6 +64,7 @@ static void on_streams(struct session_host *host)
 	} else {
 		monitor_stop(&daemon->monitor);
 		observe_rest(&daemon->observe, clock_us());
+		keep_learned(daemon);
 	}
 }
 
@@ -119,6 +140,7 @@ static void finish(struct daemon *daemon)
 	monitor_close(&daemon->monitor);
 	close_handle((uv_handle_t *)&daemon->drain_timer);
 	close_handle((uv_handle_t *)&daemon->watchdog_timer);
+	close_handle((uv_handle_t *)&daemon->learned_timer);
 	close_handle((uv_handle_t *)&daemon->prepare);
 }
 
@@ -212,7 +234,9 @@ static void swap(struct daemon *daemon)
 	daemon->host.config = daemon->config;
 	governor_configure(&daemon->governor, daemon->config);
 	observe_configure(&daemon->observe, daemon->config, clock_us());
+	daemon->learned.period_us = (int64_t)daemon->config->record.flush_s * 1000000;
 	if (before) {
+		learned_save(&daemon->learned, before, clock_us());
 		models_inherit(daemon->models, before);
 		session_rebind(&daemon->host);
 		models_destroy(before);
@@ -380,6 +404,51 @@ static int make_changed(const struct daemon *daemon, const struct ipc_change *ch
 	return config_with_models_fd(daemon->config, fd, add, error, ret_config);
 }
 
+static void put_profile_taken(struct ipc_writer *writer, const struct ladder *ladder, bool kept)
+{
+	uint64_t n_dominated = 0;
+
+	for (int i = 0; i < ladder->n_rungs; i++)
+		n_dominated += ladder->rungs[i].dominated;
+	ipc_writer_reset(writer);
+	ipc_put_map(writer, 3);
+	ipc_put_text(writer, "rungs");
+	ipc_put_uint(writer, (uint64_t)ladder->n_rungs);
+	ipc_put_text(writer, "dominated");
+	ipc_put_uint(writer, n_dominated);
+	ipc_put_text(writer, "kept");
+	ipc_put_bool(writer, kept);
+}
+
+/* In use from the next decision on; there is nothing to load. */
+static void take_profile(struct daemon *daemon, struct session *session, uint32_t serial,
+			 const struct ipc_change *change, int fd)
+{
+	const struct model *model = models_find(daemon->models, change->model);
+	struct config_error error = {""};
+	bool kept = false;
+	int rc;
+
+	if (!model) {
+		session_error(session, serial, ENOENT, "there is no model '%s'", change->model);
+		return;
+	}
+	if (fd < 0) {
+		session_error(session, serial, EINVAL, "no file came with the profile");
+		return;
+	}
+	rc = learned_take_profile(&daemon->learned, model, fd, &error, clock_us(), &kept);
+	if (rc < 0) {
+		session_error(session, serial, -rc, "the profile is not taken: %.200s", error.text);
+		return;
+	}
+	tracer_restart(&daemon->governor.trace);
+	log_info("model %s: a profile from pid %d is used%s", model->name, (int)session_describe(session).peer->pid,
+		 kept ? "" : ", and not kept: there is no store for it");
+	put_profile_taken(&daemon->host.writer, model->ladder, kept);
+	session_reply(session, IPC_REPORT, serial, &daemon->host.writer);
+}
+
 static void on_change(struct session_host *host, struct session *session, uint32_t serial,
 		      const struct ipc_change *change, int fd)
 {
@@ -392,6 +461,10 @@ static void on_change(struct session_host *host, struct session *session, uint32
 		return;
 	if (daemon->loader.busy) {
 		session_error(session, serial, EBUSY, "a load is under way");
+		return;
+	}
+	if (!strcmp(change->what, "profile")) {
+		take_profile(daemon, session, serial, change, fd);
 		return;
 	}
 	rc = make_changed(daemon, change, fd, &error, &config);
@@ -483,9 +556,10 @@ static void start_handles(struct daemon *daemon)
 	daemon->monitor.on_tick = on_tick;
 	uv_timer_init(&daemon->loop, &daemon->drain_timer);
 	uv_timer_init(&daemon->loop, &daemon->watchdog_timer);
+	uv_timer_init(&daemon->loop, &daemon->learned_timer);
 	uv_prepare_init(&daemon->loop, &daemon->prepare);
 	daemon->drain_timer.data = daemon->prepare.data = daemon;
-	daemon->watchdog_timer.data = daemon;
+	daemon->watchdog_timer.data = daemon->learned_timer.data = daemon;
 	if (daemon->notify.watchdog_us) {
 		uint64_t period_ms = (uint64_t)daemon->notify.watchdog_us / 3000;
 
@@ -548,6 +622,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->loader.n_lanes = daemon->n_lanes;
 	daemon->loader.done = on_loaded;
 	daemon->loader.residency = &daemon->residency;
+	daemon->loader.learned = &daemon->learned;
 	daemon->residency.loop = &daemon->loop;
 	daemon->residency.dispatch = &daemon->dispatch;
 	daemon->dispatch.on_absent = on_absent;
@@ -555,6 +630,9 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->observe.state_dir = options->state_dir;
 	daemon->observe.lanes = daemon->lanes;
 	daemon->observe.governor = &daemon->governor;
+	observe_open(&daemon->observe, config);
+	daemon->learned.store = daemon->observe.store;
+	daemon->learned.device = identity_device(options->root_fd, daemon->lanes, daemon->n_lanes);
 	daemon->host.make_room = make_room;
 	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
 	return 0;
@@ -581,6 +659,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	loader_start(&daemon->loader, options->config_path, config, NULL, NULL, false);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 
+	learned_save(&daemon->learned, daemon->models, clock_us());
 	observe_finish(&daemon->observe, clock_us());
 	uv_loop_close(&daemon->loop);
 	session_host_finish(&daemon->host);

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "dispatch.h"
 #include "governor.h"
+#include "learned.h"
 #include "loader.h"
 #include "models.h"
 #include "monitor.h"
@@ -39,7 +40,7 @@ struct daemon {
 	struct daemon_options options;
 	uv_loop_t loop;
 	uv_signal_t signals[3];
-	uv_timer_t drain_timer, watchdog_timer;
+	uv_timer_t drain_timer, watchdog_timer, learned_timer;
 	struct monitor monitor;
 	struct notify notify;
 	int stuck; /* the lane because of which the watchdog is not fed, or -1 */
@@ -59,6 +60,7 @@ struct daemon {
 	struct models *models; /* NULL until loaded */
 	struct loader loader;
 	struct residency residency;
+	struct learned learned;
 	struct daemon_waiter *waiters;	    /* for the load under way */
 	struct daemon_waiter *next_waiters; /* for the one after it */
 	bool reload_again;

@@ -138,12 +138,12 @@ static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	}
 	governor_decide(dispatch->governor, job, &queue, now_us, &state, &decision);
 	if (decision.rung < 0) {
-		stream->policy = state;
+		governor_act(dispatch->governor, job, &decision, &state);
 		job->decision = decision;
 		dispatch_drop(dispatch, job,
 			      decision.cause == POLICY_HOPELESS ? IPC_DROPPED_DEADLINE : IPC_DROPPED_SKIPPED, NULL);
 	} else if (worker_idle(dispatch->lanes[stream->model->ladder->rungs[decision.rung].lane].worker)) {
-		stream->policy = state;
+		governor_act(dispatch->governor, job, &decision, &state);
 		start_job(dispatch, job, &decision, now_us);
 	} else {
 		sched_defer(&dispatch->sched, &job->wait);

@@ -143,12 +143,20 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 	policy_decide(&params, ladder->rungs, ladder->n_rungs, &ladder->latency, sample, state, ret_decision);
 }
 
-void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)
+void governor_act(struct governor *governor, const struct job *job, const struct policy_decision *decision,
+		  const struct policy_state *state)
+{
+	tracer_decided(&governor->trace, job, decision);
+	job->stream->policy = *state;
+}
+
+void governor_observe(struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)
 {
 	float us = (float)(job->preprocess_us + job->inference_us);
+	float freq_cap = job->sample.freq_cap[ladder->rungs[job->rung].lane];
 
 	if (job->look == JOB_LOOK_LATER)
 		scene_see_later(&job->stream->scene, job->sharpness, now_us);
-	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us,
-			       job->sample.freq_cap[ladder->rungs[job->rung].lane], now_us);
+	tracer_observed(&governor->trace, ladder, job->rung, us, freq_cap, now_us);
+	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us, freq_cap, now_us);
 }

@@ -10,6 +10,7 @@
 #include "job.h"
 #include "share.h"
 #include "sensors.h"
+#include "tracer.h"
 
 struct governor {
 	struct policy_params params;
@@ -17,6 +18,7 @@ struct governor {
 	int n_lanes;
 	uint64_t decisions; /* so far */
 	bool scene;	    /* pictures are looked at for motion and blur */
+	struct tracer trace;
 	struct shares shares;
 };
 
@@ -34,13 +36,17 @@ struct governor_queue {
 
 /*
  * The rung for a job of a stream that has a model; job->sample is what the decision went by.  Looks at the picture
- * first, once, where that is cheap.  *state is the stream's memory; it moves on, so the caller passes a copy and keeps
- * it only when it acts on the decision.
+ * first, once, where that is cheap.  *state is the stream's memory; it moves on, so the caller passes a copy, which
+ * counts only once it is given to governor_act().
  */
 void governor_decide(struct governor *governor, struct job *job, const struct governor_queue *queue, int64_t now_us,
 		     struct policy_state *state, struct policy_decision *ret_decision);
 
+/* Acts on a decision: the stream remembers it, and it goes on the trace. */
+void governor_act(struct governor *governor, const struct job *job, const struct policy_decision *decision,
+		  const struct policy_state *state);
+
 /* Learns from a job that ran and has just come home. */
-void governor_observe(const struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us);
+void governor_observe(struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us);
 
 #endif

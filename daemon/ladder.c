@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "clock.h"
+#include "identity.h"
 #include "task.h"
 
 /* A common camera picture, so that prior times contain the preprocessing that observed ones do. */
@@ -228,6 +229,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 		}
 		memcpy(detail->name, name, strlen(name) + 1);
 		detail->plan = plan;
+		detail->estimated = policy_accuracy(variant->accuracy, (float)ratio, gray);
 		detail->own_size = width == b->own_width && height == b->own_height && channels == b->own_channels;
 		ladder->rungs[ladder->n_rungs++] = (struct policy_rung){
 			.variant = (uint16_t)b->variant,
@@ -236,7 +238,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 			.channels = (uint8_t)channels,
 			.lane = (uint8_t)lane,
 			.threads = (uint8_t)b->lanes[lane].threads,
-			.accuracy = policy_accuracy(variant->accuracy, (float)ratio, gray),
+			.accuracy = detail->estimated,
 		};
 	}
 	return 0;
@@ -333,6 +335,33 @@ static int add_variant(struct builder *b)
 	return rc;
 }
 
+/* What decides how long rungs take and how right they are, but for the device. */
+static uint64_t digest(const struct ladder *ladder)
+{
+	const struct engine_normalize *normalize = &ladder->normalize;
+	uint64_t hash = identity_add_number(IDENTITY_START, ladder->n_rungs);
+
+	hash = identity_add_number(hash, ladder->task);
+	hash = identity_add_number(hash, normalize->fit);
+	hash = identity_add(hash, &normalize->crop, sizeof(normalize->crop));
+	hash = identity_add_number(hash, normalize->bgr | normalize->given << 1);
+	hash = identity_add(hash, normalize->mean, sizeof(normalize->mean));
+	hash = identity_add(hash, normalize->scale, sizeof(normalize->scale));
+	hash = identity_add(hash, normalize->pad, sizeof(normalize->pad));
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+
+		hash = identity_add_text(hash, ladder->details[i].name);
+		hash = identity_add_number(hash, (int64_t)network_digest(ladder->variants[rung->variant].network));
+		hash = identity_add_number(hash, rung->width);
+		hash = identity_add_number(hash, rung->height);
+		hash = identity_add_number(hash, rung->channels);
+		hash = identity_add_number(hash, rung->lane);
+		hash = identity_add_number(hash, rung->threads);
+	}
+	return hash;
+}
+
 int ladder_create(const struct config_model *config, const struct topology_lane *lanes, int n_lanes,
 		  struct config_error *ret_error, struct ladder **ret_ladder)
 {
@@ -368,6 +397,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 		}
 	}
 	policy_latency_init(&box->ladder.latency, box->ladder.rungs, box->ladder.n_rungs);
+	box->ladder.digest = digest(&box->ladder);
 	box->ladder.resident = true;
 	*ret_ladder = &box->ladder;
 	return 0;
@@ -384,11 +414,9 @@ int ladder_create_again(const struct ladder *ladder, struct config_error *ret_er
 
 int ladder_adopt(struct ladder *ladder, struct ladder *fresh)
 {
-	if (ladder->n_rungs != fresh->n_rungs || ladder->n_outputs != fresh->n_outputs)
+	/* Names of rungs are part of it. */
+	if (ladder->digest != fresh->digest || ladder->n_rungs != fresh->n_rungs)
 		return -EINVAL;
-	for (int i = 0; i < ladder->n_rungs; i++)
-		if (strcmp(ladder->details[i].name, fresh->details[i].name))
-			return -EINVAL;
 	for (int i = 0; i < ladder->n_rungs; i++)
 		ladder->details[i].plan = fresh->details[i].plan;
 	for (int i = 0; i < ladder->n_variants; i++)
@@ -528,10 +556,19 @@ static float scaled_us(const struct ladder *ladder, int rung)
 void ladder_settle(struct ladder *ladder)
 {
 	for (int i = 0; i < ladder->n_rungs; i++) {
-		float us = ladder->details[i].warm_us > 0 ? ladder->details[i].warm_us : scaled_us(ladder, i);
+		const struct ladder_rung *detail = &ladder->details[i];
+		float us = detail->known_us > 0	 ? detail->known_us
+			   : detail->warm_us > 0 ? detail->warm_us
+						 : scaled_us(ladder, i);
 
 		ladder->rungs[i].prior_us = us > 1 ? us : 1;
 	}
+	ladder_rank(ladder);
+	ladder->settled = true;
+}
+
+void ladder_rank(struct ladder *ladder)
+{
 	ladder->best = 0;
 	for (int i = 1; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i], *best = &ladder->rungs[ladder->best];
@@ -541,7 +578,18 @@ void ladder_settle(struct ladder *ladder)
 			ladder->best = i;
 	}
 	policy_prune(ladder->rungs, ladder->n_rungs);
-	ladder->settled = true;
+}
+
+void ladder_inherit(struct ladder *ladder, const struct ladder *before)
+{
+	if (ladder == before || ladder->digest != before->digest || ladder->profile != before->profile)
+		return;
+	for (int i = 0; i < ladder->n_rungs; i++)
+		ladder->rungs[i].prior_us = before->rungs[i].prior_us;
+	ladder->latency = before->latency;
+	ladder->saved_runs = before->saved_runs;
+	ladder->saved_us = before->saved_us;
+	ladder_rank(ladder);
 }
 
 int ladder_find(const struct ladder *ladder, const char *name)

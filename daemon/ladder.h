@@ -38,6 +38,8 @@ struct ladder_rung {
 	const struct engine_plan *plan; /* NULL: the networks are not in memory */
 	bool own_size;			/* of the variant's own size and channels */
 	float warm_us;			/* preprocessing and inference; 0 not measured; written by the rung's lane */
+	float estimated;		/* accuracy, before anything was measured */
+	float known_us;			/* the same from a profile or an earlier run of the daemon; 0 none */
 };
 
 struct ladder {
@@ -55,6 +57,10 @@ struct ladder {
 	int pins;		    /* frames and warm-ups that run: the networks have to stay */
 	int64_t used_us, loaded_us; /* when a frame last needed it, and when it was loaded */
 	int64_t failed_us;	    /* when loading it again failed last; 0 never */
+	uint64_t digest;	    /* of the networks' content and the rungs, as of identity.h */
+	uint64_t profile;	    /* the same of the profile that its costs are from; 0 none */
+	uint32_t saved_runs;	    /* of `latency` when it was last kept */
+	int64_t saved_us;	    /* and when that was; 0 never */
 	struct policy_rung rungs[POLICY_RUNGS_MAX];
 	struct policy_latency latency;
 	struct ladder_variant variants[CONFIG_VARIANTS_MAX];
@@ -66,7 +72,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 		  struct config_error *ret_error, struct ladder **ret_ladder);
 /*
  * The same ladder from its files as they are now, off the loop; and moving its networks into the one that lacks them,
- * on the loop (-EINVAL: the files have other rungs now).  The fresh ladder remains the caller's.
+ * on the loop (-EINVAL: the files have changed).  The fresh ladder remains the caller's.
  */
 int ladder_create_again(const struct ladder *ladder, struct config_error *ret_error, struct ladder **ret_fresh);
 int ladder_adopt(struct ladder *ladder, struct ladder *fresh);
@@ -83,8 +89,13 @@ bool ladder_serves(const struct ladder *ladder, const struct config_model *confi
 /* Runs a rung on its lane's thread: reserves its memory, measures it, looks at the answer. 0 or -ENOMEM. */
 int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker);
 
-/* After the warm-ups, of which some may have been left out: prior times and dominated rungs. */
+/* After the warm-ups, of which some may have been left out: prior times, of which known ones stay, and ladder_rank().
+ */
 void ladder_settle(struct ladder *ladder);
+/* After times or accuracies have changed: the best rung and the dominated ones. */
+void ladder_rank(struct ladder *ladder);
+/* Takes over what another ladder of the same networks, rungs and profile has learned.  Both are settled. */
+void ladder_inherit(struct ladder *ladder, const struct ladder *before);
 
 /* A rung's index by name, or -1.  Without "/lane" the fastest one of that name. */
 int ladder_find(const struct ladder *ladder, const char *name);

@@ -37,6 +37,11 @@ const char *loader_needs_restart(const struct config *running, const struct conf
 	return NULL;
 }
 
+static struct ladder *last_ladder(const struct loader *loader)
+{
+	return loader->models->model[loader->models->n - 1]->ladder;
+}
+
 /* ---- off the loop --------------------------------------------------------------------------------- */
 
 static int load_config(struct loader *loader)
@@ -73,14 +78,12 @@ static void on_model_work(uv_work_t *work)
 
 	loader->rc = models_add(loader->models, loader->config, loader->before, loader->lanes, loader->n_lanes,
 				&loader->error);
+	/* A ladder that serves already knows better. */
+	if (loader->rc == 0 && !loader->dry_run && !last_ladder(loader)->settled)
+		learned_recall(loader->learned, loader->models->model[loader->models->n - 1]);
 }
 
 /* ---- on the loop ---------------------------------------------------------------------------------- */
-
-static struct ladder *last_ladder(const struct loader *loader)
-{
-	return loader->models->model[loader->models->n - 1]->ladder;
-}
 
 static void finish(struct loader *loader, int rc)
 {

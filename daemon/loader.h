@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "dispatch.h"
+#include "learned.h"
 #include "models.h"
 #include "residency.h"
 
@@ -21,6 +22,7 @@ struct loader {
 	uv_loop_t *loop;
 	struct dispatch *dispatch;
 	struct residency *residency;
+	const struct learned *learned;
 	const struct topology_lane *lanes;
 	int n_lanes;
 	void (*done)(struct loader *loader, int rc); /* on the loop; the result below is the owner's then */

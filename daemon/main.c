@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -27,7 +26,7 @@ static const char usage[] =
 	"\n"
 	"  --config FILE    configuration, with conf.d/*.yaml beside it (" DEFAULT_CONFIG ")\n"
 	"  --socket PATH    listen here instead of where the configuration says\n"
-	"  --state-dir DIR  where state is kept: the field record (record: in the configuration)\n"
+	"  --state-dir DIR  where state is kept: what was learned, profiles, the field record; frames are served without\n"
 	"  --sysroot DIR    read /sys and /proc below DIR\n"
 	"  --check-config   load the configuration and its models, say whether they are good, and end\n"
 	"  --version        print the version and end\n"
@@ -140,16 +139,11 @@ static int run(struct daemon_options *options, const char *sysroot, bool check)
 {
 	struct config_error error = {""};
 	struct config *config;
-	struct stat status;
 	int rc;
 
 	options->root_fd = open(sysroot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (options->root_fd < 0)
 		return wrong("--sysroot is no directory: ", sysroot);
-	if (options->state_dir && (stat(options->state_dir, &status) < 0 || !S_ISDIR(status.st_mode))) {
-		close(options->root_fd);
-		return wrong("--state-dir is no directory: ", options->state_dir);
-	}
 	if (config_load(options->config_path, &error, &config) < 0) {
 		fprintf(stderr, "inferd: %s\n", error.text);
 		rc = 1;

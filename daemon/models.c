@@ -220,8 +220,10 @@ void models_inherit(struct models *models, const struct models *before)
 	for (int i = 0; i < models->n; i++) {
 		const struct model *old = models_find(before, models->model[i]->name);
 
-		if (old)
-			models->model[i]->stats = old->stats;
+		if (!old)
+			continue;
+		models->model[i]->stats = old->stats;
+		ladder_inherit(models->model[i]->ladder, old->ladder);
 	}
 }
 

@@ -43,7 +43,7 @@ int models_create(const struct config *config, const struct topology_lane *lanes
 		  struct config_error *ret_error, struct models **ret_models);
 void models_destroy(struct models *models); /* drops its references; accepts NULL */
 
-/* Takes over the counts of models of the same name. */
+/* Takes over the counts of models of the same name, and what was learned where it is still true. */
 void models_inherit(struct models *models, const struct models *before);
 
 struct model *models_find(const struct models *models, const char *name); /* NULL: none */

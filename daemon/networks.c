@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "identity.h"
 
 struct network {
 	struct network *next;
 	struct network_ids ids;
+	uint64_t digest;
 	struct engine_model *model;
 	int references;
 };
@@ -32,12 +34,20 @@ static struct network_id identify(const char *path)
 		.device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .changed = status.st_mtim};
 }
 
-struct network_ids network_identify(const char *path)
+/* Where a format of two files has its weights. */
+static void find_weights(const char *path, char ret_weights[CONFIG_PATH_BYTES + 8])
 {
 	const char *suffix = strrchr(path, '.');
+
+	snprintf(ret_weights, CONFIG_PATH_BYTES + 8, "%.*s.bin", (int)(suffix ? suffix - path : (long)strlen(path)),
+		 path);
+}
+
+struct network_ids network_identify(const char *path)
+{
 	char weights[CONFIG_PATH_BYTES + 8];
 
-	snprintf(weights, sizeof(weights), "%.*s.bin", (int)(suffix ? suffix - path : (long)strlen(path)), path);
+	find_weights(path, weights);
 	return (struct network_ids){identify(path), identify(weights)};
 }
 
@@ -50,6 +60,14 @@ static bool same(const struct network_id *a, const struct network_id *b)
 bool network_same(const struct network_ids *a, const struct network_ids *b)
 {
 	return same(&a->file, &b->file) && same(&a->weights, &b->weights);
+}
+
+static uint64_t digest(const char *path)
+{
+	char weights[CONFIG_PATH_BYTES + 8];
+
+	find_weights(path, weights);
+	return identity_add_file(identity_add_file(IDENTITY_START, path), weights);
 }
 
 static int load(const char *path, struct engine_error *error, struct network **ret_network)
@@ -67,6 +85,7 @@ static int load(const char *path, struct engine_error *error, struct network **r
 		free(network);
 		return rc;
 	}
+	network->digest = digest(path);
 	pthread_mutex_lock(&lock);
 	network->next = networks;
 	networks = network;
@@ -129,6 +148,11 @@ void network_put(struct network *network)
 struct engine_model *network_model(const struct network *network)
 {
 	return network->model;
+}
+
+uint64_t network_digest(const struct network *network)
+{
+	return network->digest;
 }
 
 size_t networks_bytes(void)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "engine/engine.h"
@@ -34,6 +35,8 @@ struct network;
 int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network);
 void network_put(struct network *network); /* the last one frees it; accepts NULL */
 struct engine_model *network_model(const struct network *network);
+/* A hash of what the files held when they were loaded, as of identity.h.  Files that they refer to are not in it. */
+uint64_t network_digest(const struct network *network);
 
 /* Bytes of all networks in memory. */
 size_t networks_bytes(void);

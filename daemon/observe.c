@@ -15,24 +15,31 @@ static uint64_t half_limit(const struct config *config)
 	return config->record.trace[0] ? limit / 2 : limit;
 }
 
+void observe_open(struct observe *observe, const struct config *config)
+{
+	int rc = observe->state_dir
+			 ? store_create(observe->state_dir, half_limit(config), &record_schema, &observe->store)
+			 : 0;
+
+	if (rc < 0)
+		log_error("nothing is kept in %s: %s", observe->state_dir, strerror(-rc));
+}
+
 static void configure_record(struct observe *observe, const struct config *config, int64_t now_us)
 {
-	int rc = 0;
+	if (config->record.enabled && !observe->state_dir)
+		log_warning("record.enabled: without --state-dir there is nowhere to keep a record");
+	if (!observe->store)
+		return;
+	store_set_limit(observe->store, half_limit(config));
+	if (!observe->record && config->record.enabled) {
+		int rc = record_create(observe->store, now_us, &observe->record);
 
-	if (!observe->store && config->record.enabled) {
-		if (!observe->state_dir) {
-			log_warning("record.enabled: without --state-dir there is nowhere to keep a record");
-			return;
-		}
-		rc = store_create(observe->state_dir, half_limit(config), &record_schema, &observe->store);
-		if (rc == 0)
-			rc = record_create(observe->store, now_us, &observe->record);
 		if (rc < 0)
 			log_error("nothing is recorded: %s", strerror(-rc));
 	}
 	if (!observe->record)
 		return;
-	store_set_limit(observe->store, half_limit(config));
 	record_configure(observe->record, config->record.enabled, (int64_t)config->record.flush_s * 1000000,
 			 observe->params, now_us);
 }
@@ -55,20 +62,23 @@ static void find_trace(const struct observe *observe, const struct config *confi
 
 static void configure_trace(struct observe *observe, const struct config *config)
 {
+	struct tracer *tracer = &observe->governor->trace;
+	struct trace_file *file = NULL;
 	char path[CONFIG_PATH_BYTES];
 	int rc;
 
 	find_trace(observe, config, path);
+	tracer_restart(tracer);
 	if (!strcmp(path, observe->trace_path))
 		return;
-	trace_file_destroy(observe->trace);
-	observe->trace = NULL;
+	tracer_finish(tracer);
 	memcpy(observe->trace_path, path, sizeof(observe->trace_path));
 	if (!path[0])
 		return;
-	rc = trace_file_create(path, half_limit(config), &observe->trace);
+	rc = trace_file_create(path, half_limit(config), &file);
 	if (rc < 0)
 		log_error("record.trace: %s cannot be written: %s", path, strerror(-rc));
+	tracer_init(tracer, file, &observe->governor->params);
 }
 
 void observe_configure(struct observe *observe, const struct config *config, int64_t now_us)
@@ -80,12 +90,11 @@ void observe_configure(struct observe *observe, const struct config *config, int
 
 void observe_finish(struct observe *observe, int64_t now_us)
 {
-	trace_file_destroy(observe->trace);
+	tracer_finish(&observe->governor->trace);
 	if (observe->record)
 		record_end(observe->record, now_us);
 	store_destroy(observe->store);
 	record_destroy(observe->record);
-	observe->trace = NULL;
 	observe->record = NULL;
 	observe->store = NULL;
 }
@@ -118,55 +127,6 @@ static struct record_frame describe(const struct observe *observe, const struct 
 	return frame;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211); /* FNV-1a */
-	return hash;
-}
-
-/* Of what the rungs are, without what was measured of them. */
-static uint64_t hash_rungs(const struct ladder *ladder)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (int i = 0; i < ladder->n_rungs; i++) {
-		const struct policy_rung *rung = &ladder->rungs[i];
-
-		hash = hash_bytes(hash, ladder->details[i].name, strlen(ladder->details[i].name) + 1);
-		hash = hash_bytes(hash, &rung->threads, sizeof(rung->threads));
-		hash = hash_bytes(hash, &rung->lane, sizeof(rung->lane));
-		hash = hash_bytes(hash, &rung->accuracy, sizeof(rung->accuracy));
-	}
-	return hash;
-}
-
-static void trace(struct observe *observe, const struct job *job, const struct model *model,
-		  const struct record_frame *seen)
-{
-	struct trace_frame frame = {
-		.stream = job->stream->id,
-		.seq = job->frame.seq,
-		.rungs = hash_rungs(model->ladder),
-		.status = job->status,
-		.decided = job->decision.reason[0] != '\0',
-		.queue_us = job->queue_us,
-		.preprocess_us = job->preprocess_us,
-		.inference_us = job->inference_us,
-		.total_us = job->total_us,
-	};
-
-	snprintf(frame.model, sizeof(frame.model), "%s", seen->model);
-	snprintf(frame.rung, sizeof(frame.rung), "%s", seen->rung);
-	snprintf(frame.params, sizeof(frame.params), "%s", observe->params);
-	if (frame.decided) {
-		frame.sample = job->sample;
-		frame.min_fps = job->stream->model ? stream_min_fps(job->stream) : model->min_fps;
-		frame.decision = job->decision;
-	}
-	trace_file_add(observe->trace, &frame);
-}
-
 void observe_frame(struct observe *observe, const struct job *job, const struct model *model, int64_t now_us)
 {
 	struct record_frame frame = describe(observe, job, model);
@@ -174,16 +134,14 @@ void observe_frame(struct observe *observe, const struct job *job, const struct 
 	live_frame(&observe->live, &frame, now_us);
 	if (observe->record)
 		record_frame(observe->record, &frame, now_us);
-	if (observe->trace)
-		trace(observe, job, model, &frame);
+	tracer_ended(&observe->governor->trace, job, model);
 }
 
 void observe_rest(struct observe *observe, int64_t now_us)
 {
 	if (observe->record)
 		record_rest(observe->record, now_us);
-	if (observe->trace)
-		trace_file_flush(observe->trace);
+	tracer_flush(&observe->governor->trace);
 }
 
 void observe_sensors(struct observe *observe, const struct sensors *sensors, int n_lanes, int64_t now_us)
@@ -193,6 +151,5 @@ void observe_sensors(struct observe *observe, const struct sensors *sensors, int
 	sensors_fill(sensors, &sample);
 	if (observe->record)
 		record_sense(observe->record, &sample, now_us);
-	if (observe->trace)
-		trace_file_flush(observe->trace);
+	tracer_flush(&observe->governor->trace);
 }

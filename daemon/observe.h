@@ -11,20 +11,23 @@
 #include "live.h"
 #include "record.h"
 #include "topology.h"
-#include "trace_file.h"
 
 struct observe {
 	const char *state_dir; /* NULL: nothing is kept */
 	const struct topology_lane *lanes;
-	const struct governor *governor;
-	struct store *store;   /* NULL until something is to be kept */
-	struct record *record; /* with the store */
-	struct trace_file *trace;
+	struct governor *governor;	    /* borrowed; the trace that it writes begins and ends here */
+	struct store *store;		    /* NULL: nothing can be kept */
+	struct record *record;		    /* NULL until something is to be recorded */
 	char trace_path[CONFIG_PATH_BYTES]; /* of the trace, or "" */
 	char params[RECORD_NAME_BYTES];	    /* names the policy's parameters of the day */
 	struct live live;
 };
 
+/*
+ * Opens the store in state_dir; before anything else.  It is there whether a record is kept or not, for what the policy
+ * learns.  That it cannot be opened is said in the log, and no error.
+ */
+void observe_open(struct observe *observe, const struct config *config);
 /* Takes what the configuration says; again after a reload.  What cannot be kept is said in the log, and no error. */
 void observe_configure(struct observe *observe, const struct config *config, int64_t now_us);
 /* Waits until all is on disk. */

@@ -146,7 +146,7 @@ static void put_record(const struct daemon *daemon, struct ipc_writer *writer)
 	put_uint(writer, "frames", record.frames);
 	put_uint(writer, "lost", record.lost);
 	put_text(writer, "trace", observe->trace_path);
-	put_uint(writer, "trace_lost", observe->trace ? trace_file_lost(observe->trace) : 0);
+	put_uint(writer, "trace_lost", tracer_lost(&observe->governor->trace));
 }
 
 void report_status(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
@@ -179,7 +179,7 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];
 
-		ipc_put_map(writer, 11);
+		ipc_put_map(writer, 12);
 		put_text(writer, "name", ladder->details[i].name);
 		put_text(writer, "variant", ladder->variants[rung->variant].name);
 		put_uint(writer, "width", rung->width);
@@ -188,6 +188,7 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_text(writer, "lane", daemon->lanes[rung->lane].name);
 		put_uint(writer, "threads", rung->threads);
 		put_float(writer, "accuracy", (double)rung->accuracy);
+		put_float(writer, "estimated", (double)ladder->details[i].estimated);
 		put_uint(writer, "prior_us", (uint64_t)lrintf(rung->prior_us));
 		put_uint(writer, "learned_us",
 			 (uint64_t)lrintf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
@@ -205,8 +206,15 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		const struct model *model = daemon->models->model[i];
 		const struct ladder *ladder = model->ladder;
 
-		ipc_put_map(writer, 9);
+		char identity[17];
+
+		snprintf(identity, sizeof(identity), "%016llx",
+			 (unsigned long long)learned_identity(&daemon->learned, ladder));
+		ipc_put_map(writer, 12);
 		put_text(writer, "name", model->name);
+		put_text(writer, "identity", identity);
+		put_text(writer, "costs", ladder->profile ? "profile" : "warm-up");
+		put_uint(writer, "runs", ladder->latency.n_runs);
 		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
 		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);

@@ -45,7 +45,7 @@ struct store_task {
 	struct store_task *next; /* private to store.c */
 };
 
-#define STORE_QUEUE_MAX	 16	     /* tasks that wait */
+#define STORE_QUEUE_MAX	 96	     /* tasks that wait: a value of every model there can be, and more */
 #define STORE_LIMIT_MIN	 (512 << 10) /* bytes; a smaller limit counts as this */
 #define STORE_VALUE_MAX	 (64 << 10)  /* bytes of a value of policy_state */
 #define STORE_VALUES_MAX 256	     /* entries of policy_state; the one written longest ago goes */

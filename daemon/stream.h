@@ -25,6 +25,8 @@ struct stream {
 	struct model *model;	      /* a reference; NULL when a reload took it away */
 	int pinned;		      /* rung that every frame runs on, or -1 */
 	struct policy_state policy;
+	uint64_t trace_number;	/* among all streams of the trace; 0 none yet */
+	uint32_t trace_segment; /* that the policy's memory was told in; 0 none yet */
 	struct scene scene;
 	struct pool pool;
 	struct sched_queue queue;

@@ -312,7 +312,8 @@ struct ipc_result {
 
 /*
  * Of the models that are served, until the next reload.  "add" and "replace" bring a file as of conf.d, whose `models`
- * must all be new or all be there; "remove" names one.
+ * must all be new or all be there; "remove" names one.  "profile" brings what was measured of a model's rungs, as of
+ * docs/protocol.md.
  */
 struct ipc_change {
 	char what[IPC_NAME_MAX + 1];

@@ -164,44 +164,76 @@ static const float *switch_of(const struct policy_latency *latency, const struct
 	return rungs[last].variant != rungs[rung].variant ? &latency->switch_variant : &latency->switch_other;
 }
 
-/*
- * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
- * as it usually is, within how far it usually swings.
- */
-struct lane_view {
-	float slowdown, variance;
-	float unseen; /* the part of the variance that comes from not having run for long */
-};
-
 /* A lane that never ran is taken to be as far from its priors as the others: the same silicon, the same profile. */
-static struct lane_view guess_lane(const struct policy_latency *latency, float ceiling)
+static void guess_lane(const struct policy_latency *latency, float ceiling, struct policy_lane_now *ret_now)
 {
 	const struct policy_latency_lane *most = &latency->lane[0];
 
 	for (int i = 1; i < POLICY_LANES_MAX; i++)
 		if (latency->lane[i].count > most->count)
 			most = &latency->lane[i];
+	ret_now->variance = ceiling;
 	if (!most->count)
-		return (struct lane_view){0, ceiling, 0};
-	return (struct lane_view){most->usual, ceiling * KIN_DOUBT, ceiling * KIN_DOUBT};
+		return;
+	ret_now->slowdown = most->usual;
+	ret_now->variance = ret_now->unseen = ceiling * KIN_DOUBT;
 }
 
-static struct lane_view view_lane(const struct policy_latency *latency, const struct policy_latency_lane *lane,
-				  const struct policy_params *params, int64_t now_us)
+static void look_at_lane(const struct policy_latency_lane *lane, float ceiling, int64_t now_us,
+			 struct policy_lane_now *ret_now)
 {
-	float ceiling = params->prior_spread * params->prior_spread, seconds, keep, idle;
-	struct lane_view view = {lane->slowdown, ceiling, 0};
+	float seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
+	float idle = seconds > IDLE_S ? seconds - IDLE_S : 0, keep = FORGET_S / (FORGET_S + idle), variance;
 
-	if (!lane->count)
-		return guess_lane(latency, ceiling);
-	seconds = lane->seen_us ? policy_clamp((float)(now_us - lane->seen_us) * 1e-6f, 0, LONG_S) : LONG_S;
-	idle = seconds > IDLE_S ? seconds - IDLE_S : 0;
-	keep = FORGET_S / (FORGET_S + idle);
-	view.slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
-	view.unseen = lane->swing * (1 - keep);
-	view.variance = lane->variance + lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + view.unseen;
-	view.variance = view.variance < ceiling ? view.variance : ceiling;
-	return view;
+	ret_now->keep = keep;
+	ret_now->slowdown = lane->usual + (lane->slowdown - lane->usual) * keep;
+	ret_now->unseen = lane->swing * (1 - keep);
+	variance = lane->joint[POLICY_PART_LANE][POLICY_PART_LANE] +
+		   lane->drift * (1 + policy_clamp(seconds, 0, IDLE_S)) + ret_now->unseen;
+	ret_now->variance = variance < ceiling ? variance : ceiling;
+}
+
+/* Variance of the level at which the lane's last rung runs. */
+static float level_variance(const struct policy_latency_lane *lane)
+{
+	float own = 0, pairs = 0;
+
+	for (int i = 0; i < POLICY_PARTS; i++) {
+		own += lane->joint[i][i];
+		for (int k = 0; k < i; k++)
+			pairs += lane->joint[i][k];
+	}
+	return own + 2 * pairs;
+}
+
+static int outlier_kind(float residual)
+{
+	int kind = 0;
+
+	while (kind < POLICY_OUTLIERS - 1 && residual > outlier_edge[kind])
+		kind++;
+	return kind;
+}
+
+struct policy_lane_now policy_latency_lane_now(const struct policy_latency *latency, const struct policy_params *params,
+					       int lane, float freq_cap, int64_t now_us)
+{
+	const struct policy_latency_lane *l = &latency->lane[lane];
+	float ceiling = params->prior_spread * params->prior_spread;
+	struct policy_lane_now now = {.level = level_variance(l), .capped_ln = cap_ln(params, freq_cap)};
+
+	if (l->count)
+		look_at_lane(l, ceiling, now_us, &now);
+	else
+		guess_lane(latency, ceiling, &now);
+	if (l->suspect > 0) {
+		int kind = outlier_kind(l->suspect);
+
+		now.jump_ln = l->suspect;
+		now.jump_chance =
+			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
+	}
+	return now;
 }
 
 static float doubt_of(const struct policy_latency *latency, const struct policy_bias *bias,
@@ -215,41 +247,92 @@ static float doubt_of(const struct policy_latency *latency, const struct policy_
 	return variance < most ? variance : most;
 }
 
-static int outlier_kind(float residual)
-{
-	int kind = 0;
+/*
+ * What is known of the parts of a rung's time, together.  A run tells their sum: one that follows another of the same
+ * rung says nothing of how slow this rung is against the rest, however often it is repeated.  So the covariance is kept
+ * of the parts of the rung that ran last; those that another rung shares with it (the lane, the same variant or size)
+ * keep theirs, the others are taken to be independent.
+ */
+struct belief {
+	float covariance[POLICY_PARTS][POLICY_PARTS];
+	float sum; /* variance of all parts together */
+};
 
-	while (kind < POLICY_OUTLIERS - 1 && residual > outlier_edge[kind])
-		kind++;
-	return kind;
+static void share_parts(const struct policy_latency *latency, int last, int rung, bool ret_same[POLICY_PARTS])
+{
+	bool any = last >= 0 && last < latency->n_rungs;
+
+	ret_same[POLICY_PART_LANE] = true;
+	ret_same[POLICY_PART_VARIANT] = any && latency->variant_of[last] == latency->variant_of[rung];
+	ret_same[POLICY_PART_SIZE] = any && latency->size_of[last] == latency->size_of[rung];
+	ret_same[POLICY_PART_RUNG] = last == rung;
+}
+
+static struct belief believe(const struct policy_latency *latency, const struct policy_params *params,
+			     const struct policy_rung *rungs, int rung, const struct policy_lane_now *now)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+	struct belief b = {.sum = 0};
+	float scale[POLICY_PARTS]; /* down, where a part's own variance is less than when it was learned */
+	bool same[POLICY_PARTS];
+
+	share_parts(latency, lane->last_rung, rung, same);
+	b.covariance[POLICY_PART_LANE][POLICY_PART_LANE] = now->variance;
+	b.covariance[POLICY_PART_VARIANT][POLICY_PART_VARIANT] =
+		doubt_of(latency, &latency->variant[latency->variant_of[rung]], params, SHARE_VARIANT);
+	b.covariance[POLICY_PART_SIZE][POLICY_PART_SIZE] =
+		doubt_of(latency, &latency->size[latency->size_of[rung]], params, SHARE_SIZE);
+	b.covariance[POLICY_PART_RUNG][POLICY_PART_RUNG] = doubt_of(latency, &latency->rung[rung], params, SHARE_RUNG);
+	for (int i = 0; i < POLICY_PARTS; i++)
+		b.sum += b.covariance[i][i];
+	if (!same[POLICY_PART_VARIANT] && !same[POLICY_PART_SIZE] && !same[POLICY_PART_RUNG])
+		return b;
+	for (int i = 0; i < POLICY_PARTS; i++) {
+		float after = b.covariance[i][i], before = lane->joint[i][i];
+
+		scale[i] = !same[i] || !(before > 0) ? 0 : after < before ? sqrtf(after / before) : 1;
+	}
+	scale[POLICY_PART_LANE] *= now->keep;
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < i; k++) {
+			b.covariance[i][k] = b.covariance[k][i] = lane->joint[i][k] * scale[i] * scale[k];
+			b.sum += 2 * b.covariance[i][k];
+		}
+	b.sum = b.sum > 0 ? b.sum : 0;
+	return b;
+}
+
+struct policy_forecast policy_latency_forecast_on(const struct policy_latency *latency,
+						  const struct policy_params *params, const struct policy_rung *rungs,
+						  int rung, const struct policy_lane_now *now)
+{
+	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
+	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
+				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
+	const float *change = switch_of(latency, rungs, rung);
+	struct belief belief = believe(latency, params, rungs, rung, now);
+	float doubt = belief.sum - now->level -
+		      (now->variance - now->unseen - lane->joint[POLICY_PART_LANE][POLICY_PART_LANE]);
+
+	return (struct policy_forecast){
+		.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now->slowdown + variant->value +
+			   size->value + own->value + now->capped_ln,
+		.spread_ln = sqrtf(belief.sum + latency->noise),
+		.change_ln = change ? *change : 0,
+		.doubt_ln = sqrtf(doubt > 0 ? doubt : 0),
+		.jump_ln = now->jump_ln,
+		.jump_chance = now->jump_chance,
+	};
 }
 
 struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
 					       const struct policy_rung *rungs, int rung, float freq_cap,
 					       int64_t now_us)
 {
-	const struct policy_latency_lane *lane = &latency->lane[lane_of(&rungs[rung])];
-	const struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
-				 *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
-	const float *change = switch_of(latency, rungs, rung);
-	float doubt = doubt_of(latency, variant, params, SHARE_VARIANT) + doubt_of(latency, size, params, SHARE_SIZE) +
-		      doubt_of(latency, own, params, SHARE_RUNG);
-	struct lane_view now = view_lane(latency, lane, params, now_us);
-	struct policy_forecast forecast = {0};
+	const struct policy_lane_now now =
+		policy_latency_lane_now(latency, params, lane_of(&rungs[rung]), freq_cap, now_us);
 
-	forecast.mean_ln = policy_ln(policy_clamp(rungs[rung].prior_us, 1, US_MAX)) + now.slowdown + variant->value +
-			   size->value + own->value + cap_ln(params, freq_cap);
-	forecast.change_ln = change ? *change : 0;
-	forecast.spread_ln = sqrtf(now.variance + doubt + latency->noise);
-	forecast.doubt_ln = sqrtf(doubt + now.unseen);
-	if (lane->suspect > 0) {
-		int kind = outlier_kind(lane->suspect);
-
-		forecast.jump_ln = lane->suspect;
-		forecast.jump_chance =
-			latency->outlier[kind].jumps / (latency->outlier[kind].jumps + latency->outlier[kind].spikes);
-	}
-	return forecast;
+	return policy_latency_forecast_on(latency, params, rungs, rung, &now);
 }
 
 float policy_latency_typical_us(const struct policy_latency *latency, const struct policy_rung *rungs, int rung)
@@ -276,24 +359,9 @@ float policy_latency_chance(const struct policy_latency *latency, const struct p
 
 /* ---- learning ---------------------------------------------------------------------------------- */
 
-static void learn_bias(struct policy_latency *latency, struct policy_bias *bias, float doubt, float total,
-		       float residual)
+static void learn_lane(struct policy_latency_lane *lane, float moved)
 {
-	float gain = doubt / total;
-
-	bias->value = policy_clamp(bias->value + gain * residual, -BIAS_MAX, BIAS_MAX);
-	bias->variance = (1 - gain) * doubt + BIAS_DRIFT;
-	bias->count += bias->count < UINT32_MAX;
-	bias->seen = latency->n_runs;
-}
-
-/* Moves the lane's slowdown towards a run by its share of the variance. */
-static void learn_lane(struct policy_latency_lane *lane, float variance, float total, float residual)
-{
-	float gain = variance / total, moved = gain * residual;
-
 	lane->slowdown = policy_clamp(lane->slowdown + moved, -SLOWDOWN_MAX, SLOWDOWN_MAX);
-	lane->variance = (1 - gain) * variance;
 	lane->usual += (lane->count < 1 / USUAL_LEARN ? 1 / (1 + (float)lane->count) : USUAL_LEARN) *
 		       (lane->slowdown - lane->usual);
 	lane->swing += USUAL_LEARN * ((lane->slowdown - lane->usual) * (lane->slowdown - lane->usual) - lane->swing);
@@ -385,21 +453,60 @@ static float settle_suspicion(struct policy_latency *latency, const struct polic
 	return suspect;
 }
 
-/* Spreads a residual over the lane and what is particular to the rung, each by its share of the variance. */
-static void learn_place(struct policy_latency *latency, const struct policy_params *params,
-			struct policy_latency_lane *lane, int rung, float variance, float noise, float residual)
+/* Moves one bias by its share of a residual. */
+static void learn_bias(struct policy_latency *latency, struct policy_latency_lane *lane, struct policy_bias *bias,
+		       enum policy_part part, float moved)
 {
-	struct policy_bias *variant = &latency->variant[latency->variant_of[rung]],
-			   *size = &latency->size[latency->size_of[rung]], *own = &latency->rung[rung];
-	float by_variant = doubt_of(latency, variant, params, SHARE_VARIANT),
-	      by_size = doubt_of(latency, size, params, SHARE_SIZE),
-	      by_rung = doubt_of(latency, own, params, SHARE_RUNG),
-	      total = variance + by_variant + by_size + by_rung + noise;
+	bias->value = policy_clamp(bias->value + moved, -BIAS_MAX, BIAS_MAX);
+	bias->variance = lane->joint[part][part] + BIAS_DRIFT;
+	bias->count += bias->count < UINT32_MAX;
+	bias->seen = latency->n_runs;
+}
 
-	learn_lane(lane, variance, total, residual);
-	learn_bias(latency, variant, by_variant, total, residual);
-	learn_bias(latency, size, by_size, total, residual);
-	learn_bias(latency, own, by_rung, total, residual);
+/* Spreads a residual over the lane and what is particular to the rung, each by what it has in common with the sum. */
+static void learn_parts(struct policy_latency *latency, struct policy_latency_lane *lane, int rung,
+			const struct belief *belief, float noise, float residual)
+{
+	struct policy_bias *bias[POLICY_PARTS] = {NULL, &latency->variant[latency->variant_of[rung]],
+						  &latency->size[latency->size_of[rung]], &latency->rung[rung]};
+	float with_sum[POLICY_PARTS] = {0}, step = residual / (belief->sum + noise);
+
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < POLICY_PARTS; k++)
+			with_sum[i] += belief->covariance[i][k];
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k < POLICY_PARTS; k++)
+			lane->joint[i][k] =
+				belief->covariance[i][k] - with_sum[i] * with_sum[k] / (belief->sum + noise);
+	/* Rounding must not turn a variance that is all but nothing negative. */
+	for (int i = 0; i < POLICY_PARTS; i++)
+		lane->joint[i][i] = policy_clamp(lane->joint[i][i], 0, VARIANCE_MAX);
+	learn_lane(lane, with_sum[POLICY_PART_LANE] * step);
+	for (int i = POLICY_PART_VARIANT; i < POLICY_PARTS; i++)
+		learn_bias(latency, lane, bias[i], (enum policy_part)i, with_sum[i] * step);
+}
+
+/* A run that may have been chance alone: time has passed all the same, and another rung's parts came in. */
+static void learn_nothing(struct policy_latency_lane *lane, const struct belief *belief)
+{
+	memcpy(lane->joint, belief->covariance, sizeof(lane->joint));
+}
+
+/*
+ * More was wrong than was held possible.  The same rung as before became quicker because its lane did.  Of another one
+ * it may as well be a part of its own: the lane answers for half, and the other parts for half as they were in doubt.
+ */
+static void widen(struct belief *belief, bool same_rung, float square)
+{
+	float lane = same_rung ? square : square / 2, own = 0;
+
+	for (int i = POLICY_PART_VARIANT; i < POLICY_PARTS; i++)
+		own += belief->covariance[i][i];
+	for (int i = 0; !same_rung && i < POLICY_PARTS; i++)
+		for (int k = 0; k < POLICY_PARTS; k++)
+			belief->covariance[i][k] *= i == k && own > 0 ? (square - lane) / own : 0;
+	belief->sum = same_rung ? belief->sum + lane - belief->covariance[POLICY_PART_LANE][POLICY_PART_LANE] : square;
+	belief->covariance[POLICY_PART_LANE][POLICY_PART_LANE] = lane;
 }
 
 void policy_latency_observe(struct policy_latency *latency, const struct policy_params *params,
@@ -407,8 +514,9 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 {
 	struct policy_latency_lane *lane;
 	struct policy_forecast forecast;
-	struct lane_view now;
-	float residual, z, variance;
+	struct policy_lane_now now;
+	struct belief belief;
+	float residual, z;
 	float *change;
 	uint8_t *runs;
 	bool cold;
@@ -416,11 +524,11 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 	if (rung < 0 || rung >= latency->n_rungs || !(us > 0 && us <= US_MAX))
 		return;
 	lane = &latency->lane[lane_of(&rungs[rung])];
-	forecast = policy_latency_forecast(latency, params, rungs, rung, freq_cap, now_us);
+	now = policy_latency_lane_now(latency, params, lane_of(&rungs[rung]), freq_cap, now_us);
+	forecast = policy_latency_forecast_on(latency, params, rungs, rung, &now);
 	residual = policy_ln(us) - forecast.mean_ln - forecast.change_ln;
-	now = view_lane(latency, lane, params, now_us);
+	belief = believe(latency, params, rungs, rung, &now);
 	lane->slowdown = now.slowdown;
-	variance = now.variance;
 	residual -= settle_suspicion(latency, params, lane, rung, residual);
 	z = residual / forecast.spread_ln;
 	runs = &latency->runs[latency->variant_of[rung]][lane_of(&rungs[rung])];
@@ -431,17 +539,18 @@ void policy_latency_observe(struct policy_latency *latency, const struct policy_
 		lane->suspect = residual;
 		lane->suspect_z = z;
 		lane->suspect_rung = (int16_t)rung;
-		learn_place(latency, params, lane, rung, 0, latency->noise, DOUBT * forecast.spread_ln);
+		learn_nothing(lane, &belief);
 	} else {
-		/* Nothing makes a run much quicker by chance: the lane did. */
-		if (z < -DOUBT && variance < residual * residual)
-			variance = residual * residual;
-		else if (!cold) {
-			learn_noise(latency, residual, variance + forecast.doubt_ln * forecast.doubt_ln - now.unseen);
+		/* Nothing makes a run much quicker by chance. */
+		if (z < -DOUBT) {
+			widen(&belief, lane->last_rung == rung || lane->last_rung < 0,
+			      policy_clamp(residual * residual, 0, VARIANCE_MAX));
+		} else if (!cold) {
+			learn_noise(latency, residual, belief.sum);
 			count_chance(latency, params, z);
 			learn_drift(lane, z);
 		}
-		learn_place(latency, params, lane, rung, variance, latency->noise + (cold ? COLD_NOISE : 0), residual);
+		learn_parts(latency, lane, rung, &belief, latency->noise + (cold ? COLD_NOISE : 0), residual);
 		if (change && !cold)
 			*change = policy_clamp(*change + SWITCH_LEARN * residual, 0, SWITCH_MAX);
 	}

@@ -23,6 +23,9 @@
 #define POLICY_BINS	 34
 #define POLICY_OUTLIERS	 3
 
+/* What a time is made of, beside its prior and chance. */
+enum policy_part { POLICY_PART_LANE, POLICY_PART_VARIANT, POLICY_PART_SIZE, POLICY_PART_RUNG, POLICY_PARTS };
+
 /* One way to run a frame. */
 struct policy_rung {
 	uint16_t variant; /* index; the caller knows the names */
@@ -44,8 +47,10 @@ struct policy_bias {
 };
 
 struct policy_latency_lane {
-	float slowdown;	 /* logarithm of measured over predicted, of late */
-	float variance;	 /* of that estimate */
+	float slowdown; /* logarithm of measured over predicted, of late */
+	/* Covariance of that estimate and of the biases of the rung that ran last, which it was learned together with.
+	 */
+	float joint[POLICY_PARTS][POLICY_PARTS];
 	float drift;	 /* variance that a frame adds to it */
 	float last_z;	 /* residual of the last run in standard deviations */
 	float usual;	 /* slow mean of the slowdown; what persists */
@@ -88,7 +93,27 @@ struct policy_forecast {
 	float jump_ln, jump_chance; /* the lane may have become slower by this */
 };
 
-/* freq_cap: of the rung's lane, 0..1, NAN unknown. */
+/*
+ * What is known of a lane now.  Between runs it drifts; one that has not run for long is more and more likely as slow
+ * as it usually is, within how far it usually swings.
+ */
+struct policy_lane_now {
+	float slowdown, variance;
+	float unseen;		    /* the part of the variance that comes from not having run for long */
+	float keep;		    /* share of what it was of late that still holds */
+	float level;		    /* variance of the level at which its last rung runs */
+	float capped_ln;	    /* what a capped clock adds */
+	float jump_ln, jump_chance; /* as of struct policy_forecast */
+};
+
+/* freq_cap: 0..1, NAN unknown.  The same for all rungs of the lane: asked once where many are asked about. */
+struct policy_lane_now policy_latency_lane_now(const struct policy_latency *latency, const struct policy_params *params,
+					       int lane, float freq_cap, int64_t now_us);
+/* lane: of that rung. */
+struct policy_forecast policy_latency_forecast_on(const struct policy_latency *latency,
+						  const struct policy_params *params, const struct policy_rung *rungs,
+						  int rung, const struct policy_lane_now *lane);
+/* Both in one. */
 struct policy_forecast policy_latency_forecast(const struct policy_latency *latency, const struct policy_params *params,
 					       const struct policy_rung *rungs, int rung, float freq_cap,
 					       int64_t now_us);

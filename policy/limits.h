@@ -18,6 +18,7 @@
 #define SWITCH_MAX     0.7f /* logarithm of a factor of two */
 #define SLOWDOWN_MAX   7.0f /* a factor of 1000 either way */
 #define BIAS_MAX       2.0f
+#define VARIANCE_MAX   50.0f /* of anything learned */
 #define OUTLIERS_KEPT  30.0f /* seen, of one kind, before older ones fade */
 
 /* Brings `below` up to date with the histogram's weights. */

@@ -9,9 +9,9 @@
 #include "limits.h"
 
 #define MAGIC	      0x4c504e49u /* "INPL" */
-#define FORMAT	      1u
+#define FORMAT	      2u
 #define HEADER_BYTES  24 /* magic, format, hash, rungs, length of all */
-#define LANE_WORDS    13
+#define LANE_WORDS    (12 + POLICY_PARTS * (POLICY_PARTS + 1) / 2)
 #define RUNG_WORDS    12
 #define VARIANT_WORDS (POLICY_LANES_MAX / 4)
 #define FIXED_WORDS   (7 + POLICY_BINS + 2 * POLICY_OUTLIERS + LANE_WORDS * POLICY_LANES_MAX)
@@ -64,6 +64,16 @@ static void index_of_rung(struct walk *w, int16_t *value, int n_rungs)
 	w->ok = w->ok && bits <= (uint32_t)n_rungs;
 }
 
+/* A symmetric matrix: one of its triangles. */
+static void walk_joint(struct walk *w, float joint[POLICY_PARTS][POLICY_PARTS])
+{
+	for (int i = 0; i < POLICY_PARTS; i++)
+		for (int k = 0; k <= i; k++) {
+			number(w, &joint[i][k], i == k ? 0 : -100, 100);
+			joint[k][i] = joint[i][k];
+		}
+}
+
 static void walk_lane(struct walk *w, struct policy_latency_lane *lane, int n_rungs)
 {
 	uint32_t low = (uint32_t)lane->seen_us, high = (uint32_t)((uint64_t)lane->seen_us >> 32);
@@ -71,7 +81,7 @@ static void walk_lane(struct walk *w, struct policy_latency_lane *lane, int n_ru
 	number(w, &lane->usual, -SLOWDOWN_MAX, SLOWDOWN_MAX);
 	number(w, &lane->swing, 0, 100);
 	number(w, &lane->slowdown, -SLOWDOWN_MAX, SLOWDOWN_MAX);
-	number(w, &lane->variance, 0, 100);
+	walk_joint(w, lane->joint);
 	number(w, &lane->drift, DRIFT_MIN, DRIFT_MAX);
 	number(w, &lane->last_z, -1e6f, 1e6f);
 	number(w, &lane->suspect, 0, 100);

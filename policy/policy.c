@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arith.h"
+#include "arrivals.h"
 #include "view.h"
 
 #define NO_TEMP_C	-273.0f	   /* nobody knows how warm it is */
@@ -31,7 +32,6 @@
 #define CALM_US		32000000   /* so long without being forced down: the dwell is forgotten */
 #define PROBE_US	1000000	   /* a hopeless stream still runs a frame this often: estimates grow old */
 #define FADE_US		60000000.f /* over which changes of rung are forgotten */
-#define HOPE		1.0f	   /* standard deviations of doubt by which a rung may well be quicker */
 #define EXPLORE_FIRST	8	   /* frames before the first trial */
 #define US_MAX		1e9f
 
@@ -105,25 +105,38 @@ static void look_at_time(struct view *v)
 		v->budget_us *= 1 - pressure / 2;
 }
 
-/* Per lane once, for logarithms are what a decision spends its time on. */
-static void look_at_lanes(struct view *v)
-{
-	for (int i = 0; i < POLICY_LANES_MAX; i++) {
-		v->wait_us[i] =
-			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
-		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
-	}
-}
-
 static int lane_of(const struct view *v, int rung)
 {
 	return v->rungs[rung].lane < POLICY_LANES_MAX ? v->rungs[rung].lane : POLICY_LANES_MAX - 1;
 }
 
+/* Per lane once, for logarithms are what a decision spends its time on. */
+static void look_at_lanes(struct view *v)
+{
+	bool used[POLICY_LANES_MAX] = {false};
+
+	for (int i = 0; i < v->n_rungs; i++)
+		used[lane_of(v, i)] = true;
+	for (int i = 0; i < POLICY_LANES_MAX; i++) {
+		v->wait_us[i] =
+			i < v->sample->n_lanes ? policy_clamp(known_or(v->sample->lane_wait_us[i], 0), 0, US_MAX) : 0;
+		v->left_ln[i] = policy_ln(v->budget_us - v->wait_us[i]);
+		v->alone_ln[i] = policy_ln(v->left_us - v->wait_us[i]);
+		if (used[i])
+			v->lanes[i] = policy_latency_lane_now(v->latency, v->params, i, v->sample->freq_cap[i],
+							      v->sample->now_us);
+	}
+}
+
 static struct policy_forecast ask(const struct view *v, int rung)
 {
-	return policy_latency_forecast(v->latency, v->params, v->rungs, rung, v->sample->freq_cap[lane_of(v, rung)],
-				       v->sample->now_us);
+	return policy_latency_forecast_on(v->latency, v->params, v->rungs, rung, &v->lanes[lane_of(v, rung)]);
+}
+
+/* The exponential, near enough for small values: it is asked of every rung. */
+static float sure_factor(float ln)
+{
+	return 1 + ln * (1 + ln / 2);
 }
 
 static void forecast(struct view *v, int rung)
@@ -135,6 +148,8 @@ static void forecast(struct view *v, int rung)
 
 	v->suspicious |= rung == v->held && f.jump_chance > 0;
 	o->us = policy_clamp(policy_exp(f.mean_ln), 0, US_MAX);
+	o->sure_us = o->us * sure_factor(v->latency->bound * f.spread_ln);
+	o->wait_price = 0;
 	o->wait_us = v->wait_us[lane_of(v, rung)];
 	o->accuracy = policy_clamp(r->accuracy, 0, 1);
 	o->energy = o->us * (r->power_w > 0 ? policy_clamp(r->power_w, 0, 1000) : 1);
@@ -146,22 +161,34 @@ static void forecast(struct view *v, int rung)
 	o->chance_once = f.change_ln > 0 ? policy_latency_chance(v->latency, &f, left_ln - f.change_ln) : o->chance;
 	o->bounded = f.mean_ln + v->latency->bound * f.spread_ln <= left_ln;
 	o->chance_alone = v->budget_us < v->left_us
-				  ? policy_latency_chance(v->latency, &f, policy_ln(v->left_us - o->wait_us))
+				  ? policy_latency_chance(v->latency, &f, v->alone_ln[lane_of(v, rung)])
 				  : o->chance;
 }
 
-/* Chance to be in time and within its share, if the rung is quicker than thought by as much as may well be. */
-static float hoped_chance(const struct view *v, int rung)
+/*
+ * What a frame would gain on the rung that is held, once a trial has shown how quick another is.  Of three cases, the
+ * points of a Gauss-Hermite rule over what is in doubt, only those count in which the other turns out to be better.
+ * None, where even a quick one would take more than its share of the lane.
+ */
+static float worth_of_trial(const struct view *v, int rung, float held_worth)
 {
+	static const float at[] = {-1.7320508f, 0, 1.7320508f}, share[] = {1 / 6.f, 2 / 3.f, 1 / 6.f};
 	struct policy_forecast f = ask(v, rung);
-	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln;
+	float known = f.spread_ln * f.spread_ln - f.doubt_ln * f.doubt_ln, gain = 0;
 
-	if (v->sample->share_us > 0 && policy_exp(f.mean_ln - HOPE * f.doubt_ln) > v->sample->share_us)
+	if (v->sample->share_us > 0 && policy_exp(f.mean_ln - f.doubt_ln) > v->sample->share_us)
 		return 0;
-	if (!isfinite(v->left_us))
-		return 1;
 	f.spread_ln = sqrtf(known > 0 ? known : 0) + 1e-3f;
-	return policy_latency_chance(v->latency, &f, v->left_ln[lane_of(v, rung)] + HOPE * f.doubt_ln);
+	for (int i = 0; i < 3; i++) {
+		float chance = isfinite(v->left_us)
+				       ? policy_latency_chance(v->latency, &f,
+							       v->left_ln[lane_of(v, rung)] + at[i] * f.doubt_ln)
+				       : 1;
+		float more = v->outlook[rung].accuracy * chance - held_worth;
+
+		gain += more > 0 ? share[i] * more : 0;
+	}
+	return gain;
 }
 
 static void find_ends(struct view *v)
@@ -261,10 +288,10 @@ static float utility(const struct view *v, int rung, float blur)
 
 	return accuracy * chance - v->params->miss_price * (1 - chance) -
 	       (v->price + v->params->blur_price * blur) * (o->energy / v->dearest) -
-	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us);
+	       HASTE_PRICE * ((o->us + o->wait_us) / v->slowest_us) - o->wait_price;
 }
 
-static void look(struct view *v)
+static void look(struct view *v, const struct policy_state *state)
 {
 	float blur = policy_clamp(known_or(v->sample->blur, 0), 0, 1);
 
@@ -275,6 +302,7 @@ static void look(struct view *v)
 			forecast(v, i);
 	find_ends(v);
 	look_at_heat(v);
+	policy_arrivals_price(v, state);
 	v->price = energy_price(v);
 	v->blur = blur > BLUR_SEEN ? (blur - BLUR_SEEN) / (1 - BLUR_SEEN) : 0;
 	for (int i = 0; i < v->n_rungs; i++)
@@ -437,7 +465,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 
 		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
 			continue;
-		gain = o->accuracy * hoped_chance(v, i) - held->accuracy * held->chance - v->params->stay_gain;
+		gain = worth_of_trial(v, i, held->accuracy * held->chance + v->params->stay_gain);
 		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
 		if (gain * v->params->explore_frames - loss > most) {
 			most = gain * v->params->explore_frames - loss;
@@ -589,7 +617,8 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.held = state->rung;
 	v.suspicious = false;
 	v.felt_c = feel_heat(sample, state);
-	look(&v);
+	policy_arrivals_count(sample, state);
+	look(&v, state);
 	fade_changes(&v, state);
 	if (v.critical && spare(&v, state))
 		d.cause = POLICY_SKIP;
@@ -601,6 +630,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 		state->last_run_us = sample->now_us;
 		state->last_accuracy = v.outlook[d.rung].accuracy;
 		d.predicted_us = v.outlook[d.rung].us;
+		state->run_s = d.predicted_us / 1e6f;
 		d.bound_us = bound_us(&v, d.rung);
 		d.chance = v.outlook[d.rung].chance_alone;
 	}

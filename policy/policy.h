@@ -53,6 +53,9 @@ struct policy_state {
 	float changes;	       /* changes of rung of late, each fading over a minute */
 	float last_accuracy;   /* expected, of the frame that ran last */
 	float felt_c;	       /* temperature that heat is judged by: falls later than the device's; -273 none */
+	float run_s;	       /* predicted time of the frame that ran last */
+	float busy_s;	       /* time that frames ran of late, until the next arrived */
+	float met;	       /* frames that arrived of late while one ran */
 	uint32_t frames;       /* decisions since something was explored */
 };
 void policy_state_init(struct policy_state *state);

@@ -74,6 +74,14 @@ static void put_floats(struct line *line, const char *name, const float *values,
 	put(line, "]");
 }
 
+size_t policy_trace_segment(uint64_t lost, char *ret_line, size_t size)
+{
+	struct line line = begin(ret_line, size);
+
+	put(&line, "{\"segment\":{\"lost\":%" PRIu64 "}", lost);
+	return end(&line);
+}
+
 size_t policy_trace_params(const struct policy_params *params, char *ret_line, size_t size)
 {
 	struct line line = begin(ret_line, size);
@@ -145,6 +153,9 @@ size_t policy_trace_state(const char *model, uint64_t stream, const struct polic
 	put_float(&line, "changes", state->changes);
 	put_float(&line, "last_accuracy", state->last_accuracy);
 	put_float(&line, "felt_c", state->felt_c);
+	put_float(&line, "run_s", state->run_s);
+	put_float(&line, "busy_s", state->busy_s);
+	put_float(&line, "met", state->met);
 	put(&line, "}");
 	return end(&line);
 }
@@ -162,25 +173,32 @@ static void put_sample(struct line *line, const struct policy_sample *s)
 	put_float(line, "battery", s->battery);
 	put_float(line, "motion", s->motion);
 	put_float(line, "blur", s->blur);
+	put_float(line, "memory_pressure", s->memory_pressure);
+	put_float(line, "cooling", s->cooling);
 	put_float(line, "share_us", s->share_us);
 }
 
-size_t policy_trace_frame(const char *model, uint64_t stream, const struct policy_sample *sample, float min_fps,
-			  const struct policy_decision *decision, const char *rung, const char *version, char *ret_line,
-			  size_t size)
+static void put_rung_name(struct line *line, const char *rung)
+{
+	put(line, ",\"rung\":");
+	if (rung)
+		put_text(line, rung);
+	else
+		put(line, "null");
+}
+
+size_t policy_trace_frame(const char *model, uint64_t stream, uint64_t seq, const struct policy_sample *sample,
+			  float min_fps, const struct policy_decision *decision, const char *rung, const char *version,
+			  char *ret_line, size_t size)
 {
 	struct line line = begin(ret_line, size);
 
 	put(&line, "{\"model\":");
 	put_text(&line, model);
-	put(&line, ",\"stream\":%" PRIu64, stream);
+	put(&line, ",\"stream\":%" PRIu64 ",\"seq\":%" PRIu64, stream, seq);
 	put_sample(&line, sample);
 	put_float(&line, "min_fps", min_fps);
-	put(&line, ",\"rung\":");
-	if (rung)
-		put_text(&line, rung);
-	else
-		put(&line, "null");
+	put_rung_name(&line, rung);
 	put(&line, ",\"cause\":\"%s\"", policy_cause_name(decision->cause));
 	put_float(&line, "predicted_us", decision->predicted_us);
 	put_float(&line, "chance", decision->chance);
@@ -204,5 +222,22 @@ size_t policy_trace_observed(const char *model, const char *rung, float us, floa
 	put_float(&line, "us", us);
 	put_float(&line, "freq_cap", freq_cap);
 	put(&line, "}");
+	return end(&line);
+}
+
+size_t policy_trace_ended(const char *model, uint64_t stream, uint64_t seq, const struct policy_trace_end *ended,
+			  char *ret_line, size_t size)
+{
+	struct line line = begin(ret_line, size);
+
+	put(&line, "{\"model\":");
+	put_text(&line, model);
+	put(&line, ",\"stream\":%" PRIu64 ",\"seq\":%" PRIu64 ",\"ended\":{\"status\":", stream, seq);
+	put_text(&line, ended->status);
+	put_rung_name(&line, ended->rung);
+	put(&line,
+	    ",\"deadline_us\":%" PRId64 ",\"queue_us\":%" PRIu32 ",\"preprocess_us\":%" PRIu32
+	    ",\"inference_us\":%" PRIu32 ",\"total_us\":%" PRIu32 "}",
+	    ended->deadline_us, ended->queue_us, ended->preprocess_us, ended->inference_us, ended->total_us);
 	return end(&line);
 }

@@ -9,6 +9,8 @@
 /* What running this frame on a rung would cost and bring. */
 struct outlook {
 	float us, wait_us; /* its time, median, and until its lane is free */
+	float sure_us;	   /* its time, which it exceeds as rarely as the learned bound */
+	float wait_price;  /* accuracy that frames which arrive meanwhile lose */
 	float chance_once; /* like chance, of this frame, which pays for the change; the others speak of the frames
 			      after it */
 	float chance, chance_alone; /* to be in time: within its share of the deadline; with all that is left of it */
@@ -37,6 +39,8 @@ struct view {
 	float left_us;	  /* to the deadline; INFINITY none */
 	float budget_us;  /* of that, what this frame may take of it */
 	float wait_us[POLICY_LANES_MAX], left_ln[POLICY_LANES_MAX]; /* of each lane; logarithm of its share */
+	float alone_ln[POLICY_LANES_MAX];			    /* logarithm of all that is left on it */
+	struct policy_lane_now lanes[POLICY_LANES_MAX];		    /* those that have rungs */
 	float price;						    /* of energy */
 	float blur;						    /* beyond what does no harm, 0..1 */
 	struct outlook outlook[POLICY_RUNGS_MAX];

@@ -17,6 +17,7 @@ static const char help[] = "usage: inferctl [--socket PATH] [--json] COMMAND [AR
 			   "  reload              make the daemon take its configuration anew\n"
 			   "  top                 what happens now, anew every second\n"
 			   "  report --out FILE    a page of what was recorded while serving\n"
+			   "  calibrate MODEL     measure every way to run a model on this device, and keep that\n"
 			   "  bench MODEL         measure throughput, latency and overhead\n"
 			   "\n"
 			   "  --socket PATH       default: $INFERD_SOCKET, else /run/inferd/inferd.sock\n"
@@ -28,8 +29,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models}, {"stats", cmd_stats},
-	{"reload", cmd_reload}, {"bench", cmd_bench},	{"report", cmd_report}, {"top", cmd_top},
+	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models},
+	{"stats", cmd_stats},	{"reload", cmd_reload}, {"bench", cmd_bench},
+	{"report", cmd_report}, {"top", cmd_top},	{"calibrate", cmd_calibrate},
 };
 
 int main(int argc, char **argv)

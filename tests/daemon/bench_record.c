@@ -84,7 +84,10 @@ static void bench_live(void)
 
 static void bench_trace(const char *dir)
 {
-	static struct trace_frame frame = {.model = "imagenet", .rung = "v2-224@224x224", .decided = true};
+	static struct trace_segment segment = {.head = {TRACE_SEGMENT, sizeof(segment)}};
+	static struct trace_decision decision = {.head = {TRACE_DECISION, sizeof(decision)}, .rung = "v2-224@224x224"};
+	static struct trace_observed observed = {.head = {TRACE_OBSERVED, sizeof(observed)}, .rung = "v2-224@224x224"};
+	static struct trace_ended ended = {.head = {TRACE_ENDED, sizeof(ended)}, .rung = "v2-224@224x224"};
 	const struct timespec pause = {.tv_nsec = 3000000};
 	struct trace_file *trace;
 	char path[512];
@@ -94,16 +97,20 @@ static void bench_trace(const char *dir)
 	snprintf(path, sizeof(path), "%s/trace.jsonl", dir);
 	if (trace_file_create(path, 64 << 20, &trace) < 0)
 		return;
+	trace_file_add(trace, &segment.head);
 	for (int i = 0; i < n; i += BURST) {
 		double start = now_ns();
 
-		for (int j = 0; j < BURST; j++)
-			trace_file_add(trace, &frame);
+		for (int j = 0; j < BURST; j++) {
+			trace_file_add(trace, &decision.head);
+			trace_file_add(trace, &observed.head);
+			trace_file_add(trace, &ended.head);
+		}
 		trace_file_flush(trace);
 		taken += now_ns() - start;
 		nanosleep(&pause, NULL);
 	}
-	printf("trace: %.0f ns a frame, %llu of %d lost\n", taken / n, (unsigned long long)trace_file_lost(trace), n);
+	printf("trace: %.0f ns a frame, %llu entries lost\n", taken / n, (unsigned long long)trace_file_lost(trace));
 	trace_file_destroy(trace);
 }
 

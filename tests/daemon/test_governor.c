@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "daemon/stream.h"
 #include "support/test.h"
@@ -52,11 +54,9 @@ static void draw(struct rig *rig, int width)
 		rig->pool[i] = i % SIDE / width % 2 ? 200 : 50;
 }
 
-/* A frame of slot 0, decided about; its job is free again. */
-static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_us)
+/* A job for a frame of slot 0. */
+static struct job *take_job(struct rig *rig, struct ipc_frame frame, int64_t now_us)
 {
-	struct governor_queue queue = {.depth = 0};
-	struct policy_decision decision;
 	const char *reason = "";
 	struct job *job;
 
@@ -66,6 +66,16 @@ static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_u
 	frame.stride[0] = SIDE;
 	frame.bytes = SIDE;
 	cr_assert_eq(stream_take_job(rig->stream, &frame, 1, now_us, &reason, &job), 0, "%s", reason);
+	return job;
+}
+
+/* The same, decided about; the job is free again. */
+static struct job *decide(struct rig *rig, struct ipc_frame frame, int64_t now_us)
+{
+	struct governor_queue queue = {.depth = 0};
+	struct job *job = take_job(rig, frame, now_us);
+	struct policy_decision decision;
+
 	governor_decide(&rig->tiny.governor, job, &queue, now_us, &rig->stream->policy, &decision);
 	cr_assert_eq(decision.rung, 0);
 	return job;
@@ -122,5 +132,63 @@ Test(governor, nothing_is_looked_at_where_nobody_asks)
 	rig_finish(&rig);
 	rig_init(&rig, "", "t@32x32");
 	cr_assert_eq((int)decide(&rig, (struct ipc_frame){.format = IPC_JPEG}, 1000000)->look, (int)JOB_LOOK_NOT);
+	rig_finish(&rig);
+}
+
+/* ---- the trace of it ------------------------------------------------------------------------------ */
+
+/* Decides about a frame, acts on it and learns from its run. */
+static void serve(struct rig *rig, int64_t now_us)
+{
+	struct governor_queue queue = {.depth = 0};
+	struct policy_state state = rig->stream->policy;
+	struct job *job = take_job(rig, (struct ipc_frame){.format = IPC_GRAY8}, now_us);
+
+	governor_decide(&rig->tiny.governor, job, &queue, now_us, &state, &job->decision);
+	governor_act(&rig->tiny.governor, job, &job->decision, &state);
+	job->rung = job->decision.rung;
+	job->inference_us = (uint32_t)test_random_range(20, 2000);
+	governor_observe(&rig->tiny.governor, rig->stream->model->ladder, job, now_us + job->inference_us);
+	tracer_ended(&rig->tiny.governor.trace, job, rig->stream->model);
+}
+
+static void expect_replay(const char *path)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "'%s' replay '%s' >&2", INFERD_POLICY_BINARY, path);
+	cr_assert_eq(system(command), 0, "%s", path);
+}
+
+/* More is traced at once than the ring and the file hold: what is there replays, and the trace says what is not. */
+Test(governor, trace_with_gaps_replays)
+{
+	struct rig rig;
+	struct trace_file *file;
+	char path[128], before[136], line[256] = "";
+	FILE *text;
+
+	rig_init(&rig, "", "");
+	snprintf(path, sizeof(path), "%s/trace.jsonl", rig.tiny.root.path);
+	snprintf(before, sizeof(before), "%s.1", path);
+	cr_assert_eq(trace_file_create(path, 100000, &file), 0);
+	tracer_init(&rig.tiny.governor.trace, file, &rig.tiny.governor.params);
+	for (int i = 1; i <= 3000; i++)
+		serve(&rig, (int64_t)i * 100000);
+	cr_assert_gt(tracer_lost(&rig.tiny.governor.trace), 0);
+	tracer_finish(&rig.tiny.governor.trace);
+	/* A start goes on behind it. */
+	cr_assert_eq(trace_file_create(path, 100000, &file), 0);
+	tracer_init(&rig.tiny.governor.trace, file, &rig.tiny.governor.params);
+	for (int i = 3001; i <= 3010; i++)
+		serve(&rig, (int64_t)i * 100000);
+	tracer_finish(&rig.tiny.governor.trace);
+	expect_replay(path);
+	if (access(before, F_OK) == 0)
+		expect_replay(before);
+	text = fopen(path, "r");
+	cr_assert(text && fgets(line, sizeof(line), text));
+	fclose(text);
+	cr_assert_eq(strncmp(line, "{\"segment\":{\"lost\":", 19), 0, "%s", line);
 	rig_finish(&rig);
 }

@@ -1,10 +1,8 @@
 /* test_record.c - the field record from frames to rows, the live view, and the trace. */
 #include "daemon/record.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +12,7 @@
 
 #include "daemon/live.h"
 #include "daemon/trace_file.h"
+#include "support/store_wait.h"
 #include "support/test.h"
 
 TEST_SUITE(record);
@@ -65,36 +64,6 @@ static void rig_finish(struct rig *rig)
 	sqlite3_close(rig->db);
 	snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
 	cr_assert_eq(system(command), 0);
-}
-
-struct barrier {
-	struct store_task task; /* first */
-	sem_t done;
-};
-
-static int do_nothing(struct store_task *task, struct sqlite3 *db)
-{
-	(void)task;
-	(void)db;
-	return 0;
-}
-
-static void barrier_done(struct store_task *task, int rc)
-{
-	(void)rc;
-	sem_post(&((struct barrier *)task)->done);
-}
-
-/* Until the store has written what it was given so far. */
-static void wait_written(struct rig *rig)
-{
-	struct barrier barrier = {.task = {.run = do_nothing, .done = barrier_done}};
-
-	sem_init(&barrier.done, 0, 0);
-	cr_assert_eq(store_submit(rig->store, &barrier.task), 0);
-	while (sem_wait(&barrier.done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&barrier.done);
 }
 
 static double number(struct rig *rig, const char *sql)
@@ -267,7 +236,7 @@ Test(record, parts_add_up_to_the_whole)
 			record_frame(rig.record, &frame, rig.now_us);
 			/* Else all would be in the batches of the first and of the last minute. */
 			if (i % 20 == 0)
-				wait_written(&rig);
+				store_wait(rig.store);
 		}
 		rig_end(&rig);
 		rig_start(&rig);
@@ -292,7 +261,7 @@ Test(record, an_epoch_is_an_hour)
 		record_sense(rig.record, &sample, rig.now_us);
 		record_frame(rig.record, &good, rig.now_us);
 		rig.now_us += 60 * SECOND;
-		wait_written(&rig);
+		store_wait(rig.store);
 	}
 	rig_stop(&rig);
 	cr_assert_eq(number(&rig, "SELECT count(*) FROM epoch"), 3);
@@ -350,7 +319,7 @@ Test(record, rows_that_make_no_sense_cost_the_database_and_not_the_batch)
 	record_rest(rig.record, rig.now_us);
 	/* The other batch, once the first is written. */
 	record_frame(rig.record, &good, rig.now_us);
-	wait_written(&rig);
+	store_wait(rig.store);
 	cr_assert_eq(sqlite3_open_v2(rig.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	sqlite3_busy_timeout(db, 10000);
 	cr_assert_eq(sqlite3_exec(db, "UPDATE distribution SET total = x'07'", NULL, NULL, NULL), SQLITE_OK);
@@ -387,7 +356,7 @@ Test(record, oldest_hours_go_when_there_is_no_room)
 		}
 		rig.now_us += 3600 * SECOND;
 		record_sense(rig.record, &sample, rig.now_us);
-		wait_written(&rig); /* so that no two hours become one */
+		store_wait(rig.store); /* so that no two hours become one */
 	}
 	rig_stop(&rig);
 	cr_assert_eq(stat(rig.path, &status), 0);
@@ -457,92 +426,152 @@ Test(record, live_view_gives_the_oldest_place_to_the_newest_rung)
 
 /* ---- trace ---------------------------------------------------------------------------------------- */
 
-static struct trace_frame traced(uint64_t seq)
+static int count_lines(const char *path, const char *part)
 {
-	struct trace_frame frame = {.seq = seq, .model = "a\"b", .rung = "r", .params = "p", .decided = true};
-
-	frame.sample = sensed(0.1f, NAN);
-	frame.sample.now_us = 123;
-	frame.decision.cause = POLICY_BEST;
-	frame.decision.predicted_us = 1.0f / 3;
-	snprintf(frame.decision.reason, sizeof(frame.decision.reason), "line\nbreak");
-	frame.total_us = 7;
-	return frame;
-}
-
-Test(record, trace_line_brings_floats_back_and_escapes_texts)
-{
-	char line[TRACE_LINE_BYTES];
-	struct trace_frame frame = traced(42);
-	size_t size = trace_line_encode(&frame, line);
-	const char *at;
-
-	cr_assert(size > 0 && size == strlen(line) && line[size - 1] == '\n');
-	cr_assert_eq(strchr(line, '\n'), line + size - 1, "one line: %s", line);
-	cr_assert(strstr(line, "\"model\":\"a\\\"b\"") && strstr(line, "line\\u000abreak"), "%s", line);
-	cr_assert(strstr(line, "\"cpu_pressure\":null") && strstr(line, "\"freq_cap\":[1,0.5]"), "%s", line);
-	at = strstr(line, "\"predicted_us\":");
-	cr_assert_eq(strtof(at + 15, NULL), 1.0f / 3);
-	at = strstr(line, "\"temp_c\":");
-	cr_assert_eq(strtof(at + 9, NULL), 0.1f);
-	/* The longest texts fit. */
-	memset(frame.model, '\x01', sizeof(frame.model) - 1);
-	memset(frame.rung, '\x01', sizeof(frame.rung) - 1);
-	memset(frame.params, '\x01', sizeof(frame.params) - 1);
-	memset(frame.decision.reason, '\x01', sizeof(frame.decision.reason) - 1);
-	frame.sample.n_lanes = POLICY_LANES_MAX;
-	cr_assert_gt(trace_line_encode(&frame, line), 0);
-}
-
-static int count_lines(const char *path)
-{
+	char line[4096];
 	FILE *file = fopen(path, "r");
-	int lines = 0, c;
+	int lines = 0;
 
-	while (file && (c = fgetc(file)) != EOF)
-		lines += c == '\n';
+	while (file && fgets(line, sizeof(line), file))
+		lines += strstr(line, part) != NULL;
 	if (file)
 		fclose(file);
 	return file ? lines : -1;
 }
 
-Test(record, trace_is_whole_after_its_end_and_stays_within_its_limit)
+static void begin_segment(struct trace_file *trace, uint64_t lost)
 {
-	char dir[] = "/tmp/inferd-trace-XXXXXX", path[64], before[72], command[96];
+	struct trace_segment segment = {.head = {TRACE_SEGMENT, sizeof(segment)}, .lost = lost};
+
+	policy_params_init(&segment.params);
+	cr_assert(trace_file_add(trace, &segment.head));
+}
+
+/* How many ends of frames there was room for. */
+static int add_frames(struct trace_file *trace, int n)
+{
+	struct trace_ended ended = {.head = {TRACE_ENDED, sizeof(ended)}, .model = "a\"b", .rung = "r"};
+	int added = 0;
+
+	for (int i = 0; i < n; i++) {
+		ended.seq = (uint64_t)i;
+		added += trace_file_add(trace, &ended.head);
+	}
+	return added;
+}
+
+struct trace_rig {
+	char dir[32], path[64], before[72];
+};
+
+static void trace_rig_init(struct trace_rig *rig)
+{
+	snprintf(rig->dir, sizeof(rig->dir), "/tmp/inferd-trace-XXXXXX");
+	cr_assert_not_null(mkdtemp(rig->dir));
+	snprintf(rig->path, sizeof(rig->path), "%s/t.jsonl", rig->dir);
+	snprintf(rig->before, sizeof(rig->before), "%s.1", rig->path);
+}
+
+static void trace_rig_finish(const struct trace_rig *rig)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
+	cr_assert_eq(system(command), 0);
+}
+
+Test(record, trace_is_whole_after_its_end_and_goes_on_after_a_part_of_a_line)
+{
+	struct trace_rig rig;
+	struct trace_file *trace;
+	FILE *file;
+
+	trace_rig_init(&rig);
+	cr_assert_eq(trace_file_create(rig.path, 1 << 20, &trace), 0);
+	begin_segment(trace, 0);
+	cr_assert_eq(add_frames(trace, 100), 100);
+	trace_file_destroy(trace);
+	cr_assert_eq(count_lines(rig.path, "\"ended\""), 100);
+	cr_assert_eq(count_lines(rig.path, "\"model\":\"a\\\"b\""), 100);
+	file = fopen(rig.path, "a");
+	cr_assert_not_null(file);
+	fputs("{\"model\":\"cut", file);
+	fclose(file);
+	cr_assert_eq(trace_file_create(rig.path, 1 << 20, &trace), 0);
+	begin_segment(trace, 3);
+	cr_assert_eq(add_frames(trace, 10), 10);
+	trace_file_destroy(trace);
+	cr_assert_eq(count_lines(rig.path, "\"ended\""), 110);
+	cr_assert_eq(count_lines(rig.path, "{\"segment\":{\"lost\":3}}"), 1);
+	cr_assert_eq(count_lines(rig.path, "cut"), 0);
+	trace_rig_finish(&rig);
+}
+
+/* What is left out is counted, and nothing of the same segment follows it. */
+Test(record, full_trace_asks_for_a_segment_and_turns_over_with_it)
+{
+	struct trace_rig rig;
 	struct trace_file *trace;
 	struct stat status;
+	int added;
 
-	cr_assert_not_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/t.jsonl", dir);
-	snprintf(before, sizeof(before), "%s.1", path);
-	cr_assert_eq(trace_file_create(path, 1 << 20, &trace), 0);
-	for (uint64_t seq = 0; seq < TRACE_RING; seq++) {
-		struct trace_frame frame = traced(seq);
+	trace_rig_init(&rig);
+	cr_assert_eq(trace_file_create(rig.path, 100000, &trace), 0);
+	begin_segment(trace, 0);
+	added = add_frames(trace, 400);
+	cr_assert_eq(added, 400);
+	trace_file_destroy(trace);
+	cr_assert_eq(stat(rig.path, &status), 0);
+	cr_assert_leq(status.st_size, 50000);
+	cr_assert_lt(count_lines(rig.path, "\"ended\""), 400);
+	cr_assert_eq(trace_file_create(rig.path, 100000, &trace), 0);
+	begin_segment(trace, 1);
+	cr_assert_eq(add_frames(trace, 20), 20);
+	trace_file_destroy(trace);
+	cr_assert_gt(count_lines(rig.before, "\"ended\""), 100);
+	cr_assert_eq(count_lines(rig.path, "\"ended\""), 20);
+	cr_assert_eq(count_lines(rig.path, "{\"segment\":{\"lost\":1}}"), 1);
+	trace_rig_finish(&rig);
+}
 
-		trace_file_add(trace, &frame);
+/* The ring wraps many times, with entries of all lengths, and takes none that does not fit. */
+Test(record, trace_ring_keeps_entries_whole)
+{
+	static struct trace_model model = {.head = {TRACE_MODEL, sizeof(model)}, .name = "m", .n_lanes = 1};
+	struct trace_rig rig;
+	struct trace_file *trace;
+	int models = 0, frames = 0;
+
+	model.n_rungs = POLICY_RUNGS_MAX;
+	for (int i = 0; i < POLICY_RUNGS_MAX; i++)
+		model.rungs[i].rung.prior_us = 1000;
+	policy_latency_init(&model.latency, &model.rungs[0].rung, 1);
+	trace_rig_init(&rig);
+	cr_assert_eq(trace_file_create(rig.path, 1 << 30, &trace), 0);
+	begin_segment(trace, 0);
+	for (int i = 0; i < 100; i++) {
+		models += trace_file_add(trace, &model.head);
+		frames += add_frames(trace, i);
 	}
 	cr_assert_eq(trace_file_lost(trace), 0);
 	trace_file_destroy(trace);
-	cr_assert_eq(count_lines(path), TRACE_RING);
-	/* It goes on where it was, and turns over at half of the limit. */
-	cr_assert_eq(trace_file_create(path, 200000, &trace), 0);
-	for (int i = 0; i < 20; i++) {
-		struct trace_frame frame = traced(1000);
+	cr_assert_gt(models, 4);
+	cr_assert_eq(count_lines(rig.path, "\"latency\":\""), models);
+	cr_assert_eq(count_lines(rig.path, "\"ended\""), frames);
+	trace_rig_finish(&rig);
+}
 
-		trace_file_add(trace, &frame);
-	}
-	trace_file_destroy(trace);
-	cr_assert_eq(stat(path, &status), 0);
-	cr_assert_leq(status.st_size, 100000);
-	cr_assert_eq(count_lines(before), TRACE_RING);
-	cr_assert_eq(count_lines(path), 20);
-	/* Neither a pipe nor a link is written to. */
-	unlink(path);
-	cr_assert_eq(symlink("/dev/null", path), 0);
-	cr_assert_lt(trace_file_create(path, 1 << 20, &trace), 0);
-	unlink(path);
-	cr_assert_eq(mkfifo(path, 0600), 0);
-	cr_assert_lt(trace_file_create(path, 1 << 20, &trace), 0);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
+/* Neither a pipe nor a link is written to. */
+Test(record, trace_is_a_file_of_its_own)
+{
+	struct trace_rig rig;
+	struct trace_file *trace;
+
+	trace_rig_init(&rig);
+	cr_assert_eq(symlink("/dev/null", rig.path), 0);
+	cr_assert_lt(trace_file_create(rig.path, 1 << 20, &trace), 0);
+	unlink(rig.path);
+	cr_assert_eq(mkfifo(rig.path, 0600), 0);
+	cr_assert_lt(trace_file_create(rig.path, 1 << 20, &trace), 0);
+	trace_rig_finish(&rig);
 }

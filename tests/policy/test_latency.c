@@ -103,6 +103,41 @@ Test(latency, rung_that_is_slower_than_the_others_is_told_apart)
 	cr_assert_float_eq(policy_exp(forecast(&b, 2).mean_ln) / 40000, 1, 0.06f);
 }
 
+/* However often one rung runs: how long it takes is known by then, but not how it compares. */
+Test(latency, only_a_change_tells_how_two_rungs_compare)
+{
+	struct bench b;
+	float before;
+
+	bench_init(&b);
+	for (int i = 0; i < 50; i++)
+		run(&b, 0, 10000 * jitter(0.05f));
+	before = b.latency.variant[0].variance;
+	for (int i = 0; i < 1000; i++)
+		run(&b, 0, 10000 * jitter(0.05f));
+	cr_assert_gt(b.latency.variant[0].variance, before * 0.8f);
+	cr_assert_lt(forecast(&b, 0).spread_ln, 0.1f);
+	for (int i = 0; i < 200; i++)
+		run(&b, i / 5 % 2 ? 0 : 4, (i / 5 % 2 ? 10000 : 70000) * jitter(0.05f));
+	cr_assert_lt(b.latency.variant[0].variance, before * 0.8f);
+	cr_assert_float_eq(policy_exp(forecast(&b, 0).mean_ln) / 10000, 1, 0.06f);
+	cr_assert_float_eq(policy_exp(forecast(&b, 4).mean_ln) / 70000, 1, 0.06f);
+}
+
+/* A run that is quicker beyond doubt, right after a change: half of that is the rung's own, not the lane's. */
+Test(latency, rung_that_is_much_quicker_than_thought_is_not_taken_for_a_quicker_lane)
+{
+	struct bench b;
+
+	bench_init(&b);
+	for (int i = 0; i < 400; i++)
+		run(&b, 0, 10000 * jitter(0.05f));
+	for (int i = 0; i < 30; i++)
+		run(&b, i / 3 % 2 ? 0 : 4, (i / 3 % 2 ? 10000 : 30000) * jitter(0.05f));
+	cr_assert_float_eq(policy_exp(forecast(&b, 0).mean_ln) / 10000, 1, 0.1f);
+	cr_assert_float_eq(policy_exp(forecast(&b, 4).mean_ln) / 30000, 1, 0.1f);
+}
+
 Test(latency, chances_are_kept)
 {
 	struct bench b;

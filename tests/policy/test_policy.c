@@ -392,6 +392,33 @@ Test(policy, low_battery_takes_a_cheaper_rung)
 	cr_assert_eq(b.decision.cause, POLICY_BATTERY);
 }
 
+/* The best rung takes 40 of 60 ms.  Who asks at any moment would find it busy; a camera would not. */
+Test(policy, rung_that_makes_the_next_frame_wait_is_worth_less)
+{
+	for (int waits = 0; waits < 2; waits++) {
+		struct bench b;
+
+		bench_learned(&b);
+		b.params.explore_frames = 0;
+		b.params.switch_price = 0;
+		b.rungs[1].accuracy = 0.77f;
+		b.sample.deadline_us = 60000;
+		cr_assert_eq(decide(&b), 0, "%s", b.decision.reason);
+		for (int i = 0; i < 40; i++) {
+			b.sample.now_us += SECOND / 10;
+			b.sample.queued_us = 0;
+			decide(&b);
+			/* The next one comes 5 ms later and waits for the rest of the run. */
+			b.sample.now_us += (int64_t)b.decision.predicted_us;
+			b.sample.queued_us = waits ? (int64_t)b.decision.predicted_us - 5000 : 0;
+			decide(&b);
+		}
+		b.sample.now_us += SECOND / 10;
+		b.sample.queued_us = 0;
+		cr_assert_eq(decide(&b), waits ? 1 : 0, "%s", b.decision.reason);
+	}
+}
+
 /* The best rung is quick, but nothing says so until it is tried. */
 Test(policy, rung_of_which_little_is_known_is_tried)
 {

@@ -31,7 +31,7 @@ Test(trace, frame_is_json_with_the_same_floats)
 	double number;
 
 	strcpy(decision.reason, "it \"fits\"\n");
-	length = policy_trace_frame("m\\x", 7, &sample, 2, &decision, "a", "v1", text, sizeof(text));
+	length = policy_trace_frame("m\\x", 7, 1, &sample, 2, &decision, "a", "v1", text, sizeof(text));
 	cr_assert_gt(length, 0);
 	cr_assert_eq(text[length - 1], '\n');
 	cr_assert(json_parse(&json, text, length), "%s", json.error);
@@ -40,8 +40,8 @@ Test(trace, frame_is_json_with_the_same_floats)
 	cr_assert(json_number(&json, json_member(&json, 0, "share_us"), &number) && (float)number == 40000.5f);
 	cr_assert(json_is(&json, json_member(&json, 0, "temp_c"), JSON_NULL));
 	for (size_t size = 0; size <= length; size++)
-		cr_assert_eq(policy_trace_frame("m\\x", 7, &sample, 2, &decision, "a", "v1", text, size), 0);
-	cr_assert_eq(policy_trace_frame("m\\x", 7, &sample, 2, &decision, "a", "v1", text, length + 1), length);
+		cr_assert_eq(policy_trace_frame("m\\x", 7, 1, &sample, 2, &decision, "a", "v1", text, size), 0);
+	cr_assert_eq(policy_trace_frame("m\\x", 7, 1, &sample, 2, &decision, "a", "v1", text, length + 1), length);
 }
 
 Test(trace, longest_model_fits)

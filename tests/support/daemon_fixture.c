@@ -104,8 +104,8 @@ void fixture_spawn(struct fixture *fixture)
 		dup2(fixture->stderr_fd ? fixture->stderr_fd : ends[1], STDERR_FILENO);
 		if (fixture->listen_fd)
 			hand_over(fixture->listen_fd);
-		execl(INFERD_BINARY, "inferd", "--config", config, "--sysroot", root, "--state-dir", root,
-		      (char *)NULL);
+		execl(INFERD_BINARY, "inferd", "--config", config, "--sysroot", root, "--state-dir",
+		      fixture->state_dir ? fixture->state_dir : root, (char *)NULL);
 		_exit(127);
 	}
 	close(ends[1]);

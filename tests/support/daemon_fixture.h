@@ -16,8 +16,9 @@ struct fixture {
 	char dir[64];
 	char socket[108]; /* what an address holds */
 	pid_t pid;
-	int stderr_fd; /* of the daemon, instead of a pipe to here; 0: the pipe */
-	int listen_fd; /* handed to the daemon as a service manager would; 0: none */
+	int stderr_fd;	       /* of the daemon, instead of a pipe to here; 0: the pipe */
+	int listen_fd;	       /* handed to the daemon as a service manager would; 0: none */
+	const char *state_dir; /* NULL: the folder */
 	int log_fd;
 	bool socket_left; /* the socket's file was still there when the daemon had ended */
 	char log[1 << 16];

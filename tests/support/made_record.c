@@ -1,15 +1,14 @@
 /* made_record.c - see made_record.h. */
 #include "made_record.h"
 
-#include <errno.h>
 #include <math.h>
-#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/record.h"
+#include "store_wait.h"
 
 #define SECOND INT64_C(1000000)
 #define FPS    15
@@ -148,37 +147,6 @@ static void set_clock(const char *dir)
 	sqlite3_close(db);
 }
 
-struct barrier {
-	struct store_task task; /* first */
-	sem_t done;
-};
-
-static int do_nothing(struct store_task *task, struct sqlite3 *db)
-{
-	(void)task;
-	(void)db;
-	return 0;
-}
-
-static void barrier_done(struct store_task *task, int rc)
-{
-	(void)rc;
-	sem_post(&((struct barrier *)task)->done);
-}
-
-/* Here time runs faster than any disk. */
-static void wait_written(struct store *store)
-{
-	struct barrier barrier = {.task = {.run = do_nothing, .done = barrier_done}};
-
-	sem_init(&barrier.done, 0, 0);
-	if (store_submit(store, &barrier.task) < 0)
-		abort();
-	while (sem_wait(&barrier.done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&barrier.done);
-}
-
 void made_record_write(const char *dir, const char *model, int minutes, uint64_t seed)
 {
 	struct world world = {.model = model, .noise = seed ? seed : 1, .now_us = SECOND, .temp_c = 45, .cap = 1};
@@ -197,8 +165,9 @@ void made_record_write(const char *dir, const char *model, int minutes, uint64_t
 			sense(&world);
 		}
 		frame(&world);
+		/* Here time runs faster than any disk. */
 		if (i % (FPS * 30) == 0)
-			wait_written(world.store);
+			store_wait(world.store);
 	}
 	record_end(world.record, world.now_us);
 	store_destroy(world.store);

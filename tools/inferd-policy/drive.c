@@ -35,8 +35,8 @@ struct drive {
 	struct session session;
 	struct policy_state state;
 	struct policy_sample sample; /* of the last frame */
-	bool asked;		     /* there was a frame */
-	FILE *trace;		     /* or NULL */
+	uint64_t frames;
+	FILE *trace; /* or NULL */
 	char text[POLICY_TRACE_BYTES];
 };
 
@@ -68,8 +68,7 @@ static bool answer_frame(struct drive *d)
 		return false;
 	policy_decide(&d->params, d->session.rungs, d->session.n_rungs, &d->session.latency, &d->sample, &d->state,
 		      &decision);
-	d->asked = true;
-	if (!write_trace(d, policy_trace_frame("", 0, &d->sample, d->params.min_fps, &decision,
+	if (!write_trace(d, policy_trace_frame("", 0, ++d->frames, &d->sample, d->params.min_fps, &decision,
 					       decision.rung < 0 ? NULL : d->session.names[decision.rung],
 					       d->params.version, d->text, sizeof(d->text))))
 		return false;
@@ -92,7 +91,7 @@ static bool learn(struct drive *d, int node)
 	float us = -1, cap;
 	int rung;
 
-	if (!d->asked)
+	if (!d->frames)
 		return tool_lines_fail(lines, "\"observed\" before any frame");
 	/* A frame that was dropped may be reported as that. */
 	if (json_is(&lines->json, node, JSON_NULL) ||

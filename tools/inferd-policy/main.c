@@ -12,6 +12,7 @@ static const char usage[] =
 	"  simulate       worlds of heat, neighbours and jitter: this policy beside others\n"
 	"  replay TRACE   a recorded day again, with the same parameters or others\n"
 	"  drive          decides over a pipe for another simulator\n"
+	"  fit RECORD...  parameters for the next configuration, from records and traces of devices\n"
 	"\n"
 	"inferd-policy COMMAND --help tells more.  Exit status: 0, 1 when it failed, 2 when it was called wrongly.\n";
 
@@ -20,7 +21,7 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(int argc, char **argv);
-	} commands[] = {{"simulate", tool_simulate}, {"replay", tool_replay}, {"drive", tool_drive}};
+	} commands[] = {{"simulate", tool_simulate}, {"replay", tool_replay}, {"drive", tool_drive}, {"fit", tool_fit}};
 
 	if (argc < 2) {
 		fputs(usage, stderr);

@@ -42,6 +42,7 @@ struct replay {
 	struct model *models[MODELS_MAX];
 	struct stream streams[STREAMS_MAX];
 	int n_models, n_streams;
+	int64_t lost; /* lines that are missing, as the trace says */
 	long frames, observed, different, not_run_before, not_run_now;
 	double accuracy_before, accuracy_now; /* expected, of the rungs chosen; 0 for none */
 };
@@ -103,31 +104,11 @@ static bool read_rungs(struct replay *r)
 	return session_read_rungs(&r->models[model]->session, &r->lines);
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_latency(struct replay *r, int node)
 {
-	char text[2 * POLICY_LATENCY_BYTES_MAX + 1];
-	uint8_t bytes[POLICY_LATENCY_BYTES_MAX];
 	int model = get_model(r);
-	enum policy_load verdict;
-	size_t n;
 
-	if (model < 0)
-		return false;
-	if (!json_string(&r->lines.json, node, text, sizeof(text)) || strlen(text) % 2)
-		return tool_lines_fail(&r->lines, "\"latency\" is no text of hexadecimal digits");
-	n = strlen(text) / 2;
-	for (size_t i = 0; i < n; i++) {
-		if (digit(text[2 * i]) < 0 || digit(text[2 * i + 1]) < 0)
-			return tool_lines_fail(&r->lines, "\"latency\" is no text of hexadecimal digits");
-		bytes[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
-	}
-	verdict = policy_latency_restore(&r->models[model]->session.latency, 0, bytes, n);
-	return verdict == POLICY_LOADED || tool_lines_fail(&r->lines, "\"latency\": %s", policy_load_text(verdict));
+	return model >= 0 && session_read_latency(&r->models[model]->session, &r->lines, node);
 }
 
 /* The stream of a line, made where it is new; NULL where there is no room. */
@@ -167,7 +148,10 @@ static bool read_state(struct replay *r, int node)
 	    !tool_read_int64(lines, node, "frames", 0, UINT32_MAX, &frames) ||
 	    !tool_read_float(lines, node, "changes", 0, 1e6f, &state->changes) ||
 	    !tool_read_float(lines, node, "last_accuracy", 0, 1, &state->last_accuracy) ||
-	    !tool_read_float(lines, node, "felt_c", -273, 1000, &state->felt_c))
+	    !tool_read_float(lines, node, "felt_c", -273, 1000, &state->felt_c) ||
+	    !tool_read_float(lines, node, "run_s", 0, 1e4f, &state->run_s) ||
+	    !tool_read_float(lines, node, "busy_s", 0, 1e6f, &state->busy_s) ||
+	    !tool_read_float(lines, node, "met", 0, 1000, &state->met))
 		return false;
 	state->rung = (int)rung;
 	state->frames = (uint32_t)frames;
@@ -276,6 +260,22 @@ static bool replay_observed(struct replay *r, int node)
 	return true;
 }
 
+/* Whatever was known before counts no longer. */
+static bool begin_segment(struct replay *r, int node)
+{
+	int64_t lost = 0;
+
+	if (!json_is(&r->lines.json, node, JSON_OBJECT))
+		return tool_lines_fail(&r->lines, "\"segment\" is no object");
+	if (!tool_read_int64(&r->lines, node, "lost", 0, (int64_t)1 << 52, &lost))
+		return false;
+	for (int i = 0; i < r->n_models; i++)
+		free(r->models[i]);
+	r->n_models = r->n_streams = 0;
+	r->lost += lost;
+	return true;
+}
+
 static bool take_line(struct replay *r)
 {
 	const struct json *json = &r->lines.json;
@@ -283,6 +283,11 @@ static bool take_line(struct replay *r)
 
 	if (!json_is(json, 0, JSON_OBJECT))
 		return tool_lines_fail(&r->lines, "no object");
+	if ((node = json_member(json, 0, "segment")) >= 0)
+		return begin_segment(r, node);
+	/* What became of a frame: replay has no use for it. */
+	if ((node = json_member(json, 0, "ended")) >= 0)
+		return json_is(json, node, JSON_OBJECT) || tool_lines_fail(&r->lines, "\"ended\" is no object");
 	if ((node = json_member(json, 0, "params")) >= 0)
 		return r->others || tool_set_params(&r->lines, node, &r->params);
 	if (json_member(json, 0, "rungs") >= 0)
@@ -301,16 +306,22 @@ static void print_counts(const struct replay *r)
 	double n = r->frames ? (double)r->frames : 1;
 
 	if (r->json)
-		printf("{\"frames\":%ld,\"observed\":%ld,\"different\":%ld,\"not_run_recorded\":%ld,\"not_run_now\":%ld,"
+		printf("{\"frames\":%ld,\"observed\":%ld,\"different\":%ld,\"not_run_recorded\":%ld,\"not_run_now\":%ld,\"lost\":%lld,"
 		       "\"accuracy_recorded\":%.6f,\"accuracy_now\":%.6f,\"params\":\"%s\"}\n",
-		       r->frames, r->observed, r->different, r->not_run_before, r->not_run_now, r->accuracy_before / n,
-		       r->accuracy_now / n, r->params.version);
+		       r->frames, r->observed, r->different, r->not_run_before, r->not_run_now, (long long)r->lost,
+		       r->accuracy_before / n, r->accuracy_now / n, r->params.version);
 	else
 		printf("%ld frames, %ld runs learned from: %ld decisions differ (parameters %s)\n"
 		       "on record: accuracy %.4f expected of the rungs chosen, %ld frames not run\n"
 		       "now:       accuracy %.4f, %ld frames not run\n",
 		       r->frames, r->observed, r->different, r->params.version, r->accuracy_before / n,
 		       r->not_run_before, r->accuracy_now / n, r->not_run_now);
+}
+
+static void print_lost(const struct replay *r)
+{
+	if (r->lost && !r->json)
+		printf("%lld lines are missing from the trace, as it says itself\n", (long long)r->lost);
 }
 
 static int run(struct replay *r, const char *path)
@@ -335,6 +346,7 @@ static int run(struct replay *r, const char *path)
 	if (!ok)
 		return TOOL_FAILED;
 	print_counts(r);
+	print_lost(r);
 	if (fflush(stdout) != 0) {
 		tool_error("stdout: %s", strerror(errno));
 		return TOOL_FAILED;

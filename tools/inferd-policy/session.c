@@ -115,7 +115,9 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 				    .cpu_load = NAN,
 				    .battery = NAN,
 				    .motion = NAN,
-				    .blur = NAN};
+				    .blur = NAN,
+				    .memory_pressure = NAN,
+				    .cooling = NAN};
 	for (int i = 0; i < POLICY_LANES_MAX; i++)
 		s->freq_cap[i] = NAN;
 	if (json_member(&lines->json, 0, "t_us") < 0)
@@ -131,6 +133,8 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	    !tool_read_float(lines, 0, "battery", 0, 1, &s->battery) ||
 	    !tool_read_float(lines, 0, "motion", 0, 1, &s->motion) ||
 	    !tool_read_float(lines, 0, "blur", 0, 1, &s->blur) ||
+	    !tool_read_float(lines, 0, "memory_pressure", 0, 1, &s->memory_pressure) ||
+	    !tool_read_float(lines, 0, "cooling", 0, 1, &s->cooling) ||
 	    !tool_read_float(lines, 0, "share_us", 0, 1e12f, &s->share_us) ||
 	    !tool_read_floats(lines, json_member(&lines->json, 0, "freq_cap"), "freq_cap", 0, 1e6f, s->freq_cap,
 			      session->n_lanes) ||
@@ -140,4 +144,28 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	s->now_us = now + start_us;
 	s->queue_depth = (int)depth;
 	return true;
+}
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool session_read_latency(struct session *session, const struct tool_lines *lines, int node)
+{
+	char text[2 * POLICY_LATENCY_BYTES_MAX + 1];
+	uint8_t bytes[POLICY_LATENCY_BYTES_MAX];
+	enum policy_load verdict;
+	size_t n;
+
+	if (!json_string(&lines->json, node, text, sizeof(text)) || strlen(text) % 2)
+		return tool_lines_fail(lines, "\"latency\" is no text of hexadecimal digits");
+	n = strlen(text) / 2;
+	for (size_t i = 0; i < n; i++) {
+		if (digit(text[2 * i]) < 0 || digit(text[2 * i + 1]) < 0)
+			return tool_lines_fail(lines, "\"latency\" is no text of hexadecimal digits");
+		bytes[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
+	}
+	verdict = policy_latency_restore(&session->latency, 0, bytes, n);
+	return verdict == POLICY_LOADED || tool_lines_fail(lines, "\"latency\": %s", policy_load_text(verdict));
 }

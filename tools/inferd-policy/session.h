@@ -22,6 +22,8 @@ bool session_read_rungs(struct session *session, const struct tool_lines *lines)
 /* A frame's sensors; its "t_us" counts from start_us. */
 bool session_read_sample(const struct session *session, const struct tool_lines *lines, int64_t start_us,
 			 struct policy_sample *s);
+/* What was learned of its rungs: the text of hexadecimal digits at this node. */
+bool session_read_latency(struct session *session, const struct tool_lines *lines, int node);
 /* Index by name, or -1. */
 int session_find_rung(const struct session *session, const char *name);
 

@@ -17,6 +17,7 @@ enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
 int tool_drive(int argc, char **argv);
 int tool_simulate(int argc, char **argv);
 int tool_replay(int argc, char **argv);
+int tool_fit(int argc, char **argv);
 
 /* "inferd-policy: ..." on stderr. */
 void tool_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
