@@ -120,7 +120,8 @@ Test(pool, what_is_no_memory_is_refused)
 	cr_assert_eq(ftruncate(fileno(file), 1 << 20), 0);
 	cr_assert_lt(pool_import(fileno(file), 1, 4096, false, &reason, &pool), 0);
 	cr_assert_lt(pool_import(client_memory(0, 1 << 20, 0), 1, 4096, false, &reason, &pool), 0);
-	cr_assert_eq(pool_import(client_memory(MFD_ALLOW_SEALING, 1 << 20, 0), 0, 4096, false, &reason, &pool), -EINVAL);
+	cr_assert_eq(pool_import(client_memory(MFD_ALLOW_SEALING, 1 << 20, 0), 0, 4096, false, &reason, &pool),
+		     -EINVAL);
 	close(ends[0]);
 	close(ends[1]);
 	close(device);

@@ -6,10 +6,11 @@ It runs in an environment that has the package mediapipe (0.10.21), whose networ
     solutions.py --build FOLDER [--out FOLDER] PICTURE...      FOLDER: where inferd and inferctl were built
 
 Each picture is seen as it is, sampled as MediaPipe samples it (sampling: point), and at the network's own size, where
-nothing is scaled and only the decoding counts.  Landmark networks see each face, or the largest square in the middle for
-hands and bodies; points that MediaPipe calls invisible are left out.  A line for each: how many both found, how many
-only one, and the largest and the mean distance of corners and points, in percent of the longer side of MediaPipe's box.  The same with area sampling, the daemon's default, is there to
-be looked at.  Exits 1 when another distance is over 2 %.
+nothing is scaled and only the decoding counts. Landmark networks see each face, or the largest square in the middle
+for hands and bodies; points that MediaPipe calls invisible are left out. A line for each: how many both found, how
+many only one, and the largest and the mean distance of corners and points, in percent of the longer side of
+MediaPipe's box. The same with area sampling, the daemon's default, is there to be looked at. Exits 1 when another
+distance is over 2 %.
 """
 import argparse
 import json
@@ -32,6 +33,7 @@ resource_util.set_resource_dir(str(MODULES.parent.parent))
 ALLOWED = 2.0  # percent of the box
 LANDMARKS_FROM = 21  # points; detectors have fewer
 SIGNED = "preprocess: {fit: letterbox, sampling: point, mean: 127.5, scale: 0.00784313725}"
+POINT = "preprocess: {sampling: point}"
 # name, MediaPipe's subgraph, network file, side, configuration
 DETECTORS = [
     ("face_short", "FaceDetectionShortRangeCpu", "face_detection/face_detection_short_range.tflite", 128,
@@ -43,9 +45,9 @@ DETECTORS = [
     ("pose", "PoseDetectionCpu", "pose_detection/pose_detection.tflite", 224, "detector: pose, " + SIGNED),
 ]
 LANDMARKS = [
-    ("face_mesh", "FaceLandmarkCpu", "face_landmark/face_landmark.tflite", 192, "landmarks: face, preprocess: {sampling: point}"),
-    ("hand", "HandLandmarkCpu", "hand_landmark/hand_landmark_full.tflite", 224, "landmarks: hand, preprocess: {sampling: point}"),
-    ("body", "PoseLandmarkByRoiCpu", "pose_landmark/pose_landmark_full.tflite", 256, "landmarks: pose, preprocess: {sampling: point}"),
+    ("face_mesh", "FaceLandmarkCpu", "face_landmark/face_landmark.tflite", 192, "landmarks: face, " + POINT),
+    ("hand", "HandLandmarkCpu", "hand_landmark/hand_landmark_full.tflite", 224, "landmarks: hand, " + POINT),
+    ("body", "PoseLandmarkByRoiCpu", "pose_landmark/pose_landmark_full.tflite", 256, "landmarks: pose, " + POINT),
 ]
 
 
