@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,7 +32,8 @@ static const char help[] =
 	"  --rung NAME      always this way; 'inferctl models' lists them\n"
 	"  --repeat N       submit every file N times\n"
 	"  --fps F          submit at this rate; otherwise each frame waits for the answer to the one before\n"
-	"  --annotate DIR   write each frame with what was found drawn on it, as DIR/FILE.png\n"
+	"  --annotate DIR   write each frame with what was found drawn on it, as DIR/FILE.png; of a video's further frames\n"
+	"                   DIR/FILE-00001.png and so on\n"
 	"  --json           one object a frame\n"
 	"\n"
 	"A file that cannot be read is reported, the others are run, and the exit status is 1.\n";
@@ -516,6 +518,10 @@ int cmd_run(struct cli *cli, int argc, char **argv)
 	if (run.full && run.rung) {
 		cli_complain("--full and --rung exclude each other");
 		return EXIT_USAGE;
+	}
+	if (run.annotate && mkdir(run.annotate, 0777) < 0 && errno != EEXIST) {
+		cli_complain("--annotate %s: %s", run.annotate, strerror(errno));
+		return EXIT_FAILED;
 	}
 	run.model = argv[optind];
 	return run_files(&run, argv + optind + 1, argc - optind - 1);
