@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "attention.h"
+
 #define POSE_ROWS	   39 /* 33 of the body, and 6 that help to find it in the next frame */
 #define POSE_NUMBERS	   5
 #define HEAT_REACH	   3 /* a kernel of 7 */
@@ -17,7 +19,7 @@ struct kind {
 static const struct kind kinds[] = {
 	[CONFIG_LANDMARKS_NONE] = {"none", "", 0, 0, 0},
 	[CONFIG_HAND] = {"hand", "points 63, presence 1 and handedness 1", 21, 21, 3},
-	[CONFIG_FACE] = {"face", "points 1404 and presence 1", 468, 468, 3},
+	[CONFIG_FACE] = {"face", "points 1404 and presence 1", LANDMARKS_MESH, LANDMARKS_MESH, 3},
 	[CONFIG_POSE] = {"pose", "points 195, presence 1 and heat maps HxWx39", POSE_ROWS, 33, POSE_NUMBERS},
 };
 
@@ -60,6 +62,10 @@ int landmarks_layout(enum config_landmarks kind, const struct outputs *outputs, 
 		layout.heat = find_heat(outputs, &layout.heat_side);
 		fits = layout.heat >= 0;
 	}
+	if (fits && kind == CONFIG_FACE && attention_layout(outputs, layout.parts)) {
+		layout.attention = true;
+		layout.n = LANDMARKS_MAX;
+	}
 	snprintf(who, sizeof(who), "landmarks %s", kinds[kind].name);
 	if (!fits)
 		return outputs_refuse(outputs, who, kinds[kind].wanted, ret_why);
@@ -101,7 +107,7 @@ static void refine(const float *heat, int side, int which, struct landmark *poin
 	point->y = y / sum / (float)side;
 }
 
-static float finite_or_nan(float value)
+float landmarks_finite(float value)
 {
 	return isfinite(value) ? value : NAN;
 }
@@ -112,16 +118,18 @@ void landmarks_decode(const struct landmarks_layout *layout, const float *const 
 	const float *row = values[layout->points];
 	int numbers = kinds[layout->kind].numbers;
 
-	for (int i = 0; i < layout->n; i++, row += numbers) {
+	for (int i = 0; i < kinds[layout->kind].n; i++, row += numbers) {
 		struct landmark *point = &ret_points[i];
 
-		point->x = finite_or_nan(row[0] / (float)layout->width);
-		point->y = finite_or_nan(row[1] / (float)layout->height);
-		point->z = finite_or_nan(row[2] / (float)layout->width);
+		point->x = landmarks_finite(row[0] / (float)layout->width);
+		point->y = landmarks_finite(row[1] / (float)layout->height);
+		point->z = landmarks_finite(row[2] / (float)layout->width);
 		point->visibility = numbers == POSE_NUMBERS ? sigmoid(row[3]) : NAN;
 		if (layout->heat >= 0)
 			refine(values[layout->heat], layout->heat_side, i, point);
 	}
+	if (layout->attention)
+		attention_refine(layout->parts, values, layout->width, layout->height, ret_points);
 }
 
 float landmarks_presence(const struct landmarks_layout *layout, const float *const *values)

@@ -6,7 +6,8 @@
  * RefineLandmarksFromHeatmapCalculator):
  *
  *   hand   21 points x, y, z in pixels of the input; presence and handedness, both behind a sigmoid
- *   face   468 points x, y, z in pixels of the input; presence as a logit
+ *   face   468 points x, y, z in pixels of the input; presence as a logit.  The variant with attention has five more
+ *          outputs, see attention.h, and 478 points
  *   pose   39 points x, y, z, visibility, presence, the last two as logits, of which the first 33 are of the body;
  *          the person's presence behind a sigmoid; 39 heat maps that x and y are corrected by
  */
@@ -16,7 +17,9 @@
 #include "config/config.h"
 #include "outputs.h"
 
-#define LANDMARKS_MAX 468
+#define LANDMARKS_MESH	468 /* of a face */
+#define LANDMARKS_MAX	478 /* and of its irises */
+#define LANDMARKS_PARTS 5   /* of the face mesh with attention */
 
 struct landmark {
 	float x, y;	  /* parts of the input's width and height; NAN where the network gave no number */
@@ -30,6 +33,8 @@ struct landmarks_layout {
 	int n;					/* points that are returned */
 	int points, presence, handedness, heat; /* outputs; -1: none */
 	int heat_side;
+	bool attention;
+	int parts[LANDMARKS_PARTS]; /* outputs of the variant with attention */
 };
 
 /* "hand", ... */
@@ -42,6 +47,9 @@ int landmarks_layout(enum config_landmarks kind, const struct outputs *outputs, 
 /* layout->n points.  values: of each output, as many as it was laid out for. */
 void landmarks_decode(const struct landmarks_layout *layout, const float *const *values,
 		      struct landmark ret_points[LANDMARKS_MAX]);
+
+/* The number, or NAN where it is not finite. */
+float landmarks_finite(float value);
 
 /* How likely it is that there is one at all, 0..1; 0 where the network gave no number. */
 float landmarks_presence(const struct landmarks_layout *layout, const float *const *values);

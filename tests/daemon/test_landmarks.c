@@ -66,6 +66,37 @@ Test(landmarks, presence_of_a_face_is_a_logit)
 	cr_assert(strstr(why, "hand"));
 }
 
+/* Lips and eyes go where their own outputs say, and the irises are as deep as the rims of their eyes. */
+Test(landmarks, attention_moves_lips_and_eyes)
+{
+	static const int shapes[][2] = {{1, 1404}, {1, 160}, {1, 142}, {1, 142}, {1, 10}, {1, 10}, {1, 1}};
+	struct outputs outputs = outputs_of(7, shapes);
+	static float mesh[1404], lips[160], left[142], right[142], iris[2][10];
+	float presence = 2;
+	const float *values[] = {mesh, lips, left, right, iris[0], iris[1], &presence};
+	struct landmark found[LANDMARKS_MAX];
+	struct landmarks_layout layout;
+	char why[OUTPUTS_WHY_BYTES];
+
+	cr_assert_eq(landmarks_layout(CONFIG_FACE, &outputs, 192, 192, &layout, why), 0);
+	cr_assert_eq(layout.n, 478);
+	for (int i = 0; i < 1404; i++)
+		mesh[i] = i % 3 == 2 ? 19.2f : 96;
+	lips[0] = 48;
+	left[1] = 48;
+	right[0] = INFINITY;
+	iris[0][0] = iris[1][2] = 19.2f;
+	landmarks_decode(&layout, values, found);
+	cr_assert_float_eq(found[61].x, 0.25f, 1e-6f); /* a corner of the mouth */
+	cr_assert_float_eq(found[33].y, 0.25f, 1e-6f); /* of the left eye */
+	cr_assert(isnan(found[263].x));		       /* and of the right */
+	cr_assert_float_eq(found[1].x, 0.5f, 1e-6f);   /* the nose stays */
+	cr_assert_float_eq(found[468].x, 0.1f, 1e-6f);
+	cr_assert_float_eq(found[474].x, 0.1f, 1e-6f);
+	cr_assert_float_eq(found[474].z, 0.1f, 1e-6f);
+	cr_assert_float_eq(landmarks_presence(&layout, values), 0.880797f, 1e-5f);
+}
+
 /* A map that is sure of two neighbouring cells moves the point between them. */
 Test(landmarks, pose_follows_its_heat_map)
 {

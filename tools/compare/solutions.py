@@ -46,6 +46,8 @@ DETECTORS = [
 ]
 LANDMARKS = [
     ("face_mesh", "FaceLandmarkCpu", "face_landmark/face_landmark.tflite", 192, "landmarks: face, " + POINT),
+    ("face_attention", "FaceLandmarkCpu", "face_landmark/face_landmark_with_attention.tflite", 192,
+     "landmarks: face, " + POINT),
     ("hand", "HandLandmarkCpu", "hand_landmark/hand_landmark_full.tflite", 224, "landmarks: hand, " + POINT),
     ("body", "PoseLandmarkByRoiCpu", "pose_landmark/pose_landmark_full.tflite", 256, "landmarks: pose, " + POINT),
 ]
@@ -88,17 +90,18 @@ class Daemon:
 
 
 # ---- MediaPipe -------------------------------------------------------------------------------------------------------
-def mediapipe_run(subgraph, picture, output, with_roi):
-    """Packets of one output stream of a subgraph, which sees the whole picture."""
+def mediapipe_run(subgraph, picture, output, with_roi, attention=None):
+    """Packets of one output stream of a subgraph, which sees the whole picture.  attention: of FaceLandmarkCpu."""
+    switch = 'input_side_packet: "WITH_ATTENTION:attention"' if attention else ""
     text = f"""
 input_stream: "image"
-{'input_stream: "roi"' if with_roi else ''}
-node {{ calculator: "{subgraph}" input_stream: "IMAGE:image" {'input_stream: "ROI:roi"' if with_roi else ''}
+{'input_stream: "roi"' if with_roi else ''} {'input_side_packet: "attention"' if attention else ''}
+node {{ calculator: "{subgraph}" input_stream: "IMAGE:image" {'input_stream: "ROI:roi"' if with_roi else ''} {switch}
   output_stream: "{output}:out" }}
 """
     graph, found = CalculatorGraph(graph_config=text), []
     graph.observe_output_stream("out", lambda _, packet: found.append(packet))
-    graph.start_run()
+    graph.start_run({"attention": packet_creator.create_bool(True)} if attention else {})
     rgb = np.ascontiguousarray(picture[:, :, ::-1])
     if with_roi:
         rect = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1, height=1, rotation=0)
@@ -110,7 +113,7 @@ node {{ calculator: "{subgraph}" input_stream: "IMAGE:image" {'input_stream: "RO
     return [packet for packet in found if not packet.is_empty()]
 
 
-def mediapipe_boxes(subgraph, picture):
+def mediapipe_boxes(subgraph, picture, _=False):
     height, width = picture.shape[:2]
     items = []
     for packet in mediapipe_run(subgraph, picture, "DETECTIONS", False):
@@ -124,10 +127,10 @@ def mediapipe_boxes(subgraph, picture):
     return items
 
 
-def mediapipe_points(subgraph, picture):
+def mediapipe_points(subgraph, picture, attention):
     height, width = picture.shape[:2]
     items = []
-    for packet in mediapipe_run(subgraph, picture, "LANDMARKS", True):
+    for packet in mediapipe_run(subgraph, picture, "LANDMARKS", True, attention):
         landmarks = packet_getter.get_proto(packet).landmark
         points = np.array([[p.x * width, p.y * height] for p in landmarks])
         box = np.concatenate([points.min(0), points.max(0)])
@@ -220,7 +223,7 @@ def faces(pictures):
 
 
 def shown_to(name, pictures):
-    if name == "face_mesh":
+    if name in ("face_mesh", "face_attention"):
         return list(faces(pictures))
     if name not in ("hand", "body"):
         return pictures
@@ -249,7 +252,7 @@ def main():
             for models, reference in ((DETECTORS, mediapipe_boxes), (LANDMARKS, mediapipe_points)):
                 for name, subgraph, _, side, _ in models:
                     shown = shown_to(name, pictures)
-                    good &= compare(daemon, name, lambda picture: reference(subgraph, picture), shown, side,
+                    good &= compare(daemon, name, lambda picture: reference(subgraph, picture, name == "face_attention"), shown, side,
                                     letterboxed if models is DETECTORS else stretched)
                     if arguments.out:
                         draw(daemon, name, shown, arguments.out)
