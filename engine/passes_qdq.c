@@ -196,17 +196,52 @@ static bool is_weights(const struct graph_value *w)
 	return true;
 }
 
-/* Less their zero points they may need nine bits. */
+/*
+ * Numbers of `to`, less their zero points, as int8 with a zero point of each scale's own where they span as little, as
+ * all do that were bytes in the file; else, where an exporter folded something into them, they stay as they are.
+ */
+static int make_bytes(struct graph_value *w, const int16_t *to, size_t n)
+{
+	size_t scales = (size_t)w->quant.n_scales, each = n / scales;
+	int8_t *bytes = malloc(n + 1);
+	int r = bytes ? 0 : -ENOMEM;
+
+	for (size_t s = 0; s < scales && r == 0; s++) {
+		int lo = 0, hi = 0;
+
+		for (size_t i = s * each; i < (s + 1) * each; i++) {
+			lo = to[i] < lo ? to[i] : lo;
+			hi = to[i] > hi ? to[i] : hi;
+		}
+		w->quant.zero_points[s] = lo < -128 ? -128 - lo : hi > 127 ? 127 - hi : 0;
+		if (hi - lo > 255)
+			r = -ERANGE;
+		for (size_t i = s * each; i < (s + 1) * each && r == 0; i++)
+			bytes[i] = (int8_t)(to[i] + w->quant.zero_points[s]);
+	}
+	if (r == 0)
+		replace_data(w, ENGINE_S8, bytes, n);
+	else
+		free(bytes);
+	return r;
+}
+
 static int make_weights(struct graph_value *w)
 {
 	size_t n = w->data_bytes / sizeof(float), each = n / (size_t)w->dims[0];
 	const float *from = w->data;
 	int16_t *to = malloc(n * sizeof(*to) + 1);
+	int r;
 
 	if (!to)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		to[i] = (int16_t)fminf(fmaxf(rintf(from[i] / scale_of(w, i / each)), -255), 255);
+	r = make_bytes(w, to, n);
+	if (r != -ERANGE) {
+		free(to);
+		return r;
+	}
 	for (int i = 0; i < w->quant.n_scales; i++)
 		w->quant.zero_points[i] = 0;
 	replace_data(w, ENGINE_S16, to, n * sizeof(*to));

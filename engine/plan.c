@@ -21,8 +21,6 @@
 /* A step below both is left to one thread: waking the others costs more. */
 #define SERIAL_MACS	50000
 #define SERIAL_ELEMENTS 16384
-/* Output pixels of one GEMM tile: their inputs stay in the second-level cache while the panels go by. */
-#define TILE_ROWS 48
 
 struct planning {
 	const struct graph *graph;
@@ -244,7 +242,7 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, macs;
 
 	g->panels = (int)ceil_div((size_t)g->group_n, nr);
-	g->rows = STEP_POINTERS / taps < TILE_ROWS ? STEP_POINTERS / taps : TILE_ROWS;
+	g->rows = STEP_POINTERS / taps < STEP_ROWS ? STEP_POINTERS / taps : STEP_ROWS;
 	g->rows = g->rows / mr * mr;
 	if (g->rows < mr)
 		g->rows = mr;
@@ -322,9 +320,9 @@ static int make_conv(struct planning *p, struct step *step, int index)
 		return 0;
 	}
 	step->run = quantised ? step_conv_s8 : step_conv_f32;
-	step->kernel = quantised ? k->igemm_s8.name : k->igemm_f32.name;
-	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? k->igemm_s8.mr : k->igemm_f32.mr,
-		  quantised ? k->igemm_s8.nr : k->igemm_f32.nr);
+	step->kernel = quantised ? g->weights->igemm_s8->name : k->igemm_f32.name;
+	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? g->weights->igemm_s8->mr : k->igemm_f32.mr,
+		  quantised ? g->weights->igemm_s8->nr : k->igemm_f32.nr);
 	return 0;
 }
 

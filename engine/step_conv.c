@@ -3,6 +3,8 @@
  */
 #include "step.h"
 
+#include <string.h>
+
 /* One tile: rows of one group times a range of its panels. */
 struct tile {
 	size_t group, first, count; /* output pixels */
@@ -27,8 +29,8 @@ static struct tile tile_of(const struct step *step, size_t index)
  * Fills a[block][tap][mr] with the input pixels under every tap of the tile's output pixels; rows past the tile's last
  * repeat it.
  */
-static void gather(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
-		   const uint8_t **a)
+static void gather_pixels(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
+			  const uint8_t **a)
 {
 	const struct plan_window *w = &step->window;
 	const struct plan_gemm *g = &step->gemm;
@@ -59,6 +61,77 @@ static void gather(const struct step *step, const uint8_t *x, size_t size, const
 			}
 		}
 	}
+}
+
+/* One row of a window, of which some pixels lie in the padding or none beside the next, made into one tap. */
+static void copy_row(const struct step *step, const uint8_t *row, int x0, size_t size, uint8_t *to)
+{
+	const struct plan_window *w = &step->window;
+	size_t bytes = (size_t)w->in_c * size;
+
+	for (int ix = x0; ix < x0 + w->kw; ix++, to += bytes)
+		memcpy(to,
+		       (unsigned)ix < (unsigned)w->in_w ? row + (size_t)ix * w->in_stride * size
+							: step->gemm.weights->padding,
+		       bytes);
+}
+
+/* As gather_pixels(), where a row of the window is one tap: it lies in the input as it is, or is copied to `copies`. */
+static void gather_flat(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
+			const uint8_t **a, uint8_t *copies)
+{
+	const struct plan_window *w = &step->window;
+	size_t pixel = w->in_stride * size, taps = (size_t)w->kh, bytes = (size_t)(w->kw * w->in_c) * size;
+	size_t padded = (tile->count + mr - 1) / mr * mr;
+	bool dense = w->in_stride == (size_t)w->in_c;
+
+	for (size_t r = 0; r < padded; r++) {
+		size_t p = tile->first + (r < tile->count ? r : tile->count - 1);
+		const uint8_t **to = a + r / mr * taps * mr + r % mr;
+		int y0 = (int)(p / (size_t)w->out_w) * w->stride_h - w->top;
+		int x0 = (int)(p % (size_t)w->out_w) * w->stride_w - w->left;
+		bool direct = dense && x0 >= 0 && x0 + w->kw <= w->in_w;
+
+		for (int ky = 0; ky < w->kh; ky++, to += mr) {
+			int iy = y0 + ky * w->dilation_h;
+			bool inside = (unsigned)iy < (unsigned)w->in_h;
+			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
+
+			if (!inside) {
+				*to = step->gemm.weights->padding;
+			} else if (direct) {
+				*to = row + (size_t)x0 * pixel;
+			} else {
+				copy_row(step, row, x0, size, copies);
+				*to = copies;
+				copies += bytes;
+			}
+		}
+	}
+}
+
+static void gather(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
+		   const uint8_t **a, uint8_t *copies)
+{
+	if (step->gemm.weights->flat)
+		gather_flat(step, x, size, tile, mr, a, copies);
+	else
+		gather_pixels(step, x, size, tile, mr, a);
+}
+
+/* As the panels have them. */
+static size_t taps_of(const struct step *step)
+{
+	size_t rows = (size_t)step->window.kh;
+
+	return step->gemm.weights->flat ? rows : rows * (size_t)step->window.kw;
+}
+
+static size_t channels_of(const struct step *step)
+{
+	size_t channels = (size_t)step->gemm.group_c;
+
+	return step->gemm.weights->flat ? channels * (size_t)step->window.kw : channels;
 }
 
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values)
@@ -92,10 +165,11 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	const uint8_t *a[STEP_POINTERS];
 	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
 	size_t residual_stride = residual ? exec->plan->tensors[step->residual].stride : 0;
-	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, stride = step->window.out_stride;
+	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
+	size_t taps = taps_of(step), stride = step->window.out_stride;
 	struct igemm_f32_args args = {
 		.taps = taps,
-		.kc = (size_t)g->group_c,
+		.kc = channels_of(step),
 		.c_stride = stride,
 		.residual_stride = residual_stride,
 		.lo = step->lo,
@@ -108,7 +182,7 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 		size_t first_n = tile.group * (size_t)g->group_n;
 		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
 
-		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a);
+		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a, copies);
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
@@ -130,12 +204,13 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 void step_conv_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_s8 *kernel = &exec->kernels->igemm_s8;
+	const struct igemm_s8 *kernel = g->weights->igemm_s8;
 	const uint8_t *a[STEP_POINTERS];
-	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, stride = step->window.out_stride;
+	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX + KERNEL_SLACK];
+	size_t taps = taps_of(step), stride = step->window.out_stride;
 	struct igemm_s8_args args = {
 		.taps = taps,
-		.kc = (size_t)g->group_c,
+		.kc = channels_of(step),
 		.c_stride = stride,
 		.zero_point = exec->plan->tensors[step->out].zero_point,
 		.lo = step->lo8,
@@ -149,7 +224,7 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 		int8_t *c =
 			(int8_t *)plan_pointer(exec, step->out) + tile.first * stride + tile.group * (size_t)g->group_n;
 
-		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a);
+		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a, copies);
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 

@@ -252,8 +252,9 @@ struct packing {
 	const struct graph_value *x, *w, *bias, *out;
 	const struct weights_gray *gray;
 	size_t channels, group_n, groups, taps, kc; /* output channels, of one group; kc as packed */
-	size_t file_kc;				    /* as in the file */
-	float *reals;				    /* of one channel: [taps][file_kc] */
+	size_t kw;
+	size_t file_kc; /* as in the file */
+	float *reals;	/* of one channel: [taps][file_kc] */
 	/* of one group, dense, for the packers */
 	float *w_f32, *bias_f32;
 	int16_t *w_s16;
@@ -278,7 +279,8 @@ static void packing_init(struct packing *p, struct weights *weights, const struc
 	p->channels = (size_t)w->dims[0];
 	p->groups = is_fc(node) ? 1 : (size_t)node->conv.groups;
 	p->group_n = p->channels / p->groups;
-	p->taps = is_fc(node) ? 1 : (size_t)w->dims[1] * (size_t)w->dims[2];
+	p->kw = is_fc(node) ? 1 : (size_t)w->dims[2];
+	p->taps = is_fc(node) ? 1 : (size_t)w->dims[1] * p->kw;
 	p->file_kc = (size_t)w->dims[w->rank - 1];
 	p->kc = gray->channels ? (size_t)gray->channels : p->file_kc;
 }
@@ -424,10 +426,16 @@ static int fill_group(struct packing *p, size_t group, bool quantised)
 	return 0;
 }
 
+static size_t panel_channels(const struct packing *p, const struct weights_conv *conv)
+{
+	return conv->igemm_s8 ? conv->igemm_s8->nr : p->weights->kernels->igemm_f32.nr;
+}
+
 static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
 {
 	const struct kernels *k = p->weights->kernels;
-	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr, each = p->taps * p->kc;
+	size_t nr = panel_channels(p, conv), each = p->taps * p->kc;
+	size_t taps = conv->flat ? p->taps / p->kw : p->taps, kc = each / taps;
 
 	for (size_t group = 0; group < p->groups; group++) {
 		int r = fill_group(p, group, quantised);
@@ -439,11 +447,11 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 
 			if (quantised)
 				pack_s8_panel(
-					&k->igemm_s8, count, p->taps, p->kc, p->w_s16 + n * each,
+					conv->igemm_s8, count, taps, kc, p->w_s16 + n * each,
 					&(struct kernel_requant){p->bias_s32 + n, p->multiplier + n, p->shift + n}, to);
 			else
-				pack_f32_panel(&k->igemm_f32, count, p->taps, p->kc, p->w_f32 + n * each,
-					       p->bias_f32 + n, to);
+				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32 + n * each, p->bias_f32 + n,
+					       to);
 		}
 	}
 	return 0;
@@ -484,32 +492,52 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 
 static size_t packed_bytes(const struct packing *p, const struct weights_conv *conv, bool quantised)
 {
-	const struct kernels *k = p->weights->kernels;
-	size_t nr = quantised ? k->igemm_s8.nr : k->igemm_f32.nr;
+	size_t nr = panel_channels(p, conv);
 
 	if (conv->depthwise)
 		return quantised ? dwconv_s8_bytes(p->channels, p->taps) : dwconv_f32_bytes(p->channels, p->taps);
 	return conv->panel_bytes * ((p->group_n + nr - 1) / nr) * p->groups;
 }
 
+/*
+ * Bytes of a file are less than 256 apart, whatever their zero point.  The summed taps of a gray stem are not.  The
+ * choice rests on what a converted file tells too, where only the panels are left of the weights.
+ */
+static const struct igemm_s8 *choose_igemm_s8(const struct packing *p)
+{
+	const struct kernels *k = p->weights->kernels;
+	bool bytes = (p->w->type == ENGINE_S8 || p->w->type == ENGINE_U8) && !p->gray->channels;
+
+	return bytes ? &k->igemm_s8 : &k->igemm_s8_wide;
+}
+
 /* What the layout of the panels is; p is of a node whose shapes were checked. */
 static void choose_layout(const struct packing *p, bool quantised, struct weights_conv *ret_conv)
 {
 	const struct kernels *k = p->weights->kernels;
+	size_t taps = p->taps, kc = p->kc;
 
 	*ret_conv = (struct weights_conv){
 		.depthwise = p->groups > 1 && p->group_n == 1 && p->file_kc == 1,
+		.igemm_s8 = quantised ? choose_igemm_s8(p) : NULL,
 		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
 	};
+	ret_conv->flat = p->groups == 1 && p->kw > 1 && p->node->conv.window.dilation_w == 1 &&
+			 p->taps * p->kc <= WEIGHTS_FLAT_MAX;
+	if (ret_conv->flat) {
+		taps /= p->kw;
+		kc *= p->kw;
+	}
 	if (!ret_conv->depthwise)
-		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(&k->igemm_s8, p->taps, p->kc)
-						  : pack_f32_panel_bytes(&k->igemm_f32, p->taps, p->kc);
+		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(ret_conv->igemm_s8, taps, kc)
+						  : pack_f32_panel_bytes(&k->igemm_f32, taps, kc);
 }
 
-/* A pixel of padding: the longest over-read of it is kr channels beyond the last, or a vector. */
-static int add_padding(struct weights *weights, const struct packing *p, bool quantised, struct weights_entry *entry)
+/* A tap of padding: the longest over-read of it is kr channels beyond the last, or a vector. */
+static int add_padding(struct weights *weights, const struct packing *p, bool quantised, bool flat,
+		       struct weights_entry *entry)
 {
-	size_t n = p->kc * p->groups;
+	size_t n = p->kc * p->groups * (flat ? p->kw : 1);
 
 	entry->padding = allocate(weights, n * (quantised ? 1 : sizeof(float)) + KERNEL_SLACK);
 	if (!entry->padding)
@@ -544,7 +572,7 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 		r = entry ? 0 : -ENOMEM;
 	}
 	if (r == 0)
-		r = add_padding(weights, &p, quantised, entry);
+		r = add_padding(weights, &p, quantised, conv.flat, entry);
 	if (r == 0)
 		r = conv.depthwise ? pack_depthwise(&p, entry->data, quantised)
 				   : pack_panels(&p, &conv, entry->data, quantised);
@@ -630,7 +658,7 @@ int weights_adopt(struct weights *weights, const struct graph *graph, int index,
 	packing_init(&p, weights, graph, index, &colour);
 	quantised = p.x->type == ENGINE_S8;
 	choose_layout(&p, quantised, &entry->conv);
-	r = add_padding(weights, &p, quantised, entry);
+	r = add_padding(weights, &p, quantised, entry->conv.flat, entry);
 	if (r < 0) {
 		free(entry);
 		return r;

@@ -13,6 +13,9 @@
 #include "graph.h"
 #include "kernels/kernels.h"
 
+/* Weights of an output channel up to which a row of the window is one tap: few channels a pixel, as in stems. */
+#define WEIGHTS_FLAT_MAX 256
+
 /* The gray first layer of engine_plan_options: 0 input channels: colour, as the file has it. */
 struct weights_gray {
 	int channels; /* 0, 1 or 2 */
@@ -23,7 +26,9 @@ struct weights_conv {
 	const uint8_t *packed; /* panels of panel_bytes, group after group; or one depthwise table */
 	size_t panel_bytes;
 	bool depthwise;
-	const void *padding; /* a pixel of the input's zero, with slack behind it */
+	bool flat; /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
+	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
+	const void *padding;		 /* a tap of the input's zero, with slack behind it */
 	uint64_t params;
 };
 

@@ -57,10 +57,13 @@ phase_gcc() {
 	run build/test
 }
 
-# The portable kernels, which faster ones hide on this machine.
+# The portable kernels and those of lesser processors, which faster ones hide on this machine.
 phase_scalar() {
 	build build/test -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
 	INFERD_CPU_MASK=scalar run build/test -L 'engine|kernels'
+	for level in avx2 avxvnni avx512; do
+		INFERD_CPU_MASK=$level run build/test -L engine
+	done
 }
 
 # With assertions, which Release leaves out.
@@ -176,7 +179,7 @@ phase() { # name, what it does
 declare -A about=(
 	[lint]="includes, formatting, suites, headers"
 	[gcc]="gcc, Release, all tests"
-	[scalar]="the same build, portable kernels"
+	[scalar]="the same build, portable kernels and those of lesser processors"
 	[asan]="clang, AddressSanitizer and UndefinedBehaviorSanitizer, all tests"
 	[tsan]="gcc, ThreadSanitizer, the team's barrier, the daemon and its lanes"
 	[fuzz]="clang, fuzz targets over their corpus and a bounded number of runs"

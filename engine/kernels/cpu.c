@@ -5,20 +5,53 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static bool has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* Compilers before GCC 13 have no name for it: leaf 7, subleaf 1, EAX bit 4.  Its registers are AVX's. */
+static bool has_avxvnni(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax & 1u << 4;
+}
+
+static bool has_avx512(void)
+{
+	return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+static bool has_x86_level(const char *level)
+{
+	__builtin_cpu_init();
+	if (strcmp(level, "avx2") == 0)
+		return has_avx2();
+	if (strcmp(level, "avxvnni") == 0)
+		return has_avxvnni();
+	if (strcmp(level, "avx512") == 0)
+		return has_avx512();
+	if (strcmp(level, "avx512vnni") == 0)
+		return has_avx512() && __builtin_cpu_supports("avx512vnni");
+	return false;
+}
+#endif
+
 bool cpu_has_level(const char *level)
 {
 	if (strcmp(level, "scalar") == 0)
 		return true;
 #if defined(__x86_64__)
-	if (strcmp(level, "avx2") == 0) {
-		__builtin_cpu_init();
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-	}
-#endif
-#if defined(__aarch64__)
+	return has_x86_level(level);
+#elif defined(__aarch64__)
 	/* Part of the architecture. */
-	if (strcmp(level, "neon") == 0)
-		return true;
-#endif
+	return strcmp(level, "neon") == 0;
+#else
 	return false;
+#endif
 }

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* True when this processor and its system run the named level ("scalar", "avx2", "neon"). */
+/* True when this processor and its system run the named level (the names are in kernels.c). */
 bool cpu_has_level(const char *level);
 
 #endif

@@ -10,7 +10,7 @@
 #include "cpu.h"
 #include "levels.h"
 
-/* Lowest first; each builds on those before it. */
+/* Lowest first; each builds on those before it that this processor has. */
 static const struct {
 	const char *name;
 	void (*fill)(struct kernels *table);
@@ -18,6 +18,15 @@ static const struct {
 	{"scalar", kernels_scalar},
 #if defined(KERNELS_HAVE_AVX2)
 	{"avx2", kernels_avx2},
+#endif
+#if defined(KERNELS_HAVE_AVXVNNI)
+	{"avxvnni", kernels_avxvnni},
+#endif
+#if defined(KERNELS_HAVE_AVX512)
+	{"avx512", kernels_avx512},
+#endif
+#if defined(KERNELS_HAVE_AVX512VNNI)
+	{"avx512vnni", kernels_avx512vnni},
 #endif
 #if defined(KERNELS_HAVE_NEON)
 	{"neon", kernels_neon},
@@ -30,24 +39,23 @@ static struct kernels tables[LEVELS];
 static const struct kernels *best;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Tables of the levels this processor lacks stay empty. */
+/* Tables of the levels this processor lacks stay empty.  The mask names the highest level that may be used. */
 static void make_tables(void)
 {
 	const char *mask = getenv("INFERD_CPU_MASK");
-	bool masked = false, available = true;
+	bool masked = false;
 	size_t filled = 0;
 
 	for (size_t i = 0; i < LEVELS; i++) {
 		names[i] = levels[i].name;
-		available = available && cpu_has_level(levels[i].name);
-		if (!available)
-			continue;
-		tables[i] = tables[filled];
-		filled = i;
-		levels[i].fill(&tables[i]);
-		tables[i].level = levels[i].name;
-		if (!masked)
-			best = &tables[i];
+		if (cpu_has_level(levels[i].name)) {
+			tables[i] = tables[filled];
+			filled = i;
+			levels[i].fill(&tables[i]);
+			tables[i].level = levels[i].name;
+			if (!masked)
+				best = &tables[i];
+		}
 		masked = masked || (mask && strcmp(mask, levels[i].name) == 0);
 	}
 }

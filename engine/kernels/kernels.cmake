@@ -1,16 +1,23 @@
 # Sources of the kernels and the flags of each level; sets ENGINE_KERNEL_SOURCES.
 set(dir ${CMAKE_CURRENT_LIST_DIR})
 set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c)
+
+# Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
+# exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.
+function(inferd_kernel_level level)
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
+  set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
+  string(TOUPPER ${level} name)
+  set_property(SOURCE ${dir}/kernels.c APPEND PROPERTY COMPILE_DEFINITIONS KERNELS_HAVE_${name})
+  set(ENGINE_KERNEL_SOURCES ${ENGINE_KERNEL_SOURCES} ${sources} PARENT_SCOPE)
+endfunction()
+
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  file(GLOB level CONFIGURE_DEPENDS ${dir}/*_avx2.c)
-  set_source_files_properties(${level} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
-  if(EXISTS ${dir}/level_avx2.c)
-    set_source_files_properties(${dir}/kernels.c PROPERTIES COMPILE_DEFINITIONS KERNELS_HAVE_AVX2)
-  endif()
+  set(avx512 -mavx2 -mfma -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512)
+  inferd_kernel_level(avx2 -mavx2 -mfma)
+  inferd_kernel_level(avxvnni -mavx2 -mfma -mavxvnni)
+  inferd_kernel_level(avx512 ${avx512})
+  inferd_kernel_level(avx512vnni ${avx512} -mavx512vnni)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  file(GLOB level CONFIGURE_DEPENDS ${dir}/*_neon.c)
-  if(EXISTS ${dir}/level_neon.c)
-    set_source_files_properties(${dir}/kernels.c PROPERTIES COMPILE_DEFINITIONS KERNELS_HAVE_NEON)
-  endif()
+  inferd_kernel_level(neon)
 endif()
-list(APPEND ENGINE_KERNEL_SOURCES ${level})

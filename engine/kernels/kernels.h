@@ -3,7 +3,7 @@
  *
  * Kernels know tensors as pointers and strides, nothing of graphs, threads or memory.  Every entry has a
  * portable C version (<op>_scalar.c); kernels.c copies that table and overwrites entries level by level
- * (AVX2+FMA, NEON, later AVX-512, VNNI, dot product ...), so that a level fills in only what it does better.
+ * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON), so that a level fills in only what it does better.
  *
  * Contracts shared by all:
  *   - no alignment is required of tensors beyond their element; packed weights are 64-byte aligned
@@ -66,6 +66,7 @@ struct igemm_s8 {
 	const char *name;
 	uint8_t mr, nr, kr; /* kr: input channels taken together; kc is padded to it in the panel */
 	void (*run)(const struct igemm_s8_args *args);
+	bool bytes; /* weights are bytes in the panel */
 };
 
 /*
@@ -74,13 +75,18 @@ struct igemm_s8 {
  * [taps][ceil(kc / kr)][nr][kr] of weight minus its zero point (nine bits, hence 16: an asymmetric uint8
  * weight and a gray stem's summed taps fit without correction terms).  bias already holds
  * -input zero point * sum of the weights.
+ *
+ * Kernels that multiply bytes have, behind the shift, int32[nr] of the least weight of each channel, and
+ * uint8 [taps][ceil(kc / kr)][nr][kr] of what the weights are above it: the least times the sum of the row's inputs
+ * makes up for the rest.  Any 256 neighbouring numbers fit, so all weights of a file that has bytes itself.
  */
 struct kernel_requant {
 	const int32_t *bias, *multiplier, *shift; /* of each output channel */
 };
 size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t kc);
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc);
-/* w is [n][taps][kc] dense; bias NULL for zeros; packs n <= nr channels into panel. */
+/* w is [n][taps][kc] dense; bias NULL for zeros; packs n <= nr channels into panel.  For a kernel of bytes the weights
+ * of one channel are less than 256 apart. */
 void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
 		    void *panel);
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
@@ -154,6 +160,7 @@ struct kernels {
 	const char *level; /* highest level that filled in an entry */
 	struct igemm_f32 igemm_f32;
 	struct igemm_s8 igemm_s8;
+	struct igemm_s8 igemm_s8_wide; /* for weights of any 16 bits */
 	void (*dwconv_f32)(const struct dwconv_args *args);
 	void (*dwconv_s8)(const struct dwconv_args *args);
 
@@ -191,7 +198,7 @@ struct kernels {
 /* The table for this CPU (and INFERD_CPU_MASK); made on first use, thread-safe, constant after. */
 const struct kernels *kernels_get(void);
 
-/* The table of one level by name ("scalar", "avx2", "neon"), NULL when this CPU or build lacks it. For tests. */
+/* The table of one level by its name in kernels.c, NULL when this CPU or build lacks it. For tests. */
 const struct kernels *kernels_level(const char *level);
 /* Names of all levels of this build, lowest first; NULL ends the list. */
 const char *const *kernels_levels(void);

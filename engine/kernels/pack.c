@@ -17,9 +17,10 @@ size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t 
 
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc)
 {
-	size_t head = kernel->nr * 3 * sizeof(int32_t);
+	size_t head = kernel->nr * (kernel->bytes ? 4 : 3) * sizeof(int32_t);
+	size_t size = kernel->bytes ? sizeof(uint8_t) : sizeof(int16_t);
 
-	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * sizeof(int16_t), 64);
+	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * size, 64);
 }
 
 void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
@@ -36,21 +37,44 @@ void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_
 			to[i] = w[i * taps * kc + k];
 }
 
-void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
-		   const struct kernel_requant *requant, void *panel)
+static void pack_words(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int16_t *to)
 {
-	int32_t *head = panel;
-	int16_t *to = (int16_t *)(void *)(head + 3 * (size_t)kernel->nr);
-
-	memset(panel, 0, pack_s8_panel_bytes(kernel, taps, kc));
-	memcpy(head, requant->bias, n * sizeof(*head));
-	memcpy(head + kernel->nr, requant->multiplier, n * sizeof(*head));
-	memcpy(head + 2 * (size_t)kernel->nr, requant->shift, n * sizeof(*head));
 	for (size_t t = 0; t < taps; t++)
 		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
 			for (size_t i = 0; i < n; i++)
 				for (size_t j = 0; j < kernel->kr && k + j < kc; j++)
 					to[i * kernel->kr + j] = w[(i * taps + t) * kc + k + j];
+}
+
+static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
+		       int32_t *least, uint8_t *to)
+{
+	for (size_t i = 0; i < n; i++) {
+		least[i] = w[i * taps * kc];
+		for (size_t k = 1; k < taps * kc; k++)
+			least[i] = w[i * taps * kc + k] < least[i] ? w[i * taps * kc + k] : least[i];
+	}
+	for (size_t t = 0; t < taps; t++)
+		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
+			for (size_t i = 0; i < n; i++)
+				for (size_t j = 0; j < kernel->kr && k + j < kc; j++)
+					to[i * kernel->kr + j] = (uint8_t)(w[(i * taps + t) * kc + k + j] - least[i]);
+}
+
+void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
+		   const struct kernel_requant *requant, void *panel)
+{
+	size_t nr = kernel->nr;
+	int32_t *head = panel;
+
+	memset(panel, 0, pack_s8_panel_bytes(kernel, taps, kc));
+	memcpy(head, requant->bias, n * sizeof(*head));
+	memcpy(head + nr, requant->multiplier, n * sizeof(*head));
+	memcpy(head + 2 * nr, requant->shift, n * sizeof(*head));
+	if (kernel->bytes)
+		pack_bytes(kernel, n, taps, kc, w, head + 3 * nr, (uint8_t *)(head + 4 * nr));
+	else
+		pack_words(kernel, n, taps, kc, w, (int16_t *)(void *)(head + 3 * nr));
 }
 
 /* The weights of the last tap may be over-read by a vector. */

@@ -393,6 +393,9 @@ static int block_of(struct engine_call *call, bool to_depth)
 		return call_fail(call, -EINVAL, "has no image or no block size");
 	if (to_depth ? x->dims[2] % block || x->dims[3] % block : x->dims[1] % (block * block))
 		return call_fail(call, -EINVAL, "has a side that %lld does not divide", (long long)block);
+	if (to_depth ? x->dims[1] * block > INT32_MAX / block
+		     : (x->dims[2] > x->dims[3] ? x->dims[2] : x->dims[3]) * block > INT32_MAX)
+		return call_fail(call, -EINVAL, "makes a side that is too large");
 	return (int)block;
 }
 

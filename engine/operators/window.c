@@ -369,7 +369,9 @@ static int infer_conv_transpose(struct engine_call *call)
 	dims[1] = (int32_t)(conv.weights->dims[1] * conv.groups);
 	memcpy(dims + 2, conv.window.in, (size_t)conv.window.n * sizeof(*dims));
 	r = call_set(call, 0, conv.x->type, conv.x->rank, dims);
-	call->macs = (uint64_t)tensor_count(conv.x) * tensor_span(conv.weights, 1, conv.weights->rank);
+	/* Where each tap goes has to be found even where no channels go there. */
+	call->macs = (uint64_t)tensor_count(conv.x) * tensor_span(conv.weights, 2, conv.weights->rank) *
+		     (1 + (uint64_t)conv.weights->dims[1]);
 	return r;
 }
 

@@ -172,10 +172,25 @@ static int32_t bits_of(float number)
 	return bits;
 }
 
+/* Bytes less a zero point of their channel's, or, where wide, anything that gray stems sum up to. */
+static void fill_weights(struct case_s8 *c, bool extreme, bool wide)
+{
+	int64_t reach = wide ? 3 * 255 : 255;
+
+	for (size_t n = 0; n < c->n; n++) {
+		int64_t lo = wide ? -reach : test_random_range(-reach, 0), hi = wide ? reach : lo + reach;
+
+		for (size_t k = 0; k < c->taps * c->kc; k++)
+			c->w[n * c->taps * c->kc + k] =
+				(int16_t)(extreme ? (test_random() & 1 ? hi : lo) : test_random_range(lo, hi));
+	}
+}
+
 /* Extremes of what a graph may ask for as often as what networks do. */
-static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max)
+static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max, bool wide)
 {
 	bool extreme = test_random_range(0, 3) == 0;
+	int64_t limit;
 
 	*c = (struct case_s8){.m = (size_t)test_random_range(1, (int64_t)m_max),
 			      .n = (size_t)test_random_range(1, (int64_t)n_max),
@@ -191,11 +206,11 @@ static void case_s8_init(struct case_s8 *c, size_t m_max, size_t n_max)
 	c->w = malloc(c->n * c->taps * c->kc * sizeof(*c->w));
 	c->head = malloc(3 * c->n * sizeof(*c->head));
 	c->a = guarded_create(c->m * c->taps * c->kc, KERNEL_SLACK);
-	for (size_t i = 0; i < c->n * c->taps * c->kc; i++)
-		c->w[i] = (int16_t)(extreme ? (test_random() & 1 ? 255 : -255) : test_random_range(-255, 255));
+	fill_weights(c, extreme, wide);
+	/* Sums do not overflow, which weights.c sees to. */
+	limit = INT32_MAX - (int64_t)(c->taps * c->kc) * 128 * (wide ? 3 * 255 : 255);
 	for (size_t i = 0; i < c->n; i++) {
-		c->head[i] = (int32_t)(extreme ? test_random_range(INT32_MIN, INT32_MAX)
-					       : test_random_range(-100000, 100000));
+		c->head[i] = (int32_t)(extreme ? test_random_range(-limit, limit) : test_random_range(-100000, 100000));
 		c->head[c->n + i] = (int32_t)test_random_range(1 << 30, INT32_MAX);
 		c->head[2 * c->n + i] = (int32_t)(extreme ? test_random_range(-31, 31) : test_random_range(3, 12));
 		if (c->float_scales)
@@ -284,14 +299,28 @@ static void check_s8(const struct kernels *table)
 {
 	struct case_s8 c;
 
-	case_s8_init(&c, table->igemm_s8.mr, table->igemm_s8.nr);
+	case_s8_init(&c, table->igemm_s8.mr, table->igemm_s8.nr, false);
 	compare_s8(&table->igemm_s8, &kernels_level("scalar")->igemm_s8, &c);
+	case_s8_finish(&c);
+}
+
+static void check_s8_wide(const struct kernels *table)
+{
+	struct case_s8 c;
+
+	case_s8_init(&c, table->igemm_s8_wide.mr, table->igemm_s8_wide.nr, true);
+	compare_s8(&table->igemm_s8_wide, &kernels_level("scalar")->igemm_s8_wide, &c);
 	case_s8_finish(&c);
 }
 
 Test(igemm, s8_of_every_level_to_the_bit)
 {
 	for_every_level(300, check_s8);
+}
+
+Test(igemm, s8_with_wide_weights_of_every_level_to_the_bit)
+{
+	for_every_level(300, check_s8_wide);
 }
 
 /* The portable kernel itself, by numbers worked out by hand after the contract in kernels.h. */

@@ -56,6 +56,21 @@ __attribute__((target("avx2,fma"))) static float loop_avx2(void)
 		sums[0] = _mm256_add_ps(sums[0], sums[i]);
 	return _mm256_cvtss_f32(sums[0]);
 }
+
+__attribute__((target("avx512f"))) static float loop_avx512(void)
+{
+	__m512 sums[SUMS], keep = _mm512_set1_ps(0.999f), add = _mm512_set1_ps(0.001f);
+	volatile float start = 0.5f;
+
+	for (int i = 0; i < SUMS; i++)
+		sums[i] = _mm512_set1_ps(start + (float)i);
+	for (int round = 0; round < ROUNDS; round++)
+		for (int i = 0; i < SUMS; i++)
+			sums[i] = _mm512_fmadd_ps(sums[i], keep, add);
+	for (int i = 1; i < SUMS; i++)
+		sums[0] = _mm512_add_ps(sums[0], sums[i]);
+	return _mm512_cvtss_f32(sums[0]);
+}
 #elif defined(__aarch64__)
 static float loop_neon(void)
 {
@@ -76,7 +91,11 @@ static float loop_neon(void)
 static peak_loop choose_loop(const char *level, int *ret_lanes)
 {
 #if defined(__x86_64__)
-	if (strcmp(level, "avx2") == 0) {
+	if (strncmp(level, "avx512", strlen("avx512")) == 0) {
+		*ret_lanes = 16;
+		return loop_avx512;
+	}
+	if (strncmp(level, "avx", strlen("avx")) == 0) {
 		*ret_lanes = 8;
 		return loop_avx2;
 	}

@@ -1,0 +1,9 @@
+/* level_avx512.c - what AVX-512 (F, BW, VL, DQ) improves. */
+#include "levels.h"
+
+void kernels_avx512(struct kernels *table)
+{
+	kernels_elementwise_avx512(table);
+	kernels_igemm_f32_avx512(table);
+	kernels_dwconv_f32_avx512(table);
+}

@@ -1,0 +1,7 @@
+/* level_avxvnni.c - what the dot products of bytes in 256 bits improve, on processors that have AVX-VNNI. */
+#include "levels.h"
+
+void kernels_avxvnni(struct kernels *table)
+{
+	kernels_igemm_s8_avxvnni(table);
+}
