@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,24 +82,96 @@ int client_send(struct inferd *client, uint16_t type, uint32_t serial)
 
 /* ---- messages that arrive ------------------------------------------------------------------------- */
 
+/* Makes an array hold `count` elements of this size; what it held is lost. */
+static int reserve(void **array, size_t *capacity, size_t count, size_t element_bytes)
+{
+	void *grown;
+
+	if (count <= *capacity)
+		return 0;
+	grown = realloc(*array, count * element_bytes);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*capacity = count;
+	return 0;
+}
+
 static int reserve_items(struct result_store *store, size_t count)
 {
-	struct inferd_item *items;
+	size_t capacity = store->items_capacity;
+	void *items = store->items, *places = store->places;
+	int r = reserve(&items, &capacity, count, sizeof(*store->items));
 
-	if (count <= store->items_capacity)
-		return 0;
-	items = realloc(store->items, count * sizeof(*items));
-	if (!items)
-		return -ENOMEM;
 	store->items = items;
-	store->items_capacity = count;
-	return 0;
+	if (r == 0) {
+		capacity = store->items_capacity;
+		r = reserve(&places, &capacity, count, sizeof(*store->places));
+		store->places = places;
+	}
+	if (r == 0)
+		store->items_capacity = capacity;
+	return r;
+}
+
+/* Where the items are.  false: they are nowhere; the points were reserved. */
+static bool fill_places(struct result_store *store, const struct ipc_result *from)
+{
+	struct inferd_point *points = store->points;
+	bool any = false;
+
+	for (uint32_t i = 0; i < from->n_items; i++) {
+		const struct ipc_result_item *item = &from->items[i];
+		struct inferd_place *place = &store->places[i];
+
+		*place = (struct inferd_place){.x0 = NAN, .y0 = NAN, .x1 = NAN, .y1 = NAN, .points = points};
+		if (item->box)
+			memcpy(place, item->box, 4 * sizeof(float));
+		place->n_points = item->n_points;
+		for (uint32_t j = 0; j < item->n_points; j++, points++)
+			memcpy(points, item->points + (size_t)j * IPC_POINT_FLOATS, sizeof(*points));
+		any |= item->box || item->n_points;
+	}
+	return any;
+}
+
+static int reserve_points(struct result_store *store, const struct ipc_result *from)
+{
+	void *points = store->points;
+	size_t count = 0;
+	int r;
+
+	for (uint32_t i = 0; i < from->n_items; i++)
+		count += from->items[i].n_points;
+	r = reserve(&points, &store->points_capacity, count, sizeof(*store->points));
+	store->points = points;
+	return r;
+}
+
+_Static_assert(sizeof(struct inferd_point) == IPC_POINT_FLOATS * sizeof(float), "points are copied whole");
+_Static_assert(offsetof(struct inferd_place, y1) == 3 * sizeof(float), "boxes are copied whole");
+
+/* The mask of a result in this slot; NULL: there is none, or it would not lie in the slot. */
+static const struct inferd_mask *fill_mask(struct result_store *store, const struct ipc_result *from,
+					   const struct inferd_stream *stream, const struct slot *slot)
+{
+	uint64_t bytes = (uint64_t)from->mask_width * from->mask_height;
+	size_t index = (size_t)(slot - stream->slots);
+
+	if (bytes == 0 || from->mask_offset > stream->slot_bytes || bytes > stream->slot_bytes - from->mask_offset)
+		return NULL;
+	store->mask = (struct inferd_mask){
+		.data = stream->pool + index * stream->slot_bytes + from->mask_offset,
+		.width = from->mask_width,
+		.height = from->mask_height,
+	};
+	return &store->mask;
 }
 
 /* From the wire's struct to the public one.  The texts stay in the store. */
 static int fill_result(struct result_store *store, const struct ipc_result *from)
 {
-	if (reserve_items(store, from->n_items) < 0)
+	if (reserve_items(store, from->n_items) < 0 || reserve_points(store, from) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < from->n_items; i++)
 		store->items[i] =
@@ -129,6 +202,7 @@ static int fill_result(struct result_store *store, const struct ipc_result *from
 		.advice_width = from->advice_width,
 		.advice_height = from->advice_height,
 		.advice_channels = from->advice_channels,
+		.places = fill_places(store, from) ? store->places : NULL,
 	};
 	return 0;
 }
@@ -151,6 +225,7 @@ static int on_result(struct inferd *client, const struct ipc_message *message)
 	r = fill_result(&client->live, &result);
 	if (r < 0)
 		return client_fail(client, r, "no memory for a result");
+	client->live.result.mask = fill_mask(&client->live, &result, stream, slot);
 	stream_deliver(stream, slot, &client->live);
 	return 0;
 }
@@ -482,6 +557,8 @@ static void finish_store(struct result_store *store)
 {
 	ipc_storage_free(store->storage);
 	free(store->items);
+	free(store->places);
+	free(store->points);
 }
 
 void inferd_close(struct inferd *client)

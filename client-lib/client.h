@@ -45,6 +45,10 @@ struct result_store {
 	void *storage;
 	struct inferd_item *items;
 	size_t items_capacity;
+	struct inferd_place *places; /* as many as items */
+	struct inferd_point *points;
+	size_t points_capacity;
+	struct inferd_mask mask;
 	struct inferd_rung rung;
 	struct inferd_result result;
 };

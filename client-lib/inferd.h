@@ -168,6 +168,30 @@ struct inferd_item {
 	const char *label; /* "" when the model has none */
 };
 
+/* Places are in pixels of the submitted picture, whatever it was scaled to; what is not known is NaN. */
+struct inferd_point {
+	float x, y;
+	float z;	  /* in pixels, from about the middle of what was found, smaller towards the camera */
+	float visibility; /* 0..1 */
+};
+
+/* Where an item is; it may reach beyond the picture. */
+struct inferd_place {
+	float x0, y0, x1, y1;
+	const struct inferd_point *points; /* in the order of the network */
+	size_t n_points;
+};
+
+/*
+ * One byte a pixel, row by row; it covers the whole picture, in the network's resolution.  A probability as 0..255, or
+ * the index of a class.  It lies at the end of the frame's buffer, which is larger than asked for by this much (memory
+ * of one's own has to be), and is valid as long as the result and until the buffer is filled again.
+ */
+struct inferd_mask {
+	const uint8_t *data;
+	uint32_t width, height;
+};
+
 struct inferd_rung { /* how the frame was run */
 	const char *name, *variant, *lane;
 	uint32_t width, height, channels, threads;
@@ -191,6 +215,8 @@ struct inferd_result {
 	uint32_t total_us;				       /* arrival to reply, in the daemon */
 	uint32_t round_trip_us;				       /* submission to result, in the client */
 	uint32_t advice_width, advice_height, advice_channels; /* more than this is of no use now; 0: unknown */
+	const struct inferd_place *places; /* of the items, one for each; NULL: the model finds no places */
+	const struct inferd_mask *mask;	   /* NULL: the model makes none */
 };
 
 /* The result is valid until the callback returns.  The frame's buffer is free again. */

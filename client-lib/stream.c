@@ -44,6 +44,8 @@ void stream_deliver(struct inferd_stream *stream, struct slot *slot, struct resu
 		*store = swapped;
 		if (client->kept.result.rung)
 			client->kept.result.rung = &client->kept.rung;
+		if (client->kept.result.mask)
+			client->kept.result.mask = &client->kept.mask;
 		client->run_ended = true;
 		return;
 	}

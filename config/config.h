@@ -27,7 +27,20 @@
 #define CONFIG_PLUGINS_MAX  16
 
 enum config_task { CONFIG_CLASSIFY, CONFIG_DETECT, CONFIG_LANDMARKS, CONFIG_SEGMENT, CONFIG_EMBED, CONFIG_RAW };
+/* How a detector's outputs are decoded; daemon/detect.h says what each is. */
+enum config_detector {
+	CONFIG_DETECTOR_NONE,
+	CONFIG_BLAZEFACE,
+	CONFIG_PALM,
+	CONFIG_POSE_DETECTOR,
+	CONFIG_RFB,
+	CONFIG_CORNERS,
+	CONFIG_NANODET,
+	CONFIG_SSD
+};
+enum config_landmarks { CONFIG_LANDMARKS_NONE, CONFIG_HAND, CONFIG_FACE, CONFIG_POSE };
 enum config_priority { CONFIG_LOW, CONFIG_NORMAL, CONFIG_HIGH };
+enum config_sampling { CONFIG_SAMPLING_AREA, CONFIG_SAMPLING_POINT };
 enum config_fit { CONFIG_FIT_STRETCH, CONFIG_FIT_CROP, CONFIG_FIT_LETTERBOX };
 
 struct config_lane {
@@ -44,13 +57,23 @@ struct config_variant {
 };
 
 struct config_preprocess {
-	enum config_fit fit; /* default stretch */
-	float crop;	     /* fit: crop; 0 < crop <= 1; default 1 */
-	bool bgr;	     /* order: rgb (default) | bgr */
-	bool given;	     /* mean or scale was given */
-	float mean[3];	     /* default 0 */
-	float scale[3];	     /* default 1; one number stands for three */
-	uint8_t pad[3];	     /* letterbox colour; default 0 */
+	enum config_fit fit;	       /* default stretch */
+	enum config_sampling sampling; /* default area */
+	float crop;		       /* fit: crop; 0 < crop <= 1; default 1 */
+	bool bgr;		       /* order: rgb (default) | bgr */
+	bool given;		       /* mean or scale was given */
+	float mean[3];		       /* default 0 */
+	float scale[3];		       /* default 1; one number stands for three */
+	uint8_t pad[3];		       /* letterbox colour; default 0 */
+};
+
+/* Of detectors and landmark networks. */
+struct config_decode {
+	enum config_detector detector;	 /* task detect has one, no other does */
+	enum config_landmarks landmarks; /* task landmarks likewise */
+	float score_min;		 /* 0..1; default 0.5, of nanodet 0.4, of rfb and corners 0.7 */
+	float iou_max;			 /* 0..1: boxes that overlap more are one thing; default 0.3, of nanodet 0.5 */
+	int max_results;		 /* 1..512; default 100 */
 };
 
 struct config_model {
@@ -68,6 +91,7 @@ struct config_model {
 	struct config_variant *variants;
 	int n_variants; /* at least 1 */
 	struct config_preprocess preprocess;
+	struct config_decode decode;
 	int inputs[CONFIG_INPUTS_MAX]; /* extra input sizes (width = height), 16..4096; 0 entries: own size only */
 	int n_inputs;
 	bool gray;

@@ -57,6 +57,22 @@ static const char *const fit_words[] = {[CONFIG_FIT_STRETCH] = "stretch",
 					[CONFIG_FIT_CROP] = "crop",
 					[CONFIG_FIT_LETTERBOX] = "letterbox",
 					[CONFIG_FIT_LETTERBOX + 1] = NULL};
+static const char *const sampling_words[] = {
+	[CONFIG_SAMPLING_AREA] = "area", [CONFIG_SAMPLING_POINT] = "point", [CONFIG_SAMPLING_POINT + 1] = NULL};
+static const char *const detector_words[] = {[CONFIG_DETECTOR_NONE] = "none",
+					     [CONFIG_BLAZEFACE] = "blazeface",
+					     [CONFIG_PALM] = "palm",
+					     [CONFIG_POSE_DETECTOR] = "pose",
+					     [CONFIG_RFB] = "rfb",
+					     [CONFIG_CORNERS] = "corners",
+					     [CONFIG_NANODET] = "nanodet",
+					     [CONFIG_SSD] = "ssd",
+					     [CONFIG_SSD + 1] = NULL};
+static const char *const landmarks_words[] = {[CONFIG_LANDMARKS_NONE] = "none",
+					      [CONFIG_HAND] = "hand",
+					      [CONFIG_FACE] = "face",
+					      [CONFIG_POSE] = "pose",
+					      [CONFIG_POSE + 1] = NULL};
 static const char *const priority_words[] = {
 	[CONFIG_LOW] = "low", [CONFIG_NORMAL] = "normal", [CONFIG_HIGH] = "high", [CONFIG_HIGH + 1] = NULL};
 static const char *const uclamp_words[] = {"off", "auto", NULL}; /* read as bool uclamp */
@@ -124,11 +140,18 @@ static const struct key keys[] = {
 	{"models[].priority", TYPE_WORD, false, ANY, AT(config_model, priority), "normal", priority_words},
 	{"models[].users", TYPE_PEERS, false, ANY, AT(config_model, users), NULL, NULL},
 	{"models[].groups", TYPE_PEERS, false, ANY, AT(config_model, groups), NULL, NULL},
+	{"models[].detector", TYPE_WORD, false, ANY, AT(config_model, decode.detector), "none", detector_words},
+	{"models[].landmarks", TYPE_WORD, false, ANY, AT(config_model, decode.landmarks), "none", landmarks_words},
+	{"models[].score_min", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.score_min), NULL, NULL},
+	{"models[].iou_max", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.iou_max), NULL, NULL},
+	{"models[].max_results", TYPE_INT, false, {1, 512, false}, AT(config_model, decode.max_results), "100", NULL},
 	{"models[].variants", TYPE_VARIANTS, true, ANY, 0, NULL, NULL},
 	{"models[].variants[].name", TYPE_NAME, true, ANY, AT(config_variant, name), NULL, NULL},
 	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
 	{"models[].variants[].accuracy", TYPE_FLOAT, false, {0, 1, false}, AT(config_variant, accuracy), "0.5", NULL},
 	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},
+	{"models[].preprocess.sampling", TYPE_WORD, false, ANY, AT(config_model, preprocess.sampling), "area",
+	 sampling_words},
 	{"models[].preprocess.crop", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, preprocess.crop), "1", NULL},
 	{"models[].preprocess.order", TYPE_WORD, false, ANY, AT(config_model, preprocess.bgr), "rgb", order_words},
 	{"models[].preprocess.mean",
@@ -316,6 +339,12 @@ static int set_text(const struct key *key, const struct value *value, const char
 			*(bool *)field = index == 1;
 		else if (key->words == fit_words)
 			*(enum config_fit *)field = (enum config_fit)index;
+		else if (key->words == sampling_words)
+			*(enum config_sampling *)field = (enum config_sampling)index;
+		else if (key->words == detector_words)
+			*(enum config_detector *)field = (enum config_detector)index;
+		else if (key->words == landmarks_words)
+			*(enum config_landmarks *)field = (enum config_landmarks)index;
 		else if (key->words == priority_words)
 			*(enum config_priority *)field = (enum config_priority)index;
 		else
@@ -649,6 +678,30 @@ static int check_preprocess(struct reading *reading, const yaml_node_t *map, con
 	return 0;
 }
 
+/* A task that reads several outputs is told which network's they are; defaults follow from that. */
+static int check_decode(struct reading *reading, const yaml_node_t *map, const char *where, struct config_model *model)
+{
+	struct config_decode *decode = &model->decode;
+	bool nanodet = decode->detector == CONFIG_NANODET;
+	bool rfb = decode->detector == CONFIG_RFB || decode->detector == CONFIG_CORNERS;
+
+	if ((model->task == CONFIG_DETECT) != (decode->detector != CONFIG_DETECTOR_NONE))
+		return fail(reading, map, where,
+			    "the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet or ssd) belongs to "
+			    "task: detect, which needs it");
+	if ((model->task == CONFIG_LANDMARKS) != (decode->landmarks != CONFIG_LANDMARKS_NONE))
+		return fail(reading, map, where,
+			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
+	if (model->task == CONFIG_SEGMENT && model->preprocess.fit != CONFIG_FIT_STRETCH)
+		return fail(reading, map, where,
+			    "task: segment needs fit: stretch, so that the mask covers the picture");
+	if (!tree_get(reading->tree, map, "score_min"))
+		decode->score_min = nanodet ? 0.4f : rfb ? 0.7f : 0.5f;
+	if (!tree_get(reading->tree, map, "iou_max"))
+		decode->iou_max = nanodet ? 0.5f : 0.3f;
+	return 0;
+}
+
 /* Remembers which lines named files; that these can be read is checked once the last file has had its say. */
 static void note_lines(struct reading *reading, const yaml_node_t *map, int slot)
 {
@@ -670,6 +723,8 @@ static int read_model(struct reading *reading, const yaml_node_t *map, int index
 
 	if (!rc)
 		rc = check_preprocess(reading, map, where, ret_model);
+	if (!rc)
+		rc = check_decode(reading, map, where, ret_model);
 	if (rc < 0)
 		return rc;
 	if (!tree_get(reading->tree, map, "min_fps"))

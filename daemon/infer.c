@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "clock.h"
 #include "jpeg.h"
 #include "reply.h"
 #include "stream.h"
-#include "task.h"
 
 /* Prepared passes a lane keeps: a few streams, each moving between neighbouring rungs. */
 #define PASSES_MAX 16
@@ -44,9 +44,7 @@ struct infer {
 	struct pass passes[PASSES_MAX];
 	uint64_t uses;
 	struct ipc_writer writer;
-	float values[LADDER_OUTPUTS_MAX];
-	struct task_hit hits[TASK_TOP_MAX];
-	struct ipc_result_item items[TASK_TOP_MAX];
+	struct answer *answer;
 };
 
 int infer_create(size_t decode_bytes_max, struct infer **ret_infer)
@@ -57,7 +55,10 @@ int infer_create(size_t decode_bytes_max, struct infer **ret_infer)
 	if (!infer)
 		return -ENOMEM;
 	rc = jpeg_decoder_create(decode_bytes_max, &infer->decoder);
+	if (rc == 0)
+		rc = answer_create(&infer->answer);
 	if (rc < 0) {
+		jpeg_decoder_destroy(infer->decoder);
 		free(infer);
 		return rc;
 	}
@@ -73,6 +74,7 @@ void infer_destroy(struct infer *infer)
 	for (int i = 0; i < PASSES_MAX; i++)
 		engine_preprocess_destroy(infer->passes[i].preprocess);
 	jpeg_decoder_destroy(infer->decoder);
+	answer_destroy(infer->answer);
 	ipc_writer_finish(&infer->writer);
 	free(infer->jpeg);
 	free(infer);
@@ -105,7 +107,7 @@ static int copy_jpeg(struct infer *infer, struct job *job)
 }
 
 static int decode_jpeg(struct infer *infer, struct job *job, const struct ladder *ladder,
-		       struct engine_image *ret_image)
+		       struct engine_image *ret_image, int *ret_width, int *ret_height)
 {
 	const struct policy_rung *rung = &ladder->rungs[job->rung];
 	struct jpeg_options options = {.gray = rung->channels == 1, .exact = job->stream->asked.full};
@@ -121,15 +123,20 @@ static int decode_jpeg(struct infer *infer, struct job *job, const struct ladder
 	}
 	if (rc < 0)
 		return fail(job, rc, jpeg_decoder_error(infer->decoder));
+	*ret_width = width;
+	*ret_height = height;
 	return 0;
 }
 
+/* The picture to prepare, and the size of the one that was submitted: a JPEG may be decoded smaller. */
 static int find_pixels(struct infer *infer, struct job *job, const struct ladder *ladder,
-		       struct engine_image *ret_image)
+		       struct engine_image *ret_image, int *ret_width, int *ret_height)
 {
 	if (job->frame.format == IPC_JPEG)
-		return decode_jpeg(infer, job, ladder, ret_image);
+		return decode_jpeg(infer, job, ladder, ret_image, ret_width, ret_height);
 	*ret_image = stream_picture(job->stream, &job->frame);
+	*ret_width = ret_image->width;
+	*ret_height = ret_image->height;
 	return 0;
 }
 
@@ -185,17 +192,19 @@ static int find_pass(struct infer *infer, struct job *job, const struct ladder *
 	return 0;
 }
 
-static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, struct engine_context *context)
+static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, struct engine_context *context,
+		   struct engine_region *ret_roi)
 {
 	const struct ladder_rung *detail = &ladder->details[job->rung];
 	struct engine_preprocess *preprocess = NULL;
+	const struct policy_rung *rung = &ladder->rungs[job->rung];
 	struct engine_image image;
-	int rc = engine_context_reserve(context, detail->plan);
+	int rc = engine_context_reserve(context, detail->plan), width, height;
 
 	if (rc < 0)
 		return fail(job, rc, "out of memory for the network");
 	pool_begin_read(&job->stream->pool);
-	rc = find_pixels(infer, job, ladder, &image);
+	rc = find_pixels(infer, job, ladder, &image, &width, &height);
 	if (rc == 0)
 		rc = find_pass(infer, job, ladder, &image, &preprocess);
 	if (rc == 0) {
@@ -203,41 +212,14 @@ static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, 
 		rc = engine_preprocess_run(preprocess, &image, engine_context_input(context, detail->plan, 0));
 		if (rc < 0)
 			fail(job, rc, "the picture could not be prepared");
+		*ret_roi = roi_of_placement(engine_preprocess_placement(preprocess), rung->width, rung->height,
+					    (float)width / (float)image.width, (float)height / (float)image.height);
 	}
 	pool_end_read(&job->stream->pool);
 	return rc;
 }
 
-/* ---- the answer ----------------------------------------------------------------------------------- */
-
-static int read_answer(struct infer *infer, struct job *job, const struct model *model, struct engine_context *context,
-		       struct reply_answer *ret_answer)
-{
-	const struct ladder *ladder = model->ladder;
-	const struct engine_plan *plan = ladder->details[job->rung].plan;
-	int n = ladder->n_outputs, n_hits, rc;
-	struct engine_io io;
-
-	engine_plan_output(plan, 0, &io);
-	rc = task_read(engine_context_output(context, plan, 0), io.type, io.quant, n, infer->values);
-	if (rc < 0)
-		return fail(job, rc, "the network's output has a type that cannot be read");
-	if (ladder->task == CONFIG_EMBED) {
-		task_normalize(infer->values, n);
-		*ret_answer = (struct reply_answer){.embedding = infer->values, .n_embedding = (uint32_t)n};
-		return 0;
-	}
-	n_hits = task_top(infer->values, n, job->top_k, infer->hits);
-	if (!ladder->variants[ladder->rungs[job->rung].variant].distribution)
-		task_softmax(infer->values, n, infer->hits, n_hits);
-	for (int i = 0; i < n_hits; i++) {
-		infer->items[i].index = (uint32_t)infer->hits[i].index;
-		infer->items[i].score = infer->hits[i].score;
-		infer->items[i].label = model_label(model, infer->hits[i].index);
-	}
-	*ret_answer = (struct reply_answer){.items = infer->items, .n_items = (uint32_t)n_hits};
-	return 0;
-}
+/* ---- the end of a run ------------------------------------------------------------------------------ */
 
 static uint32_t span(int64_t from_us, int64_t to_us)
 {
@@ -272,7 +254,9 @@ bool infer_run(struct worker_task *task, struct worker *worker)
 	struct engine_context *context = worker_context(worker);
 	struct reply_answer answer = {0};
 	int64_t start = clock_us(), prepared, finished;
-	int rc = prepare(infer, job, model->ladder, context);
+	const char *why = "";
+	struct engine_region roi;
+	int rc = prepare(infer, job, model->ladder, context, &roi);
 
 	prepared = clock_us();
 	if (rc == 0) {
@@ -281,8 +265,8 @@ bool infer_run(struct worker_task *task, struct worker *worker)
 		rc = engine_run(context, model->ladder->details[job->rung].plan, rung->threads);
 		if (rc < 0)
 			fail(job, rc, "the network could not be run");
-		else
-			rc = read_answer(infer, job, model, context, &answer);
+		else if ((rc = answer_read(infer->answer, job, model, context, &roi, &why, &answer)) < 0)
+			fail(job, rc, why);
 	}
 	finished = clock_us();
 	job->status = rc < 0 ? IPC_FAILED : IPC_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "answer.h"
 #include "clock.h"
 #include "identity.h"
 #include "task.h"
@@ -63,15 +64,16 @@ static void key_fill(struct ladder_key *key, const struct config_model *config)
 
 static bool same_preprocess(const struct config_preprocess *a, const struct config_preprocess *b)
 {
-	return a->fit == b->fit && a->crop == b->crop && a->bgr == b->bgr && a->given == b->given &&
-	       !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->scale, b->scale, sizeof(a->scale)) &&
-	       !memcmp(a->pad, b->pad, sizeof(a->pad));
+	return a->fit == b->fit && a->sampling == b->sampling && a->crop == b->crop && a->bgr == b->bgr &&
+	       a->given == b->given && !memcmp(a->mean, b->mean, sizeof(a->mean)) &&
+	       !memcmp(a->scale, b->scale, sizeof(a->scale)) && !memcmp(a->pad, b->pad, sizeof(a->pad));
 }
 
 static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
 {
 	if (a->model.task != b->model.task || a->model.n_variants != b->model.n_variants ||
 	    a->model.gray != b->model.gray || a->model.n_inputs != b->model.n_inputs ||
+	    memcmp(&a->model.decode, &b->model.decode, sizeof(a->model.decode)) ||
 	    !same_preprocess(&a->model.preprocess, &b->model.preprocess) ||
 	    memcmp(a->model.inputs, b->model.inputs, (size_t)a->model.n_inputs * sizeof(int)))
 		return false;
@@ -115,7 +117,11 @@ static enum engine_fit fit_of(enum config_fit fit)
 static void normalize_fill(struct engine_normalize *normalize, const struct config_preprocess *config)
 {
 	*normalize = (struct engine_normalize){
-		.fit = fit_of(config->fit), .crop = config->crop, .bgr = config->bgr, .given = config->given};
+		.fit = fit_of(config->fit),
+		.sampling = config->sampling == CONFIG_SAMPLING_POINT ? ENGINE_SAMPLING_POINT : ENGINE_SAMPLING_AREA,
+		.crop = config->crop,
+		.bgr = config->bgr,
+		.given = config->given};
 	memcpy(normalize->mean, config->mean, sizeof(normalize->mean));
 	memcpy(normalize->scale, config->scale, sizeof(normalize->scale));
 	memcpy(normalize->pad, config->pad, sizeof(normalize->pad));
@@ -170,6 +176,28 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 	return 0;
 }
 
+/* The same for tasks that read several outputs, or that find places in the picture. */
+static int check_outputs(struct builder *b, const struct engine_plan *plan, int width, int height)
+{
+	char why[OUTPUTS_WHY_BYTES] = "";
+	size_t mask_bytes;
+	int rc = answer_check(b->config, plan, width, height, &mask_bytes, why);
+
+	if (rc < 0) {
+		fail(b->error, "%s at %dx%d: %s", b->config->variants[b->variant].name, width, height, why);
+		return rc;
+	}
+	b->ladder->n_outputs = 1;
+	if (mask_bytes > b->ladder->mask_bytes)
+		b->ladder->mask_bytes = mask_bytes;
+	return 0;
+}
+
+static bool has_places(enum config_task task)
+{
+	return task == CONFIG_DETECT || task == CONFIG_LANDMARKS || task == CONFIG_SEGMENT;
+}
+
 static int add_rungs(struct builder *b, const struct engine_plan *plan, int width, int height, int channels)
 {
 	const struct config_variant *variant = &b->config->variants[b->variant];
@@ -177,7 +205,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 	bool gray = channels == 1 && b->own_channels == 3;
 	double ratio = (double)(width < height ? width : height) /
 		       (b->own_width < b->own_height ? b->own_width : b->own_height);
-	int rc = check_output(b, plan);
+	int rc = has_places(b->config->task) ? check_outputs(b, plan, width, height) : check_output(b, plan);
 
 	if (rc < 0)
 		return rc;
@@ -342,7 +370,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	struct builder builder;
 	int rc = 0;
 
-	if (config->task != CONFIG_CLASSIFY && config->task != CONFIG_EMBED) {
+	if (config->task == CONFIG_RAW) {
 		fail(ret_error, "task %s is not part of this version", task_name(config->task));
 		return -ENOTSUP;
 	}
@@ -357,6 +385,7 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	box->ladder.task = config->task;
 	box->ladder.n_lanes = n_lanes;
 	box->lanes = lanes;
+	box->ladder.decode = config->decode;
 	normalize_fill(&box->ladder.normalize, &config->preprocess);
 	builder = (struct builder){.ladder = &box->ladder, .config = config, .lanes = lanes, .error = ret_error};
 	for (int i = 0; i < config->n_variants; i++) {
@@ -480,7 +509,7 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	rc = run_once(context, detail->plan, threads, preprocess, &image, &cold_us);
 	if (rc < 0)
 		goto out;
-	if (detail->own_size)
+	if (detail->own_size && !has_places(ladder->task))
 		look_at_answer(ladder, rung, context, values);
 	detail->warm_us = cold_us;
 	for (int i = 0; rc == 0 && i < 2 && cold_us < WARM_SLOW_US; i++) {

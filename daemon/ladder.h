@@ -45,8 +45,10 @@ struct ladder_rung {
 struct ladder {
 	uint64_t uid; /* never reused, unlike addresses */
 	enum config_task task;
+	struct config_decode decode;
 	struct engine_normalize normalize;
-	int n_outputs; /* classes, or length of the embedding */
+	int n_outputs;	   /* classes, or length of the embedding; 1 for tasks that read several outputs */
+	size_t mask_bytes; /* of the largest mask; 0 where there is none */
 	int n_variants, n_rungs, n_lanes;
 	int best;		    /* the most accurate rung of all */
 	bool settled;		    /* measured and ready to serve */

@@ -68,19 +68,23 @@ static int memory_create(size_t bytes)
 	return fd;
 }
 
-static int map(int fd, uint32_t n_slots, uint32_t slot_bytes, struct pool *ret_pool)
+static int map(int fd, uint32_t n_slots, uint32_t slot_bytes, bool writable, struct pool *ret_pool)
 {
 	size_t bytes = pool_bytes(n_slots, slot_bytes);
-	void *base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	void *base = mmap(NULL, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;
-	*ret_pool = (struct pool){
-		.fd = fd, .base = base, .n_slots = n_slots, .slot_bytes = page_round(slot_bytes), .bytes = bytes};
+	*ret_pool = (struct pool){.fd = fd,
+				  .writable = writable,
+				  .base = base,
+				  .n_slots = n_slots,
+				  .slot_bytes = page_round(slot_bytes),
+				  .bytes = bytes};
 	return 0;
 }
 
-int pool_create(uint32_t n_slots, uint32_t slot_bytes, struct pool *ret_pool)
+int pool_create(uint32_t n_slots, uint32_t slot_bytes, bool writable, struct pool *ret_pool)
 {
 	size_t bytes = pool_bytes(n_slots, slot_bytes);
 	int fd, rc;
@@ -90,7 +94,7 @@ int pool_create(uint32_t n_slots, uint32_t slot_bytes, struct pool *ret_pool)
 	fd = memory_create(bytes);
 	if (fd < 0)
 		return fd;
-	rc = map(fd, n_slots, slot_bytes, ret_pool);
+	rc = map(fd, n_slots, slot_bytes, writable, ret_pool);
 	if (rc < 0)
 		close(fd);
 	return rc;
@@ -117,7 +121,8 @@ static int check_import(int fd, bool *ret_device, const char **ret_reason)
 	return 0;
 }
 
-int pool_import(int fd, uint32_t n_slots, uint32_t slot_bytes, const char **ret_reason, struct pool *ret_pool)
+int pool_import(int fd, uint32_t n_slots, uint32_t slot_bytes, bool writable, const char **ret_reason,
+		struct pool *ret_pool)
 {
 	size_t bytes = pool_bytes(n_slots, slot_bytes);
 	bool device = false;
@@ -130,6 +135,10 @@ int pool_import(int fd, uint32_t n_slots, uint32_t slot_bytes, const char **ret_
 	rc = check_import(fd, &device, ret_reason);
 	if (rc < 0)
 		return rc;
+	if (device && writable) {
+		*ret_reason = "a mask cannot be written into a dma-buf";
+		return -ENOTSUP;
+	}
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0 || (uint64_t)size < bytes) {
 		*ret_reason = "the descriptor's memory is smaller than the slots";
@@ -138,7 +147,7 @@ int pool_import(int fd, uint32_t n_slots, uint32_t slot_bytes, const char **ret_
 	fd = device ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
 	if (fd < 0)
 		return -errno;
-	rc = map(fd, n_slots, slot_bytes, ret_pool);
+	rc = map(fd, n_slots, slot_bytes, writable, ret_pool);
 	if (rc < 0 && device)
 		close(fd);
 	if (rc < 0)
@@ -166,7 +175,7 @@ void pool_finish(struct pool *pool)
 {
 	if (!pool->base)
 		return;
-	munmap((void *)(uintptr_t)pool->base, pool->bytes);
+	munmap(pool->base, pool->bytes);
 	forget_fd(pool);
 	memset(pool, 0, sizeof(*pool));
 }
@@ -174,6 +183,11 @@ void pool_finish(struct pool *pool)
 const uint8_t *pool_slot(const struct pool *pool, uint32_t slot)
 {
 	return pool->base + (size_t)slot * pool->slot_bytes;
+}
+
+uint8_t *pool_slot_for_writing(const struct pool *pool, uint32_t slot)
+{
+	return pool->writable ? pool->base + (size_t)slot * pool->slot_bytes : NULL;
 }
 
 /* Where it fails there is nothing better to be done than to read what is there. */

@@ -47,6 +47,9 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 		.n_items = answer->n_items,
 		.embedding = answer->embedding,
 		.n_embedding = answer->n_embedding,
+		.mask_width = answer->mask_width,
+		.mask_height = answer->mask_height,
+		.mask_offset = answer->mask_offset,
 		.reason = job->decision.reason,
 	};
 

@@ -14,6 +14,7 @@ struct reply_answer {
 	uint32_t n_items;
 	const float *embedding;
 	uint32_t n_embedding;
+	uint32_t mask_width, mask_height, mask_offset; /* in the frame's slot; width 0: none */
 };
 
 /*

@@ -145,6 +145,8 @@ static int handle_stream_open(struct session *session, const struct ipc_message 
 		session_error(session, serial, EACCES, "the model '%s' is not for this user", open.model);
 		return 0;
 	}
+	if (!message->header.n_fds)
+		stream_make_room(&open, model);
 	if (check_quota(session, serial, &open))
 		return 0;
 	rc = stream_create(&open, session->last_stream + 1, model, host->dispatch->n_lanes,

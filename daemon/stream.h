@@ -42,6 +42,12 @@ struct stream {
 };
 
 /*
+ * Adds the room that a model's mask takes behind the pixels to the slots of memory that the daemon is to make; a client
+ * that brings its own has left that room.
+ */
+void stream_make_room(struct ipc_stream_open *open, const struct model *model);
+
+/*
  * Makes a stream for a request whose numbers were not checked yet, with memory of its own, whose descriptor is in
  * ret_stream->pool.fd, or with the client's (borrowed; -1: none).  0; negative errno with a constant sentence.
  */

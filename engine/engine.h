@@ -306,10 +306,17 @@ enum engine_fit {
 	ENGINE_FIT_LETTERBOX /* whole picture inside, borders filled with pad */
 };
 
+/*
+ * AREA: each input pixel is the mean of what lies under it, as Pillow's BILINEAR.  POINT: it is sampled between the
+ * four nearest pixels, as MediaPipe's CPU path does; its networks find what they find with the noise that this leaves.
+ */
+enum engine_sampling { ENGINE_SAMPLING_AREA, ENGINE_SAMPLING_POINT };
+
 /* How pixels become numbers: value = (pixel - mean[c]) * scale[c], pixel in 0..255, c in input order. */
 struct engine_normalize {
 	enum engine_fit fit;
 	float crop; /* ENGINE_FIT_CROP: share of the side kept, 0 < crop <= 1 */
+	enum engine_sampling sampling;
 	bool bgr;   /* order of the input's channels */
 	bool given; /* false: a quantised input takes pixels by its own parameters (stored = pixel for
 		       uint8, pixel - 128 for int8); a float input gets 0..1 */
@@ -326,6 +333,15 @@ void engine_gray_options(const struct engine_normalize *normalize, struct engine
 /* Where the picture lies in the input: input = picture * scale + offset, in pixels of either. */
 struct engine_placement {
 	float scale_x, scale_y, offset_x, offset_y;
+};
+
+/*
+ * A rectangle of the picture turned about its centre, clockwise as one sees it, since y points down.  Pixels, of which
+ * the first covers 0..1.
+ */
+struct engine_region {
+	float x, y, width, height; /* centre and size; may reach beyond the picture */
+	float angle;		   /* radians */
 };
 
 struct engine_preprocess;
@@ -349,6 +365,13 @@ struct engine_placement engine_preprocess_placement(const struct engine_preproce
  * are read: the result is then wrong and nothing else happens.  Does not allocate.
  */
 int engine_preprocess_run(struct engine_preprocess *preprocess, const struct engine_image *image, void *dst);
+
+/*
+ * The same of a region, whatever the fit, straight from the image's own format.  The object must have been created with
+ * ENGINE_SAMPLING_POINT (-EINVAL otherwise, and for a region that is not of finite numbers).
+ */
+int engine_preprocess_run_region(struct engine_preprocess *preprocess, const struct engine_image *image,
+				 const struct engine_region *region, void *dst);
 
 /* ---- what can be read -------------------------------------------------------------------------- */
 

@@ -31,19 +31,6 @@
 #define FRACTION_BITS	6  /* kept between the axes where results need not be Pillow's */
 #define WEIGHT_BITS	22 /* and 8 of value fit a sum of 31 bits */
 
-/* What one plane holds: interleaved samples, and which line (R, G, B or Y, U, V) each feeds; -1 none. */
-struct layer_layout {
-	int plane, samples;
-	int line[4];
-	bool chroma_x, chroma_y; /* at half the resolution of that axis */
-};
-
-struct pixels_layout {
-	bool yuv;
-	int n_layers;
-	struct layer_layout layers[3];
-};
-
 static const struct pixels_layout layouts[ENGINE_PIXELS_COUNT] = {
 	[ENGINE_NV12] = {true, 2, {{0, 1, {0, -1, -1, -1}, false, false}, {1, 2, {1, 2, -1, -1}, true, true}}},
 	[ENGINE_NV21] = {true, 2, {{0, 1, {0, -1, -1, -1}, false, false}, {1, 2, {2, 1, -1, -1}, true, true}}},
@@ -101,6 +88,10 @@ struct engine_preprocess {
 	struct preprocess_target target;
 	struct engine_placement placement;
 	int left, top, picture_width, picture_height; /* where the picture goes in the input */
+	bool point;				      /* ENGINE_SAMPLING_POINT: no layers, but these */
+	struct engine_region region;
+	float pad[3]; /* beyond the picture, in its own lines */
+	bool padded;
 	int n_layers;
 	struct layer layers[3];
 	int fraction; /* bits that lines keep below a whole level */
@@ -167,6 +158,33 @@ static struct box place(struct engine_preprocess *p, const struct engine_normali
 struct engine_placement engine_preprocess_placement(const struct engine_preprocess *preprocess)
 {
 	return preprocess->placement;
+}
+
+/*
+ * The part of the picture that the whole input shows when it is sampled: unlike place(), it is not rounded to whole
+ * pixels of the input, and reaches beyond the picture where a letterbox has borders.
+ */
+static void place_region(struct engine_preprocess *p, const struct engine_normalize *normalize)
+{
+	struct box box = place(p, normalize);
+	double width = p->width, height = p->height, in_w = p->target.width, in_h = p->target.height;
+
+	if (normalize->fit == ENGINE_FIT_LETTERBOX) {
+		double scale = in_w * height < in_h * width ? in_w / width : in_h / height;
+
+		box = (struct box){(width - in_w / scale) / 2, (height - in_h / scale) / 2, in_w / scale, in_h / scale};
+	}
+	p->left = p->top = 0;
+	p->picture_width = p->target.width;
+	p->picture_height = p->target.height;
+	p->region = (struct engine_region){.x = (float)(box.x + box.width / 2),
+					   .y = (float)(box.y + box.height / 2),
+					   .width = (float)box.width,
+					   .height = (float)box.height};
+	p->placement.scale_x = (float)(in_w / box.width);
+	p->placement.scale_y = (float)(in_h / box.height);
+	p->placement.offset_x = (float)(-box.x * in_w / box.width);
+	p->placement.offset_y = (float)(-box.y * in_h / box.height);
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------- */
@@ -596,6 +614,35 @@ static int check_request(const struct engine_image *image, const struct engine_n
 }
 
 /* Everything that needs memory. */
+static int set_lines(struct engine_preprocess *p)
+{
+	for (int i = 0; i < LINES_MAX; i++) {
+		p->line[i] = calloc((size_t)p->picture_width, sizeof(*p->line[i]));
+		if (!p->line[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The letterbox colour in the lines of the picture's format. */
+static void set_pad(struct engine_preprocess *p, const struct engine_normalize *normalize)
+{
+	float r = normalize->pad[0], g = normalize->pad[1], b = normalize->pad[2];
+	float y = 0.299f * r + 0.587f * g + 0.114f * b;
+	float span = p->full_range ? 1 : 219.0f / 255, chroma_span = p->full_range ? 1 : 224.0f / 255;
+
+	p->padded = normalize->fit == ENGINE_FIT_LETTERBOX;
+	if (!layouts[p->format].yuv) {
+		p->pad[0] = p->format == ENGINE_GRAY8 ? y : r;
+		p->pad[1] = g;
+		p->pad[2] = b;
+		return;
+	}
+	p->pad[0] = y * span + (p->full_range ? 0 : 16);
+	p->pad[1] = (b - y) / 1.772f * chroma_span + 128;
+	p->pad[2] = (r - y) / 1.402f * chroma_span + 128;
+}
+
 static int set_layers(struct engine_preprocess *p, const struct box *box)
 {
 	const struct pixels_layout *layout = &layouts[p->format];
@@ -607,12 +654,7 @@ static int set_layers(struct engine_preprocess *p, const struct box *box)
 		if (ret)
 			return ret;
 	}
-	for (i = 0; i < LINES_MAX; i++) {
-		p->line[i] = calloc((size_t)p->picture_width, sizeof(*p->line[i]));
-		if (!p->line[i])
-			return -ENOMEM;
-	}
-	return 0;
+	return set_lines(p);
 }
 
 int preprocess_create(const struct engine_image *image, const struct engine_normalize *normalize,
@@ -643,8 +685,15 @@ int preprocess_create(const struct engine_image *image, const struct engine_norm
 	if (ret)
 		goto out;
 	set_border(p, normalize->pad);
-	box = place(p, normalize);
-	ret = set_layers(p, &box);
+	p->point = normalize->sampling == ENGINE_SAMPLING_POINT;
+	if (p->point) {
+		place_region(p, normalize);
+		set_pad(p, normalize);
+		ret = set_lines(p);
+	} else {
+		box = place(p, normalize);
+		ret = set_layers(p, &box);
+	}
 	if (ret)
 		fail(ret_error, ret, "out of memory");
 out:
@@ -694,6 +743,36 @@ static void fill_border(const struct engine_preprocess *p, size_t pixels, uint8_
 		memcpy(dst + done * bytes, dst, (done < pixels - done ? done : pixels - done) * bytes);
 }
 
+static bool is_prepared_for(const struct engine_preprocess *p, const struct engine_image *image)
+{
+	return image->format == p->format && image->width == p->width && image->height == p->height &&
+	       (!layouts[p->format].yuv || image->full_range == p->full_range);
+}
+
+int engine_preprocess_run_region(struct engine_preprocess *preprocess, const struct engine_image *image,
+				 const struct engine_region *region, void *dst)
+{
+	struct engine_preprocess *p = preprocess;
+	const struct pixels_layout *layout = &layouts[p->format];
+	size_t row_bytes = (size_t)p->target.width * pixel_bytes(&p->target);
+	bool merge_luma = p->target.channels != 3 && !layout->yuv && p->format != ENGINE_GRAY8;
+
+	if (!p->point || !is_prepared_for(p, image) || !isfinite(region->x) || !isfinite(region->y) ||
+	    !isfinite(region->width) || !isfinite(region->height) || !isfinite(region->angle))
+		return -EINVAL;
+	for (int y = 0; y < p->target.height; y++) {
+		const float *channel[3];
+
+		preprocess_sample_row(layout, image, p->padded ? p->pad : NULL, region, p->target.width,
+				      p->target.height, y, p->line);
+		for (int x = 0; merge_luma && x < p->target.width; x++)
+			p->line[0][x] = 0.299f * p->line[0][x] + 0.587f * p->line[1][x] + 0.114f * p->line[2][x];
+		row_colour(p, channel);
+		store(p, channel, (uint8_t *)dst + (size_t)y * row_bytes);
+	}
+	return 0;
+}
+
 int engine_preprocess_run(struct engine_preprocess *preprocess, const struct engine_image *image, void *dst)
 {
 	struct engine_preprocess *p = preprocess;
@@ -703,8 +782,9 @@ int engine_preprocess_run(struct engine_preprocess *preprocess, const struct eng
 	uint8_t *row = (uint8_t *)dst + (size_t)p->top * input_width * bytes;
 	int i, y;
 
-	if (image->format != p->format || image->width != p->width || image->height != p->height ||
-	    (layouts[p->format].yuv && image->full_range != p->full_range))
+	if (p->point)
+		return engine_preprocess_run_region(p, image, &p->region, dst);
+	if (!is_prepared_for(p, image))
 		return -EINVAL;
 	fill_border(p, (size_t)p->top * input_width, dst);
 	for (i = 0; i < p->n_layers; i++)

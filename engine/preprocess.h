@@ -41,6 +41,28 @@ int preprocess_taps_reach(const struct preprocess_taps *taps);
 /* Bytes that a row kernel may load past the reach of its taps. */
 #define PREPROCESS_ROW_SLACK 16
 
+/* What one plane holds: interleaved samples, and which line (R, G, B or Y, U, V) each feeds; -1 none. */
+struct layer_layout {
+	int plane, samples;
+	int line[4];
+	bool chroma_x, chroma_y; /* at half the resolution of that axis */
+};
+
+struct pixels_layout {
+	bool yuv;
+	int n_layers;
+	struct layer_layout layers[3];
+};
+
+/*
+ * One row of a network's input of width x height as the region shows it, in the picture's own lines: R, G, B or Y, U, V
+ * of 0..255, gray in the first.  Input pixel (0, 0) is the pixel at the region's corner, and the others follow in steps
+ * of the region's size by the input's, where MediaPipe's CPU path takes its samples.  border: levels beyond the
+ * picture; NULL: those of its edge.
+ */
+void preprocess_sample_row(const struct pixels_layout *layout, const struct engine_image *image, const float *border,
+			   const struct engine_region *region, int width, int height, int row, float *const lines[3]);
+
 /*
  * Row kernels of one level of the CPU.
  *

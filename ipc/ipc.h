@@ -42,6 +42,7 @@
 #define IPC_ELEMENTS_MAX      32768	    /* items of all arrays and maps of a body together */
 #define IPC_NAME_MAX	      63	    /* bytes of a model's, rung's or client's name */
 #define IPC_RESULTS_MAX	      1000	    /* results in one reply */
+#define IPC_POINT_FLOATS      4		    /* of a point in a result */
 #define IPC_TEXT_MAX	      255	    /* bytes of an error or reason */
 #define IPC_SLOTS_MAX	      16
 #define IPC_SLOT_BYTES_MAX    (64u << 20)
@@ -167,7 +168,7 @@ enum ipc_key {
 	IPC_K_CAPTURED_US,
 	IPC_K_STATUS,
 	IPC_K_TEXT,
-	IPC_K_ITEMS,	 /* [[index, score, label], ...], the label left out when there is none */
+	IPC_K_ITEMS,	 /* [[index, score, label, box, points], ...], parts at the end left out when there are none */
 	IPC_K_EMBEDDING, /* bin: float32, little-endian */
 	IPC_K_NAME,
 	IPC_K_VARIANT,
@@ -185,6 +186,7 @@ enum ipc_key {
 	IPC_K_PRIORITY,
 	IPC_K_ANGULAR_SPEED,
 	IPC_K_EXPOSURE_US,
+	IPC_K_MASK, /* array of 3: width, height, offset in the slot */
 	IPC_K_COUNT
 };
 
@@ -282,6 +284,10 @@ struct ipc_result_item {
 	uint32_t index;
 	float score;
 	const char *label; /* borrowed; "" none; at most IPC_TEXT_MAX bytes */
+	/* Borrowed, in pixels of the submitted picture.  NULL and 0: the task finds no places. */
+	const float *box;    /* x0, y0, x1, y1 */
+	const float *points; /* x, y, z and visibility of each; what is not known is NaN */
+	uint32_t n_points;
 };
 
 struct ipc_result {
@@ -293,8 +299,9 @@ struct ipc_result {
 	uint32_t n_items;
 	const float *embedding; /* task embed: values, borrowed */
 	uint32_t n_embedding;
-	struct {				   /* width 0: the frame was not run */
-		const char *name, *variant, *lane; /* borrowed */
+	uint32_t mask_width, mask_height, mask_offset; /* task segment: one byte a pixel in the frame's slot */
+	struct {				       /* width 0: the frame was not run */
+		const char *name, *variant, *lane;     /* borrowed */
 		uint32_t width, height, channels, threads;
 	} rung;
 	const char *reason;					  /* of the policy */

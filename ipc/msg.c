@@ -163,6 +163,7 @@ static const struct field result_fields[] = {
 	FIELD(ipc_result, inference_us, INFERENCE_US, U32),
 	FIELD(ipc_result, total_us, TOTAL_US, U32),
 	FIELD(ipc_result, advice_width, ADVICE, U32_3),
+	FIELD(ipc_result, mask_width, MASK, U32_3),
 };
 TABLE(result);
 
@@ -183,6 +184,7 @@ _Static_assert(sizeof(enum ipc_mode) == 4 && sizeof(enum ipc_priority) == 4 && s
 		       sizeof(enum ipc_status) == 4,
 	       "");
 _Static_assert(offsetof(struct ipc_result, advice_channels) == offsetof(struct ipc_result, advice_width) + 8, "");
+_Static_assert(offsetof(struct ipc_result, mask_offset) == offsetof(struct ipc_result, mask_width) + 8, "");
 _Static_assert(offsetof(struct ipc_stream_opened, advice_channels) ==
 		       offsetof(struct ipc_stream_opened, advice_width) + 8,
 	       "");
@@ -261,14 +263,18 @@ static void put_items(struct ipc_writer *writer, const struct ipc_result_item *i
 	}
 	ipc_put_array(writer, n_items);
 	for (uint32_t i = 0; i < n_items; i++) {
-		const char *label = items[i].label;
-		bool labelled = label && *label;
+		const char *label = items[i].label ? items[i].label : "";
+		uint32_t n_parts = items[i].n_points ? 5 : items[i].box ? 4 : *label ? 3 : 2;
 
-		ipc_put_array(writer, labelled ? 3 : 2);
+		ipc_put_array(writer, n_parts);
 		ipc_put_uint(writer, items[i].index);
 		writer_put_single(writer, items[i].score);
-		if (labelled)
+		if (n_parts > 2)
 			writer_put_text(writer, label, text_bytes(label));
+		if (n_parts > 3)
+			writer_put_singles(writer, items[i].box, items[i].box ? 4 : 0);
+		if (n_parts > 4)
+			writer_put_singles(writer, items[i].points, items[i].n_points * IPC_POINT_FLOATS);
 	}
 }
 
@@ -424,12 +430,13 @@ static void *storage_take(struct storage *storage, size_t bytes, size_t align)
 
 /*
  * An item takes 3 bytes of the body at least, a text one more than its length and a float four, so what an honest body
- * needs is bounded by its length; alignment is lost at most twice.
+ * needs is bounded by its length; alignment is lost at most twice, and twice more for each item's floats.
  */
 static int storage_reserve(struct storage **storage, size_t length)
 {
 	size_t items = length / 3 < IPC_RESULTS_MAX ? length / 3 : IPC_RESULTS_MAX;
-	size_t needed = items * sizeof(struct ipc_result_item) + length + 2 * alignof(max_align_t);
+	size_t needed =
+		items * (sizeof(struct ipc_result_item) + 2 * alignof(float)) + length + 2 * alignof(max_align_t);
 
 	if (!*storage || (*storage)->capacity < needed) {
 		struct storage *grown = realloc(*storage, sizeof(**storage) + needed);
@@ -535,7 +542,71 @@ static const char *get_u32_3(struct reader *reader, const struct body_value *val
 	return NULL;
 }
 
-/* Items behind the label are of a later version and passed over. */
+static const char *get_singles(struct reader *reader, const struct body_value *value, const float **values,
+			       uint32_t *count)
+{
+	uint32_t n_values = value->count / 4;
+	float *taken;
+
+	if (value->kind != BODY_BYTES || value->count % 4)
+		return "numbers are not a bin of 4-byte floats";
+	taken = storage_take(reader->storage, n_values * sizeof(*taken), alignof(float));
+	if (!taken)
+		return reason_storage;
+	for (uint32_t i = 0; i < n_values; i++) {
+		const uint8_t *bytes = value->bytes + 4 * (size_t)i;
+		uint32_t bits =
+			bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+
+		memcpy(&taken[i], &bits, sizeof(bits));
+	}
+	*values = taken;
+	*count = n_values;
+	return NULL;
+}
+
+/* x0, y0, x1, y1; none where there are points without a box. */
+static const char *get_box(struct reader *reader, const struct body_value *value, const float **ret_box)
+{
+	uint32_t count;
+	const char *reason = get_singles(reader, value, ret_box, &count);
+
+	if (reason)
+		return reason;
+	if (count == 0)
+		*ret_box = NULL;
+	return count == 0 || count == 4 ? NULL : "a box is not four numbers";
+}
+
+static const char *get_points(struct reader *reader, const struct body_value *value, struct ipc_result_item *item)
+{
+	uint32_t count;
+	const char *reason = get_singles(reader, value, &item->points, &count);
+
+	if (reason)
+		return reason;
+	item->n_points = count / IPC_POINT_FLOATS;
+	return count % IPC_POINT_FLOATS ? "points are not of four numbers each" : NULL;
+}
+
+static const char *get_part(struct reader *reader, const struct body_value *value, uint32_t part,
+			    struct ipc_result_item *item)
+{
+	switch (part) {
+	case 0:
+		return get_u32(value, UINT32_MAX, &item->index);
+	case 1:
+		return get_float(value, &item->score);
+	case 2:
+		return get_text(reader->storage, value, &item->label);
+	case 3:
+		return get_box(reader, value, &item->box);
+	default:
+		return get_points(reader, value, item);
+	}
+}
+
+/* What comes behind the points is of a later version and passed over. */
 static const char *get_item(struct reader *reader, struct ipc_result_item *item)
 {
 	struct body_value value;
@@ -546,19 +617,12 @@ static const char *get_item(struct reader *reader, struct ipc_result_item *item)
 		return "a result is not an array of index, score and label";
 	*item = (struct ipc_result_item){.label = ""};
 	for (uint32_t part = 0; part < n_parts && !reason; part++) {
-		if (part > 2) {
+		if (part > 4) {
 			body_skip(&reader->cursor);
 			continue;
 		}
 		reason = body_next(&reader->cursor, &value);
-		if (reason)
-			break;
-		if (part == 0)
-			reason = get_u32(&value, UINT32_MAX, &item->index);
-		else if (part == 1)
-			reason = get_float(&value, &item->score);
-		else
-			reason = get_text(reader->storage, &value, &item->label);
+		reason = reason ? reason : get_part(reader, &value, part, item);
 	}
 	return reason;
 }
@@ -581,29 +645,6 @@ static const char *get_items(struct reader *reader, const struct body_value *val
 	}
 	*items = taken;
 	*count = value->count;
-	return NULL;
-}
-
-static const char *get_embedding(struct reader *reader, const struct body_value *value, const float **values,
-				 uint32_t *count)
-{
-	uint32_t n_values = value->count / 4;
-	float *taken;
-
-	if (value->kind != BODY_BYTES || value->count % 4)
-		return "the embedding is not a bin of 4-byte floats";
-	taken = storage_take(reader->storage, n_values * sizeof(*taken), alignof(float));
-	if (!taken)
-		return reason_storage;
-	for (uint32_t i = 0; i < n_values; i++) {
-		const uint8_t *bytes = value->bytes + 4 * (size_t)i;
-		uint32_t bits =
-			bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-
-		memcpy(&taken[i], &bits, sizeof(bits));
-	}
-	*values = taken;
-	*count = n_values;
 	return NULL;
 }
 
@@ -639,7 +680,7 @@ static const char *get_field(struct reader *reader, const struct field *field, c
 	case FIELD_ITEMS:
 		return get_items(reader, value, at, (uint32_t *)(message + field->count_at));
 	case FIELD_EMBEDDING:
-		return get_embedding(reader, value, at, (uint32_t *)(message + field->count_at));
+		return get_singles(reader, value, at, (uint32_t *)(message + field->count_at));
 	case FIELD_MAP:
 		return get_table(reader, field->inner, value, message);
 	}

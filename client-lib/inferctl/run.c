@@ -7,13 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "annotate.h"
 #include "cli.h"
 #include "image.h"
 
 #define BAR_CELLS	  20
+#define PIXEL_DECIMALS	  2
 #define BUFFERS_PACED	  3
 #define RESULT_TIMEOUT_MS 60000
 #define AWAY_LIMIT_MS	  10000
@@ -29,13 +32,15 @@ static const char help[] =
 	"  --rung NAME      always this way; 'inferctl models' lists them\n"
 	"  --repeat N       submit every file N times\n"
 	"  --fps F          submit at this rate; otherwise each frame waits for the answer to the one before\n"
+	"  --annotate DIR   write each frame with what was found drawn on it, as DIR/FILE.png; of a video's further frames\n"
+	"                   DIR/FILE-00001.png and so on\n"
 	"  --json           one object a frame\n"
 	"\n"
 	"A file that cannot be read is reported, the others are run, and the exit status is 1.\n";
 
 struct run {
 	struct cli *cli;
-	const char *model, *rung;
+	const char *model, *rung, *annotate;
 	uint32_t top_k, deadline_us, repeat;
 	bool full;
 	double fps;
@@ -51,6 +56,7 @@ struct job {
 	bool used;
 	char file[512];
 	uint32_t frame;
+	struct canvas canvas; /* --annotate: the frame's pixels */
 };
 
 static struct job jobs[BUFFERS_PACED];
@@ -65,6 +71,26 @@ static uint64_t now_ns(void)
 
 /* ---- printing ------------------------------------------------------------------------------------- */
 
+static void json_place(const struct inferd_place *place)
+{
+	const float corners[4] = {place->x0, place->y0, place->x1, place->y1};
+
+	for (int i = 0; i < 4; i++) {
+		fputs(i ? "," : ",\"box\":[", stdout);
+		cli_json_number(corners[i], PIXEL_DECIMALS);
+	}
+	putchar(']');
+	for (size_t i = 0; i < place->n_points; i++) {
+		fputs(i ? ",[" : ",\"points\":[[", stdout);
+		cli_json_number(place->points[i].x, PIXEL_DECIMALS);
+		putchar(',');
+		cli_json_number(place->points[i].y, PIXEL_DECIMALS);
+		putchar(']');
+	}
+	if (place->n_points)
+		putchar(']');
+}
+
 static void json_results(const struct inferd_result *result)
 {
 	fputs("\"results\":[", stdout);
@@ -73,9 +99,13 @@ static void json_results(const struct inferd_result *result)
 		cli_json_text(result->items[i].label);
 		fputs(",\"score\":", stdout);
 		cli_json_number(result->items[i].score, 6);
+		if (result->places)
+			json_place(&result->places[i]);
 		putchar('}');
 	}
 	putchar(']');
+	if (result->mask)
+		printf(",\"mask\":{\"width\":%u,\"height\":%u}", result->mask->width, result->mask->height);
 	if (!result->n_embedding)
 		return;
 	fputs(",\"embedding\":[", stdout);
@@ -140,6 +170,13 @@ static void print_bar(float score)
 	}
 }
 
+static void print_place(const struct inferd_place *place)
+{
+	printf("  at %.0f,%.0f to %.0f,%.0f", place->x0, place->y0, place->x1, place->y1);
+	if (place->n_points)
+		printf(", %zu points", place->n_points);
+}
+
 static void print_human(const struct job *job, const struct inferd_result *result)
 {
 	const struct inferd_rung *rung = result->rung;
@@ -154,8 +191,12 @@ static void print_human(const struct job *job, const struct inferd_result *resul
 		printf(" %5.1f %%  %s", 100.0 * result->items[i].score, result->items[i].label);
 		if (!*result->items[i].label)
 			printf("#%u", result->items[i].index);
+		if (result->places)
+			print_place(&result->places[i]);
 		putchar('\n');
 	}
+	if (result->mask)
+		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);
 	if (result->n_embedding) {
 		printf("  embedding of %zu:", result->n_embedding);
 		for (size_t i = 0; i < result->n_embedding && i < 6; i++)
@@ -176,6 +217,22 @@ static void print_human(const struct job *job, const struct inferd_result *resul
 	       result->inference_us, result->total_us);
 }
 
+static void annotate(struct run *run, struct job *job, const struct inferd_result *result)
+{
+	struct source_error error = {{0}};
+	char path[1024];
+
+	annotate_draw(&job->canvas, result);
+	if (annotate_path(run->annotate, job->file, job->frame, path, sizeof(path)) < 0)
+		snprintf(error.text, sizeof(error.text), "%.400s: the name is too long for a drawing", job->file);
+	else
+		canvas_write_png(&job->canvas, path, &error);
+	if (!error.text[0])
+		return;
+	cli_complain("%s", error.text);
+	run->failed = true;
+}
+
 static void on_result(struct inferd_stream *stream, const struct inferd_result *result, void *user)
 {
 	struct run *run = user;
@@ -187,6 +244,7 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 	if (result->status == INFERD_LOST) {
 		cli_complain("%s: lost, the daemon went away", job->file);
 		run->failed = true;
+		canvas_finish(&job->canvas);
 		return;
 	}
 	if (run->cli->json)
@@ -194,6 +252,9 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 	else
 		print_human(job, result);
 	fflush(stdout);
+	if (job->canvas.rgb)
+		annotate(run, job, result);
+	canvas_finish(&job->canvas);
 	if (result->status != INFERD_FAILED)
 		return;
 	cli_complain("%s: %s", job->file, result->text);
@@ -325,6 +386,7 @@ static int submit(struct run *run, const char *file, uint32_t index, const struc
 		.data = source->data,
 		.bytes = source->bytes,
 	};
+	struct source_error error = {{0}};
 	struct inferd_buffer buffer;
 	struct job *job = jobs;
 	int r = 0;
@@ -344,9 +406,14 @@ static int submit(struct run *run, const char *file, uint32_t index, const struc
 	*job = (struct job){.used = true, .frame = index};
 	snprintf(job->file, sizeof(job->file), "%s", file);
 	frame.user = job;
+	if (run->annotate && canvas_init(&job->canvas, source, &error) < 0) {
+		cli_complain("%s: %s", file, error.text);
+		run->failed = true;
+	}
 	r = submit_patiently(run, &buffer, &frame);
 	if (r < 0) {
 		job->used = false;
+		canvas_finish(&job->canvas);
 		inferd_release(run->stream, &buffer);
 		return complain_client(run, file, r);
 	}
@@ -395,6 +462,9 @@ static bool run_option(struct run *run, int option)
 	case 'f':
 		run->full = true;
 		return true;
+	case 'a':
+		run->annotate = optarg;
+		return true;
 	case 'r':
 		run->rung = optarg;
 		return true;
@@ -423,20 +493,18 @@ static int run_files(struct run *run, char **files, int n_files)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{"top", required_argument, NULL, 't'},
-						{"deadline", required_argument, NULL, 'd'},
-						{"full", no_argument, NULL, 'f'},
-						{"rung", required_argument, NULL, 'r'},
-						{"repeat", required_argument, NULL, 'n'},
-						{"fps", required_argument, NULL, 'p'},
-						CLI_OPTIONS};
+	static const struct option options[] = {
+		{"top", required_argument, NULL, 't'},	{"deadline", required_argument, NULL, 'd'},
+		{"full", no_argument, NULL, 'f'},	{"annotate", required_argument, NULL, 'a'},
+		{"rung", required_argument, NULL, 'r'}, {"repeat", required_argument, NULL, 'n'},
+		{"fps", required_argument, NULL, 'p'},	CLI_OPTIONS};
 	struct run run = {.cli = cli, .repeat = 1};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		int status = -1;
 
-		if (strchr("tdfrnp", option)) {
+		if (strchr("tdfarnp", option)) {
 			if (!run_option(&run, option))
 				return EXIT_USAGE;
 		} else {
@@ -450,6 +518,10 @@ int cmd_run(struct cli *cli, int argc, char **argv)
 	if (run.full && run.rung) {
 		cli_complain("--full and --rung exclude each other");
 		return EXIT_USAGE;
+	}
+	if (run.annotate && mkdir(run.annotate, 0777) < 0 && errno != EEXIST) {
+		cli_complain("--annotate %s: %s", run.annotate, strerror(errno));
+		return EXIT_FAILED;
 	}
 	run.model = argv[optind];
 	return run_files(&run, argv + optind + 1, argc - optind - 1);

@@ -17,7 +17,7 @@ Test(pool, size_can_not_change_and_the_daemon_sees_the_pixels)
 	uint8_t *client;
 	int seals;
 
-	cr_assert_eq(pool_create(3, 5000, &pool), 0);
+	cr_assert_eq(pool_create(3, 5000, false, &pool), 0);
 	cr_assert_eq((int)pool.slot_bytes, 8192);
 	seals = fcntl(pool.fd, F_GET_SEALS);
 	cr_assert_eq(seals & (F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
@@ -39,11 +39,11 @@ Test(pool, limits_of_the_protocol_hold)
 {
 	struct pool pool;
 
-	cr_assert_eq(pool_create(0, 1, &pool), -EINVAL);
-	cr_assert_eq(pool_create(IPC_SLOTS_MAX + 1, 1, &pool), -EINVAL);
-	cr_assert_eq(pool_create(1, 0, &pool), -EINVAL);
-	cr_assert_eq(pool_create(1, IPC_SLOT_BYTES_MAX + 1, &pool), -EINVAL);
-	cr_assert_eq(pool_create(1, UINT32_MAX, &pool), -EINVAL);
+	cr_assert_eq(pool_create(0, 1, false, &pool), -EINVAL);
+	cr_assert_eq(pool_create(IPC_SLOTS_MAX + 1, 1, false, &pool), -EINVAL);
+	cr_assert_eq(pool_create(1, 0, false, &pool), -EINVAL);
+	cr_assert_eq(pool_create(1, IPC_SLOT_BYTES_MAX + 1, false, &pool), -EINVAL);
+	cr_assert_eq(pool_create(1, UINT32_MAX, false, &pool), -EINVAL);
 	cr_assert_eq(pool_bytes(IPC_SLOTS_MAX, IPC_SLOT_BYTES_MAX), (size_t)IPC_SLOTS_MAX * IPC_SLOT_BYTES_MAX);
 }
 
@@ -81,7 +81,7 @@ Test(pool, memory_of_a_client_must_be_sealed_and_large_enough)
 		const char *reason = NULL;
 		struct pool pool;
 
-		cr_assert_eq(pool_import(fd, 2, 4096, &reason, &pool), cases[i].rc, "case %zu: %s", i, reason);
+		cr_assert_eq(pool_import(fd, 2, 4096, false, &reason, &pool), cases[i].rc, "case %zu: %s", i, reason);
 		close(fd);
 		if (cases[i].rc < 0)
 			continue;
@@ -97,7 +97,7 @@ Test(pool, punched_memory_of_a_client_reads_as_zeros)
 	struct pool pool;
 
 	cr_assert_eq(pwrite(fd, "x", 1, 5000), 1);
-	cr_assert_eq(pool_import(fd, 2, 4096, &reason, &pool), 0);
+	cr_assert_eq(pool_import(fd, 2, 4096, false, &reason, &pool), 0);
 	cr_assert_eq(pool_slot(&pool, 1)[5000 - 4096], 'x');
 	cr_assert_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192), 0);
 	cr_assert_eq(ftruncate(fd, 0), -1);
@@ -115,12 +115,13 @@ Test(pool, what_is_no_memory_is_refused)
 	int device = open("/dev/zero", O_RDWR | O_CLOEXEC);
 
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	cr_assert_eq(pool_import(ends[0], 1, 4096, &reason, &pool), -EINVAL);
-	cr_assert_eq(pool_import(device, 1, 4096, &reason, &pool), -EINVAL);
+	cr_assert_eq(pool_import(ends[0], 1, 4096, false, &reason, &pool), -EINVAL);
+	cr_assert_eq(pool_import(device, 1, 4096, false, &reason, &pool), -EINVAL);
 	cr_assert_eq(ftruncate(fileno(file), 1 << 20), 0);
-	cr_assert_lt(pool_import(fileno(file), 1, 4096, &reason, &pool), 0);
-	cr_assert_lt(pool_import(client_memory(0, 1 << 20, 0), 1, 4096, &reason, &pool), 0);
-	cr_assert_eq(pool_import(client_memory(MFD_ALLOW_SEALING, 1 << 20, 0), 0, 4096, &reason, &pool), -EINVAL);
+	cr_assert_lt(pool_import(fileno(file), 1, 4096, false, &reason, &pool), 0);
+	cr_assert_lt(pool_import(client_memory(0, 1 << 20, 0), 1, 4096, false, &reason, &pool), 0);
+	cr_assert_eq(pool_import(client_memory(MFD_ALLOW_SEALING, 1 << 20, 0), 0, 4096, false, &reason, &pool),
+		     -EINVAL);
 	close(ends[0]);
 	close(ends[1]);
 	close(device);

@@ -57,8 +57,8 @@ Test(start, network_that_is_cut_is_refused)
 
 Test(start, task_of_a_later_version_is_refused)
 {
-	expect_refusal("  - name: d\n    task: detect\n    variants: [{name: t, file: tiny.param, accuracy: 0.5}]\n",
-		       "models[d]: task detect is not part of this version");
+	expect_refusal("  - name: d\n    task: raw\n    variants: [{name: t, file: tiny.param, accuracy: 0.5}]\n",
+		       "models[d]: task raw is not part of this version");
 }
 
 Test(start, budget_that_is_too_small_is_refused)

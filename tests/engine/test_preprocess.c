@@ -876,3 +876,112 @@ Test(preprocess, another_image_than_prepared_for_is_refused)
 	engine_preprocess_destroy(NULL);
 	picture_finish(&picture);
 }
+
+/* ---- single samples ---------------------------------------------------------------------------- */
+
+static struct engine_preprocess *point_new(const struct engine_image *image, enum engine_fit fit, int width, int height)
+{
+	struct engine_normalize normalize = {.fit = fit, .sampling = ENGINE_SAMPLING_POINT, .pad = {255, 0, 51}};
+	struct preprocess_target target = {width, height, 3, ENGINE_F32, {0, 0}};
+	struct engine_preprocess *preprocess = NULL;
+
+	cr_assert_eq(preprocess_create(image, &normalize, &target, preprocess_rows_get(), NULL, &preprocess), 0);
+	return preprocess;
+}
+
+static double level_at(const struct engine_image *image, int c, int x, int y)
+{
+	return sample(image, image->format == ENGINE_GRAY8 ? 0 : c, x, y) / 255.0;
+}
+
+Test(preprocess, points_of_the_same_size_are_the_pixels)
+{
+	static const enum engine_pixels formats[] = {ENGINE_RGB, ENGINE_BGR, ENGINE_RGBA, ENGINE_BGRA, ENGINE_GRAY8};
+	float input[6 * 9 * 3];
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		struct picture picture = picture_new(formats[i], 9, 6, 5, -1);
+		struct engine_preprocess *preprocess = point_new(&picture.image, ENGINE_FIT_STRETCH, 9, 6);
+
+		cr_assert_eq(engine_preprocess_run(preprocess, &picture.image, input), 0);
+		for (int at = 0; at < 6 * 9 * 3; at++)
+			cr_assert_float_eq((double)input[at], level_at(&picture.image, at % 3, at / 3 % 9, at / 27),
+					   1e-6);
+		engine_preprocess_destroy(preprocess);
+		picture_finish(&picture);
+	}
+}
+
+/* Turned a quarter clockwise, rows of the input run up the picture's columns from the right. */
+Test(preprocess, a_turned_region_is_cut_from_the_picture)
+{
+	struct picture picture = picture_new(ENGINE_RGB, 8, 8, 0, -1);
+	struct engine_preprocess *preprocess = point_new(&picture.image, ENGINE_FIT_STRETCH, 8, 8);
+	struct engine_region region = {.x = 4, .y = 4, .width = 8, .height = 8, .angle = 1.57079633f};
+	float input[8 * 8 * 3];
+
+	cr_assert_eq(engine_preprocess_run_region(preprocess, &picture.image, &region, input), 0);
+	for (int row = 1; row < 8; row++)
+		for (int column = 0; column < 8; column++)
+			for (int c = 0; c < 3; c++)
+				cr_assert_float_eq((double)input[(row * 8 + column) * 3 + c],
+						   level_at(&picture.image, c, 8 - row, column), 1.01 / 255);
+	engine_preprocess_destroy(preprocess);
+	picture_finish(&picture);
+}
+
+/* A wide picture in a square: a quarter of the input above it and below is the letterbox colour. */
+Test(preprocess, points_beyond_the_picture_are_the_border)
+{
+	struct picture picture = picture_new(ENGINE_NV12, 64, 32, 0, 128);
+	struct engine_preprocess *preprocess = point_new(&picture.image, ENGINE_FIT_LETTERBOX, 32, 32);
+	struct engine_placement placement = engine_preprocess_placement(preprocess);
+	float input[32 * 32 * 3];
+
+	cr_assert_float_eq((double)placement.scale_x, 0.5, 0);
+	cr_assert_float_eq((double)placement.offset_y, 8, 0);
+	cr_assert_eq(engine_preprocess_run(preprocess, &picture.image, input), 0);
+	for (int row = 0; row < 32; row++) {
+		bool border = row < 7 || row > 24;
+		const float *pixel = input + row * 32 * 3;
+
+		if (row == 7 || row == 24)
+			continue;
+		cr_assert_float_eq((double)pixel[0], border ? 1 : (128 - 16) / 219.0, 0.01);
+		cr_assert_float_eq((double)pixel[1], border ? 0 : (128 - 16) / 219.0, 0.01);
+		cr_assert_float_eq((double)pixel[2], border ? 0.2 : (128 - 16) / 219.0, 0.01);
+	}
+	engine_preprocess_destroy(preprocess);
+	picture_finish(&picture);
+}
+
+/* Memory ends with the picture, so that a read beyond it would be noticed. */
+Test(preprocess, wild_regions_stay_within_the_picture)
+{
+	static const float wild[] = {0, 1e-30f, -1, 7.5f, 1e9f, -1e9f, 3e38f, NAN, INFINITY};
+	float input[16 * 16 * 3];
+
+	for (int round = 0; round < 400; round++) {
+		enum engine_pixels format = (enum engine_pixels)test_random_range(0, ENGINE_PIXELS_COUNT - 1);
+		struct picture picture =
+			picture_new(format, (int)test_random_range(1, 40), (int)test_random_range(1, 40),
+				    (size_t)test_random_range(0, 3), -1);
+		enum engine_fit fit = round % 2 ? ENGINE_FIT_LETTERBOX : ENGINE_FIT_STRETCH;
+		struct engine_preprocess *preprocess = point_new(&picture.image, fit, 16, 16);
+		float number[5];
+		struct engine_region region;
+		bool finite = true;
+
+		for (int i = 0; i < 5; i++) {
+			number[i] = round % 3 ? (float)test_random_range(-60, 60) : wild[test_random_range(0, 8)];
+			finite &= isfinite(number[i]) != 0;
+		}
+		region = (struct engine_region){number[0], number[1], number[2], number[3], number[4]};
+		cr_assert_eq(engine_preprocess_run_region(preprocess, &picture.image, &region, input),
+			     finite ? 0 : -EINVAL);
+		for (int i = 0; finite && i < 16 * 16 * 3; i++)
+			cr_assert(input[i] >= 0 && input[i] <= 1);
+		engine_preprocess_destroy(preprocess);
+		picture_finish(&picture);
+	}
+}

@@ -272,7 +272,8 @@ Test(msg, result_round_trips)
 		}
 		for (uint32_t i = 0; i < result.n_items; i++) {
 			random_name(labels[i]);
-			items[i] = (struct ipc_result_item){random_u32(), test_random_float(), labels[i]};
+			items[i] = (struct ipc_result_item){
+				.index = random_u32(), .score = test_random_float(), .label = labels[i]};
 		}
 		for (uint32_t i = 0; i < result.n_embedding; i++)
 			embedding[i] = test_random_float();
@@ -291,7 +292,7 @@ Test(msg, result_round_trips)
 
 Test(msg, warm_result_path_keeps_its_memory)
 {
-	struct ipc_result_item item = {1, 0.5f, "cat"};
+	struct ipc_result_item item = {.index = 1, .score = 0.5f, .label = "cat"};
 	struct ipc_result result = {.seq = 1, .items = &item, .n_items = 1, .reason = "a sentence"}, back;
 	struct ipc_writer writer;
 	void *storage = NULL, *first;
@@ -493,8 +494,8 @@ Test(msg, damaged_results_are_refused)
 		{"\x81\x1c\x91\x92\x01\xc0", 6, "a field is not a number"},
 		{"\x81\x1c\x91\x93\x01\x01\x01", 7, "a field is not a text"},
 		{"\x81\x1c\x91\x93\x01\x01\xa1\0", 8, "a text has a NUL byte"},
-		{"\x81\x1d\xc4\x03xyz", 7, "the embedding is not a bin of 4-byte floats"},
-		{"\x81\x1d\x91\x01", 4, "the embedding is not a bin of 4-byte floats"},
+		{"\x81\x1d\xc4\x03xyz", 7, "numbers are not a bin of 4-byte floats"},
+		{"\x81\x1d\x91\x01", 4, "numbers are not a bin of 4-byte floats"},
 		{"\x81\x0d\x01", 3, "the body is not a map"},
 		{"\x81\x1a\x07", 3, "a number is out of its range"},
 	};
@@ -511,11 +512,71 @@ Test(msg, damaged_results_are_refused)
 	}
 }
 
-/* What a later version may add behind a label is passed over. */
+Test(msg, places_round_trip)
+{
+	static float boxes[30][4], points[30][5 * IPC_POINT_FLOATS];
+	struct ipc_result_item items[30];
+	struct ipc_writer writer;
+
+	ipc_writer_init(&writer);
+	for (int round = 0; round < 100; round++) {
+		struct ipc_result result = {
+			.items = items, .n_items = (uint32_t)test_random_range(0, 30), .reason = ""};
+		struct ipc_result back;
+		void *storage = NULL;
+
+		result.mask_width = random_u32() | 1;
+		result.mask_offset = random_u32();
+		for (uint32_t i = 0; i < result.n_items; i++) {
+			items[i] = (struct ipc_result_item){.index = i, .label = i % 2 ? "a" : ""};
+			for (int j = 0; j < 4; j++)
+				boxes[i][j] = test_random_float();
+			for (int j = 0; j < 5 * IPC_POINT_FLOATS; j++)
+				points[i][j] = test_random_float();
+			items[i].box = test_random_range(0, 1) ? boxes[i] : NULL;
+			items[i].n_points = (uint32_t)test_random_range(0, 5);
+			items[i].points = items[i].n_points ? points[i] : NULL;
+		}
+		ipc_writer_reset(&writer);
+		ipc_put_result(&writer, &result);
+		cr_assert_eq(ipc_get_result(writer.data, writer.size, &back, &storage, NULL), 0);
+		cr_assert_eq(back.mask_width, result.mask_width);
+		cr_assert_eq(back.mask_offset, result.mask_offset);
+		for (uint32_t i = 0; i < result.n_items; i++) {
+			cr_assert_eq(!back.items[i].box, !items[i].box);
+			cr_assert(!items[i].box || !memcmp(back.items[i].box, boxes[i], sizeof(boxes[i])));
+			cr_assert_eq(back.items[i].n_points, items[i].n_points);
+			cr_assert(!items[i].n_points || !memcmp(back.items[i].points, points[i],
+								items[i].n_points * IPC_POINT_FLOATS * sizeof(float)));
+			cr_assert_str_eq(back.items[i].label, items[i].label);
+		}
+		ipc_storage_free(storage);
+	}
+	ipc_writer_finish(&writer);
+}
+
+Test(msg, misshapen_places_are_refused)
+{
+	/* A box of three numbers, points of five. */
+	static const char box[] = "\x81\x1c\x91\x94\x07\x01\xa0\xc4\x0c"
+				  "123412341234";
+	static const char points[] = "\x81\x1c\x91\x95\x07\x01\xa0\xc4\x00\xc4\x14"
+				     "12341234123412341234";
+	struct ipc_result result;
+	const char *reason = "";
+	void *storage = NULL;
+
+	cr_assert_eq(ipc_get_result(box, sizeof(box) - 1, &result, &storage, &reason), -EPROTO);
+	cr_assert_str_eq(reason, "a box is not four numbers");
+	cr_assert_eq(ipc_get_result(points, sizeof(points) - 1, &result, &storage, &reason), -EPROTO);
+	cr_assert_str_eq(reason, "points are not of four numbers each");
+}
+
+/* What a later version may add behind the points is passed over. */
 Test(msg, longer_results_are_understood)
 {
-	static const char body[] = "\x81\x1c\x92\x95\x07\xca\x3f\x00\x00\x00\xa3"
-				   "cat\x94\x01\x02\x03\x04\xc0\x92\x08\x01";
+	static const char body[] = "\x81\x1c\x92\x97\x07\xca\x3f\x00\x00\x00\xa3"
+				   "cat\xc4\x00\xc4\x00\x94\x01\x02\x03\x04\xc0\x92\x08\x01";
 	struct ipc_result result;
 	void *storage = NULL;
 
@@ -532,7 +593,10 @@ Test(msg, longer_results_are_understood)
 /* Every byte of valid bodies changed at random: decoders may refuse or accept, and nothing else. */
 Test(msg, damaged_bodies_harm_nobody)
 {
-	struct ipc_result_item items[3] = {{1, 0.5f, "one"}, {2, 0.25f, "two"}, {3, 0.125f, ""}};
+	static const float box[4] = {1, 2, 3, 4}, points[2 * IPC_POINT_FLOATS] = {1, 2, NAN, 4, 5, 6, 7, 8};
+	struct ipc_result_item items[3] = {{.index = 1, .score = 0.5f, .label = "one"},
+					   {.index = 2, .score = 0.25f, .label = "two", .box = box},
+					   {.index = 3, .label = "", .points = points, .n_points = 2}};
 	float embedding[5] = {1, 2, 3, 4, 5};
 	struct ipc_result result = {.seq = 9,
 				    .items = items,

@@ -65,6 +65,14 @@ static float fc_bias(int index, int n_classes)
 	return -20 * m * m;
 }
 
+static void finish(const char *stem, FILE *param, FILE *bin)
+{
+	if (fclose(param) != 0 || fclose(bin) != 0) {
+		perror(stem);
+		abort();
+	}
+}
+
 void tiny_network_write(const char *stem, int side, int n_classes)
 {
 	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
@@ -83,8 +91,77 @@ void tiny_network_write(const char *stem, int side, int n_classes)
 	put_tag(bin);
 	put_floats(bin, CHANNELS * n_classes, fc_weight, n_classes);
 	put_floats(bin, n_classes, fc_bias, n_classes);
-	if (fclose(param) != 0 || fclose(bin) != 0) {
-		perror(stem);
-		abort();
-	}
+	finish(stem, param, bin);
+}
+
+static float box_corner(int index, int n_classes)
+{
+	static const float corners[] = {0, 0, 0.5f, 0.5f, 0.5f, 0.5f, 1, 1};
+
+	(void)n_classes;
+	return corners[index];
+}
+
+/* Background and class of two rows; only the first row's class looks at the picture. */
+static float score_weight(int index, int n_classes)
+{
+	(void)n_classes;
+	return index / CHANNELS == 1 ? 40.0f / CHANNELS : 0;
+}
+
+static float score_bias(int index, int n_classes)
+{
+	(void)index;
+	(void)n_classes;
+	return -20;
+}
+
+void tiny_detector_write(const char *stem, int side)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+
+	fprintf(param,
+		"7767517\n9 10\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=%d 1=3 4=1 5=1 6=%d 9=1\n"
+		"Pooling pool 1 1 conv pool 0=1 4=1\n"
+		"Split split 1 2 pool pool_a pool_b\n"
+		"InnerProduct corners 1 1 pool_a corners 0=8 1=1 2=%d\n"
+		"Reshape boxes 1 1 corners boxes 0=4 1=2\n"
+		"InnerProduct logits 1 1 pool_b logits 0=4 1=1 2=%d\n"
+		"Sigmoid shares 1 1 logits shares\n"
+		"Reshape scores 1 1 shares scores 0=2 1=2\n",
+		side, side, CHANNELS, CHANNELS * 27, CHANNELS * 8, CHANNELS * 4);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 27, conv_weight, 0);
+	put_floats(bin, CHANNELS, zero, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 8, zero, 0);
+	put_floats(bin, 8, box_corner, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 4, score_weight, 0);
+	put_floats(bin, 4, score_bias, 0);
+	finish(stem, param, bin);
+}
+
+/* The mean of the colours at the centre tap, steep about one half. */
+static float mask_weight(int index, int n_classes)
+{
+	return 40 * conv_weight(index, n_classes);
+}
+
+void tiny_segmenter_write(const char *stem, int side)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+
+	fprintf(param,
+		"7767517\n3 3\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=1 1=3 4=1 5=1 6=27\n"
+		"Sigmoid mask 1 1 conv mask\n",
+		side, side);
+	put_tag(bin);
+	put_floats(bin, 27, mask_weight, 0);
+	put_floats(bin, 1, score_bias, 0);
+	finish(stem, param, bin);
 }

@@ -10,4 +10,11 @@
 /* Writes STEM.param and STEM.bin for pictures of side x side. */
 void tiny_network_write(const char *stem, int side, int n_classes);
 
+/*
+ * A detector as of `detector: corners`, two boxes and one class: the upper left quarter of the picture when it is
+ * bright, and another that never is.  And a segmenter: bright pixels.
+ */
+void tiny_detector_write(const char *stem, int side);
+void tiny_segmenter_write(const char *stem, int side);
+
 #endif

@@ -1,0 +1,15 @@
+/*
+ * annotate.h - a result drawn on its picture: boxes, points, a mask, labels.
+ */
+#ifndef INFERCTL_ANNOTATE_H
+#define INFERCTL_ANNOTATE_H
+
+#include "canvas.h"
+#include "client-lib/inferd.h"
+
+void annotate_draw(struct canvas *canvas, const struct inferd_result *result);
+
+/* Where the drawing of a frame goes: DIR/NAME.png, of further frames of a video DIR/NAME-00001.png.  -ENAMETOOLONG. */
+int annotate_path(const char *dir, const char *file, uint32_t frame, char *ret_path, size_t size);
+
+#endif
