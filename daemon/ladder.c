@@ -343,6 +343,7 @@ static uint64_t digest(const struct ladder *ladder)
 
 	hash = identity_add_number(hash, ladder->task);
 	hash = identity_add_number(hash, normalize->fit);
+	hash = identity_add_number(hash, normalize->sampling);
 	hash = identity_add(hash, &normalize->crop, sizeof(normalize->crop));
 	hash = identity_add_number(hash, normalize->bgr | normalize->given << 1);
 	hash = identity_add(hash, normalize->mean, sizeof(normalize->mean));

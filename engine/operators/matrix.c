@@ -113,6 +113,9 @@ static int run_products(struct engine_call *call, const struct product *p, const
 	size_t m = (size_t)p->m, n = (size_t)p->n, each = m * n;
 	struct odometer o;
 
+	/* However many of nothing there are. */
+	if (!each)
+		return 0;
 	for (open_batch(p, &o); !o.done; odometer_next(&o)) {
 		size_t a = (size_t)o.offset[0] * m * (size_t)p->k, b = (size_t)o.offset[1] * (size_t)p->k * n;
 
