@@ -20,6 +20,7 @@ static const char usage[] =
 	"  {\"t_us\",\"deadline_us\",\"queue_us\",\"temp_c\",\"freq_cap\":[..],\"motion\",\"blur\"}\n"
 	"                                            -> {\"rung\":\"NAME\"|null,\"reason\":...}\n"
 	"  {\"observed\":{\"rung\":\"NAME\",\"us\":N}}\n"
+	"A lane is a number, or a name; names count in the order in which they first come.\n"
 	"Further sensors: lane_wait_us [..], queue_depth, temp_limit_c, cpu_pressure, cpu_load, battery, share_us.\n"
 	"Sensors may be left out or null; unknown keys are passed over.\n"
 	"\n"

@@ -36,8 +36,34 @@ static bool read_variant(struct session *session, const struct tool_lines *lines
 	return true;
 }
 
-static bool read_rung(struct session *session, const struct tool_lines *lines, int node, int index,
-		      char variants[][SESSION_NAME_BYTES])
+/* What the rungs are made of by name, while they are read. */
+struct names {
+	char variants[POLICY_RUNGS_MAX][SESSION_NAME_BYTES]; /* of each rung */
+	char lanes[POLICY_LANES_MAX][SESSION_NAME_BYTES];
+	int n_lanes;
+};
+
+/* Lanes are numbered or named; names count in the order in which they first come. */
+static bool read_lane(const struct session *session, const struct tool_lines *lines, int rung, struct names *names,
+		      int64_t *ret_lane)
+{
+	char name[SESSION_NAME_BYTES];
+	int node = json_member(&lines->json, rung, "lane");
+
+	if (!json_is(&lines->json, node, JSON_STRING))
+		return tool_read_int64(lines, rung, "lane", 0, session->n_lanes - 1, ret_lane);
+	if (!json_string(&lines->json, node, name, sizeof(name)))
+		return tool_lines_fail(lines, "a \"lane\" has no name of less than %d bytes", SESSION_NAME_BYTES);
+	for (*ret_lane = 0; *ret_lane < names->n_lanes; ++*ret_lane)
+		if (!strcmp(names->lanes[*ret_lane], name))
+			return true;
+	if (names->n_lanes == session->n_lanes)
+		return tool_lines_fail(lines, "lane \"%s\" is one more than \"lanes\" says", name);
+	memcpy(names->lanes[names->n_lanes++], name, sizeof(name));
+	return true;
+}
+
+static bool read_rung(struct session *session, const struct tool_lines *lines, int node, int index, struct names *names)
 {
 	struct policy_rung *rung = &session->rungs[index];
 	int64_t width = 0, height = 0, channels = 3, lane = 0, threads = 1;
@@ -54,7 +80,7 @@ static bool read_rung(struct session *session, const struct tool_lines *lines, i
 	if (!tool_read_int64(lines, node, "width", 0, UINT16_MAX, &width) ||
 	    !tool_read_int64(lines, node, "height", 0, UINT16_MAX, &height) ||
 	    !tool_read_int64(lines, node, "channels", 1, 4, &channels) ||
-	    !tool_read_int64(lines, node, "lane", 0, session->n_lanes - 1, &lane) ||
+	    !read_lane(session, lines, node, names, &lane) ||
 	    !tool_read_int64(lines, node, "threads", 0, UINT8_MAX, &threads) ||
 	    !tool_read_float(lines, node, "accuracy", 0, 1, &rung->accuracy) ||
 	    !tool_read_float(lines, node, "prior_us", 0, 1e9f, &rung->prior_us) ||
@@ -68,14 +94,14 @@ static bool read_rung(struct session *session, const struct tool_lines *lines, i
 	rung->channels = (uint8_t)channels;
 	rung->lane = (uint8_t)lane;
 	rung->threads = (uint8_t)threads;
-	return read_variant(session, lines, json_member(&lines->json, node, "variant"), index, variants);
+	return read_variant(session, lines, json_member(&lines->json, node, "variant"), index, names->variants);
 }
 
 bool session_read_rungs(struct session *session, const struct tool_lines *lines)
 {
 	const struct json *json = &lines->json;
 	int list = json_member(json, 0, "rungs"), at = json_first(json, list), n;
-	char(*variants)[SESSION_NAME_BYTES];
+	struct names *names;
 	int64_t lanes = POLICY_LANES_MAX;
 	bool ok = true;
 
@@ -86,17 +112,17 @@ bool session_read_rungs(struct session *session, const struct tool_lines *lines)
 		return tool_lines_fail(lines, "%d rungs, where 1 to %d are possible", n, POLICY_RUNGS_MAX);
 	if (!tool_read_int64(lines, 0, "lanes", 1, POLICY_LANES_MAX, &lanes))
 		return false;
-	variants = calloc((size_t)n, sizeof(*variants));
-	if (!variants) {
+	names = calloc(1, sizeof(*names));
+	if (!names) {
 		tool_error("out of memory");
 		return false;
 	}
 	session->n_lanes = (int)lanes;
 	for (int i = 0; i < n && ok; i++, at = json_after(json, at)) {
-		ok = read_rung(session, lines, at, i, variants);
+		ok = read_rung(session, lines, at, i, names);
 		session->n_rungs = ok ? i + 1 : session->n_rungs;
 	}
-	free(variants);
+	free(names);
 	if (!ok)
 		return false;
 	policy_latency_init(&session->latency, session->rungs, session->n_rungs);
