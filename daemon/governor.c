@@ -155,8 +155,8 @@ void governor_observe(struct governor *governor, struct ladder *ladder, const st
 	float us = (float)(job->preprocess_us + job->inference_us);
 	float freq_cap = job->sample.freq_cap[ladder->rungs[job->rung].lane];
 
-	if (job->look == JOB_LOOK_LATER)
-		scene_see_later(&job->stream->scene, job->sharpness, now_us);
+	if (job->viewed)
+		scene_see_later(&job->stream->scene, &job->view, now_us);
 	tracer_observed(&governor->trace, ladder, job->rung, us, freq_cap, now_us);
 	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us, freq_cap, now_us);
 }

@@ -143,12 +143,10 @@ static int find_pixels(struct infer *infer, struct job *job, const struct ladder
 /* What the loop could not look at before the frame was decided about, for the next one. */
 static void see_late(struct job *job, const struct engine_image *image)
 {
-	struct scene_view view;
-
 	if (job->look != JOB_LOOK_LATER)
 		return;
-	scene_view(image, &view);
-	job->sharpness = view.sharpness;
+	scene_view(image, &job->view);
+	job->viewed = true;
 }
 
 static bool same_pass(const struct pass_key *a, const struct pass_key *b)

@@ -16,6 +16,7 @@
 #include "ipc/ipc.h"
 #include "models.h"
 #include "policy/policy.h"
+#include "scene.h"
 #include "sched.h"
 #include "worker.h"
 
@@ -43,7 +44,8 @@ struct job {
 	struct model *model; /* a reference, while running */
 	int rung;	     /* -1: none was chosen */
 	enum job_look look;
-	float sharpness; /* of its decoded picture; NAN unknown */
+	bool viewed;		/* with JOB_LOOK_LATER: `view` is of its decoded picture */
+	struct scene_view view; /* written by the lane */
 	struct policy_decision decision;
 	struct policy_sample sample; /* what the decision saw */
 

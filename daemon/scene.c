@@ -153,6 +153,28 @@ float scene_change(const struct scene_view *before, const struct scene_view *now
 	return fminf(sum / (SCENE_ROWS * SCENE_COLUMNS) / UNRELATED, 1);
 }
 
+/* Levels of brightness, and how much of the picture has to have another one. */
+#define LEVELS	  16
+#define CUT_SHARE 0.22f
+
+/*
+ * Which place is how bright changes with any movement, but how much of the picture is how bright changes little.  Of
+ * 100 photographs, 95 differ from the next by more than 0.24 of it, and from themselves, moved by up to an eighth and
+ * smeared over up to a sixteenth of the width, by less than 0.18.
+ */
+bool scene_is_cut(const struct scene_view *before, const struct scene_view *now)
+{
+	int count[LEVELS] = {0}, apart = 0;
+
+	for (int i = 0; i < SCENE_ROWS * SCENE_COLUMNS; i++) {
+		count[before->luma[i] * LEVELS / 256]++;
+		count[now->luma[i] * LEVELS / 256]--;
+	}
+	for (int i = 0; i < LEVELS; i++)
+		apart += abs(count[i]);
+	return (float)apart / 2 > CUT_SHARE * SCENE_ROWS * SCENE_COLUMNS;
+}
+
 /* ---- blur ----------------------------------------------------------------------------------------- */
 
 static int by_value(const void *left, const void *right)
@@ -206,6 +228,7 @@ void scene_see(struct scene *scene, const struct engine_image *image, int64_t no
 {
 	scene_view(image, &scene->seen);
 	scene->motion = scene->has_run ? scene_change(&scene->run, &scene->seen) : NAN;
+	scene->has_later = false;
 	find_blur(scene, scene->seen.sharpness, now_us);
 }
 
@@ -215,11 +238,17 @@ void scene_keep(struct scene *scene)
 	scene->has_run = true;
 }
 
-void scene_see_later(struct scene *scene, float sharpness, int64_t now_us)
+void scene_see_later(struct scene *scene, const struct scene_view *view, int64_t now_us)
 {
+	bool cut = scene->has_later && scene_is_cut(&scene->seen, view);
+
 	scene->motion = NAN;
 	scene->has_run = false;
-	find_blur(scene, sharpness, now_us);
+	scene->has_later = true;
+	scene->seen = *view;
+	find_blur(scene, view->sharpness, now_us);
+	if (cut)
+		scene->blur = NAN;
 }
 
 float scene_hint_blur(float angular_speed, uint32_t exposure_us)

@@ -43,7 +43,8 @@ float scene_change(const struct scene_view *before, const struct scene_view *now
 
 /* What a stream remembers. */
 struct scene {
-	bool has_run; /* a picture was run */
+	bool has_run;	/* a picture was run */
+	bool has_later; /* `seen` is the last that was looked at when it had run */
 	struct scene_view run, seen;
 	float motion, blur; /* 0..1, NAN unknown */
 	int64_t blur_us;    /* when blur was found out */
@@ -60,11 +61,15 @@ void scene_init(struct scene *scene);
 void scene_see(struct scene *scene, const struct engine_image *image, int64_t now_us);
 void scene_keep(struct scene *scene);
 
+/* Whether two pictures are of different things, and not one that was seen from elsewhere or smeared. */
+bool scene_is_cut(const struct scene_view *before, const struct scene_view *now);
+
 /*
  * For pictures that can be looked at only when they are run already (JPEG): their blur stands for the next frame's,
- * and motion is unknown, for whether a frame that was not decoded shows something new cannot be told.
+ * unless this one showed something else than the one before, as the next may do then.  Motion is unknown, for whether a
+ * frame that was not decoded shows something new cannot be told.
  */
-void scene_see_later(struct scene *scene, float sharpness, int64_t now_us);
+void scene_see_later(struct scene *scene, const struct scene_view *view, int64_t now_us);
 
 /*
  * Blur, on the same scale, of a picture taken while the camera turned: angular speed in rad/s, for a lens as phones

@@ -171,7 +171,7 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 	job->waited = false;
 	job->rung = -1;
 	job->look = JOB_LOOK_NOT;
-	job->sharpness = NAN;
+	job->viewed = false;
 	job->decision.reason[0] = '\0';
 	job->status = IPC_OK;
 	job->text[0] = '\0';

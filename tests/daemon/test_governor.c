@@ -116,7 +116,8 @@ Test(governor, jpeg_is_looked_at_by_its_lane_for_the_next_frame)
 		cr_assert_eq((int)job->look, (int)JOB_LOOK_LATER);
 		cr_assert(isnan(rig.stream->scene.motion));
 		job->rung = 0;
-		job->sharpness = i < 9 ? 1 : 0.3f;
+		job->viewed = true;
+		job->view = (struct scene_view){.sharpness = i < 9 ? 1 : 0.3f};
 		governor_observe(&rig.tiny.governor, rig.tiny.models->model[0]->ladder, job, 1000000 + i * 100000);
 		cr_assert(i < 4 ? isnan(rig.stream->scene.blur) : rig.stream->scene.blur == (i < 9 ? 0 : 1));
 	}

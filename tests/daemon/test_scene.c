@@ -208,14 +208,40 @@ Test(scene, motion_counts_from_the_frame_that_was_run)
 	cr_assert_eq(scene.motion, 0);
 }
 
+/* Looked at after it has run: the left `bright` columns are white. */
+static void see_later(struct scene *scene, float sharpness, int bright, int64_t now_us)
+{
+	struct scene_view view = {.sharpness = sharpness};
+
+	for (int i = 0; i < SCENE_ROWS * SCENE_COLUMNS; i++)
+		view.luma[i] = i % SCENE_COLUMNS < bright ? 255 : 20;
+	scene_see_later(scene, &view, now_us);
+}
+
+/* Of photographs shown one after the other, one tells nothing of the next. */
+Test(scene, decoded_picture_of_something_else_tells_nothing)
+{
+	static struct scene scene;
+
+	scene_init(&scene);
+	for (int i = 0; i < 10; i++)
+		see_later(&scene, 1, 10, i * (int64_t)100000);
+	see_later(&scene, 0.5f, 18, 1000000);
+	cr_assert(scene.blur > 0.5f, "a fifth of the picture changed");
+	see_later(&scene, 0.5f, 8, 1100000);
+	cr_assert(isnan(scene.blur), "a quarter changed");
+	see_later(&scene, 0.5f, 8, 1200000);
+	cr_assert_gt(scene.blur, 0.5f);
+}
+
 Test(scene, decoded_pictures_tell_of_the_next_for_a_second)
 {
 	static struct scene scene;
 
 	scene_init(&scene);
 	for (int i = 0; i < 10; i++)
-		scene_see_later(&scene, 1, i * (int64_t)100000);
-	scene_see_later(&scene, 0.5f, 1000000);
+		see_later(&scene, 1, 0, i * (int64_t)100000);
+	see_later(&scene, 0.5f, 0, 1000000);
 	cr_assert_gt(scene_blur(&scene, NAN, 1900000), 0.5f);
 	cr_assert(isnan(scene_blur(&scene, NAN, 2000001)), "too old");
 	cr_assert(isnan(scene_blur(&scene, NAN, 999999)), "the clock went backwards");
@@ -231,7 +257,7 @@ Test(scene, clock_that_jumps_leaves_history_going)
 
 	scene_init(&scene);
 	for (int i = 0; i < 1000; i++)
-		scene_see_later(&scene, i < 990 ? 1 : 0.3f, jumps[i % 5]);
+		see_later(&scene, i < 990 ? 1 : 0.3f, 0, jumps[i % 5]);
 	cr_assert_eq(scene.reference, 1);
 	cr_assert_eq(scene.blur, 1);
 }
