@@ -197,7 +197,7 @@ static int prepare(struct infer *infer, struct job *job, struct ladder *ladder, 
 	struct engine_preprocess *preprocess = NULL;
 	const struct policy_rung *rung = &ladder->rungs[job->rung];
 	struct engine_image image;
-	int rc = engine_context_reserve(context, detail->plan), width, height;
+	int rc = engine_context_reserve(context, detail->plan), width = 0, height = 0;
 
 	if (rc < 0)
 		return fail(job, rc, "out of memory for the network");
