@@ -246,9 +246,10 @@ void scene_see_later(struct scene *scene, const struct scene_view *view, int64_t
 	scene->has_run = false;
 	scene->has_later = true;
 	scene->seen = *view;
-	find_blur(scene, view->sharpness, now_us);
+	/* What was sharp of other things says nothing of this one. */
 	if (cut)
-		scene->blur = NAN;
+		scene->n_noted = 0;
+	find_blur(scene, view->sharpness, now_us);
 }
 
 float scene_hint_blur(float angular_speed, uint32_t exposure_us)

@@ -65,8 +65,8 @@ void scene_keep(struct scene *scene);
 bool scene_is_cut(const struct scene_view *before, const struct scene_view *now);
 
 /*
- * For pictures that can be looked at only when they are run already (JPEG): their blur stands for the next frame's,
- * unless this one showed something else than the one before, as the next may do then.  Motion is unknown, for whether a
+ * For pictures that can be looked at only when they are run already (JPEG): their blur stands for the next frame's.
+ * It is told against pictures of the same thing, and unknown until there are some.  Motion is unknown, for whether a
  * frame that was not decoded shows something new cannot be told.
  */
 void scene_see_later(struct scene *scene, const struct scene_view *view, int64_t now_us);

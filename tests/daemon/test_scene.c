@@ -231,6 +231,10 @@ Test(scene, decoded_picture_of_something_else_tells_nothing)
 	see_later(&scene, 0.5f, 8, 1100000);
 	cr_assert(isnan(scene.blur), "a quarter changed");
 	see_later(&scene, 0.5f, 8, 1200000);
+	cr_assert(isnan(scene.blur), "nothing is known of how sharp this can be");
+	for (int i = 0; i < 5; i++)
+		see_later(&scene, 1, 8, 1300000 + i * (int64_t)100000);
+	see_later(&scene, 0.5f, 8, 1800000);
 	cr_assert_gt(scene.blur, 0.5f);
 }
 
