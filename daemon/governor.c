@@ -82,22 +82,27 @@ static void look(const struct governor *governor, struct job *job, int64_t now_u
 	scene_see(&stream->scene, &image, now_us);
 }
 
+/* The median of a rung's time now. */
+static float expected_us(const struct governor *governor, const struct ladder *ladder, int rung,
+			 const struct policy_sample *sample)
+{
+	const struct policy_forecast forecast =
+		policy_latency_forecast(&ladder->latency, &governor->params, ladder->rungs, rung,
+					sample->freq_cap[ladder->rungs[rung].lane], sample->now_us);
+
+	return expf(forecast.mean_ln);
+}
+
 /* How the stream's frames would fare now on its best rung and on its quickest, or on the one it is pinned to. */
 static void weigh(const struct governor *governor, struct stream *stream, const struct policy_sample *sample)
 {
 	const struct ladder *ladder = stream->model->ladder;
-	int best = stream->pinned >= 0 ? stream->pinned : ladder->best, quickest = best;
-	struct policy_forecast forecast;
+	int best = stream->pinned >= 0 ? stream->pinned : ladder->best;
+	int quickest = stream->pinned >= 0 ? stream->pinned : ladder->quickest;
 
-	for (int i = 0; i < ladder->n_rungs && stream->pinned < 0; i++)
-		if (!ladder->rungs[i].dominated && ladder->rungs[i].prior_us < ladder->rungs[quickest].prior_us)
-			quickest = i;
-	forecast = policy_latency_forecast(&ladder->latency, &governor->params, ladder->rungs, best,
-					   sample->freq_cap[ladder->rungs[best].lane], sample->now_us);
-	stream->share.best_us = expf(forecast.mean_ln);
-	forecast = policy_latency_forecast(&ladder->latency, &governor->params, ladder->rungs, quickest,
-					   sample->freq_cap[ladder->rungs[quickest].lane], sample->now_us);
-	stream->share.quickest_us = expf(forecast.mean_ln);
+	stream->share.best_us = expected_us(governor, ladder, best, sample);
+	stream->share.quickest_us =
+		quickest == best ? stream->share.best_us : expected_us(governor, ladder, quickest, sample);
 }
 
 static float hint_blur(const struct ipc_frame *frame)

@@ -579,6 +579,10 @@ void ladder_rank(struct ladder *ladder)
 			ladder->best = i;
 	}
 	policy_prune(ladder->rungs, ladder->n_rungs);
+	ladder->quickest = ladder->best;
+	for (int i = 0; i < ladder->n_rungs; i++)
+		if (!ladder->rungs[i].dominated && ladder->rungs[i].prior_us < ladder->rungs[ladder->quickest].prior_us)
+			ladder->quickest = i;
 }
 
 void ladder_inherit(struct ladder *ladder, const struct ladder *before)

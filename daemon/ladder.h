@@ -51,6 +51,7 @@ struct ladder {
 	size_t mask_bytes; /* of the largest mask; 0 where there is none */
 	int n_variants, n_rungs, n_lanes;
 	int best;		    /* the most accurate rung of all */
+	int quickest;		    /* by its prior, of those that are not dominated */
 	bool settled;		    /* measured and ready to serve */
 	size_t bytes, arena_bytes;  /* of the networks, loaded or not, and of the largest rung's tensors */
 	bool resident;		    /* the networks are in memory */

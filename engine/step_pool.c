@@ -150,6 +150,8 @@ static struct requant mean_scale(const struct step *step, const struct plan_tens
 		return r;
 	}
 	fixed_multiplier((double)in->scale / (double)out->scale, &r.multiplier, &r.shift);
+	/* Of nothing at all there is no mean. */
+	per = per > 0 ? per : 1;
 	while (bits < 32 && bits < 31 - r.shift && per >> (bits + 1))
 		bits++;
 	r.multiplier = (int32_t)(((int64_t)r.multiplier << bits) / per);

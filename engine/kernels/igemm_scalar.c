@@ -32,7 +32,7 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 
 			if (args->residual)
 				value += args->residual[r * args->residual_stride + n];
-			args->c[r * args->c_stride + n] = clamp(value, args->lo, args->hi);
+			args->c[r * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
 		}
 }
 
@@ -102,7 +102,7 @@ static void dwconv_f32_block(const struct dwconv_args *args, size_t x, size_t c,
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = clamp(sums[i], args->lo, args->hi);
+		out[i] = clamp_f32(sums[i], args->lo, args->hi);
 }
 
 static void dwconv_f32_scalar(const struct dwconv_args *args)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline float clamp(float value, float lo, float hi)
+static inline float clamp_f32(float value, float lo, float hi)
 {
 	/* NaN becomes lo. */
 	return value > lo ? (value < hi ? value : hi) : lo;
@@ -26,8 +26,8 @@ static inline int8_t requantise_in_float(const struct requant *r, int32_t sum)
 	float factor;
 
 	memcpy(&factor, &r->multiplier, sizeof(factor));
-	return (int8_t)((int32_t)rintf(clamp((float)sum * factor, (float)(r->lo - r->zero_point),
-					     (float)(r->hi - r->zero_point))) +
+	return (int8_t)((int32_t)rintf(clamp_f32((float)sum * factor, (float)(r->lo - r->zero_point),
+						 (float)(r->hi - r->zero_point))) +
 			r->zero_point);
 }
 
