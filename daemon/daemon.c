@@ -172,8 +172,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 	session_tidy(&daemon->host);
 	if (daemon->draining && !daemon->loader.busy && !gallery_service_busy(&daemon->gallery_service) &&
-	    dispatch_idle(&daemon->dispatch) &&
-	    session_all_sent(&daemon->host))
+	    dispatch_idle(&daemon->dispatch) && session_all_sent(&daemon->host))
 		finish(daemon);
 }
 

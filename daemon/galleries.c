@@ -163,7 +163,8 @@ static bool check_owner(struct galleries_change *change, const struct gallery *g
 {
 	if (change->is_owner || gallery->creator == change->uid)
 		return true;
-	return refuse(change, -EPERM, "the gallery '%s' is another user's; only that user and the daemon's owners may change it",
+	return refuse(change, -EPERM,
+		      "the gallery '%s' is another user's; only that user and the daemon's owners may change it",
 		      gallery->name);
 }
 
@@ -194,10 +195,11 @@ static bool check_batch(struct galleries_change *change, const struct gallery_ba
 {
 	for (int i = 0; i < change->n_variants; i++)
 		if (find_variant(batch, &change->variants[i]) < 0)
-			return refuse(change, -ESTALE,
-				      "vectors of the model '%s', variant '%s', as it is now are missing: those that came are "
-				      "another model's, or its network was replaced",
-				      change->model, change->variants[i].name);
+			return refuse(
+				change, -ESTALE,
+				"vectors of the model '%s', variant '%s', as it is now are missing: those that came are "
+				"another model's, or its network was replaced",
+				change->model, change->variants[i].name);
 	if (batch->n_variants != change->n_variants)
 		return refuse(change, -EINVAL, "vectors of %d networks came, and the model '%s' has %d variants",
 			      batch->n_variants, change->model, change->n_variants);
@@ -337,7 +339,8 @@ static int add_batch(struct galleries *galleries, struct galleries_change *chang
 	if (i >= 0)
 		rc = gallery_copy(galleries->all[i], &adding.gallery);
 	else
-		rc = gallery_create(&galleries->originals, change->gallery, change->model, change->uid, &adding.gallery);
+		rc = gallery_create(&galleries->originals, change->gallery, change->model, change->uid,
+				    &adding.gallery);
 	if (rc < 0)
 		return rc;
 	change->next = adding.gallery;
@@ -429,7 +432,8 @@ static int run_change(struct store_task *task, struct sqlite3 *db)
 
 	begin(change);
 	if (info.aside != galleries->aside) {
-		/* What is in memory is not in the database that took its place, and would be gone after the next start. */
+		/* What is in memory is not in the database that took its place, and would be gone after the next start.
+		 */
 		galleries->aside = info.aside;
 		forget_all(galleries);
 		refuse(change, -EIO, "%.200s was damaged: it was moved aside to .bad, and galleries begin anew",

@@ -97,7 +97,8 @@ int galleries_insert_vector(struct sqlite3 *db, int64_t picture, int64_t space, 
 
 int galleries_delete_name(struct sqlite3 *db, int64_t name)
 {
-	int rc = run(db, NULL, "DELETE FROM vector WHERE picture IN (SELECT id FROM picture WHERE name = ?)", "i", name);
+	int rc =
+		run(db, NULL, "DELETE FROM vector WHERE picture IN (SELECT id FROM picture WHERE name = ?)", "i", name);
 
 	if (rc == 0)
 		rc = run(db, NULL, "DELETE FROM picture WHERE name = ?", "i", name);
@@ -191,8 +192,8 @@ static int take_vector(sqlite3_stmt *row, struct gallery *gallery)
 
 	while (space < gallery->n_spaces && gallery->spaces[space].row != space_row)
 		space++;
-	if (place < 0 || space == gallery->n_spaces ||
-	    size != (size_t)gallery->spaces[space].length * sizeof(float) || !data)
+	if (place < 0 || space == gallery->n_spaces || size != (size_t)gallery->spaces[space].length * sizeof(float) ||
+	    !data)
 		return -EBADMSG;
 	/* SQLite's memory is aligned for numbers of any type. */
 	rc = gallery_add_vector(gallery, space, place, data);
@@ -210,10 +211,11 @@ static int fill(struct sqlite3 *db, struct gallery *gallery)
 			      "WHERE gallery = ? ORDER BY id",
 			      gallery, take_name);
 	if (rc == 0)
-		rc = for_rows(db,
-			      "SELECT name.id, vector.space, vector.data FROM name JOIN picture ON picture.name = name.id "
-			      "JOIN vector ON vector.picture = picture.id WHERE name.gallery = ? ORDER BY vector.id",
-			      gallery, take_vector);
+		rc = for_rows(
+			db,
+			"SELECT name.id, vector.space, vector.data FROM name JOIN picture ON picture.name = name.id "
+			"JOIN vector ON vector.picture = picture.id WHERE name.gallery = ? ORDER BY vector.id",
+			gallery, take_vector);
 	return rc;
 }
 
@@ -228,10 +230,10 @@ int galleries_load(struct sqlite3 *db, struct originals *originals, struct galle
 	while (rc == 0 && (result = sqlite3_step(statement)) == SQLITE_ROW) {
 		const char *name = name_at(statement, 1), *model = name_at(statement, 2);
 
-		rc = name && model && *ret_n < n_max ? gallery_create(originals, name, model,
-								      (uid_t)sqlite3_column_int64(statement, 3),
-								      &ret_all[*ret_n])
-						     : -EBADMSG;
+		rc = name && model && *ret_n < n_max
+			     ? gallery_create(originals, name, model, (uid_t)sqlite3_column_int64(statement, 3),
+					      &ret_all[*ret_n])
+			     : -EBADMSG;
 		if (rc < 0)
 			break;
 		ret_all[*ret_n]->row = sqlite3_column_int64(statement, 0);

@@ -1,5 +1,6 @@
 /*
- * galleries_sql.h - the tables of gallery.db, and reading and writing them.  Private to galleries.c and galleries_sql.c.
+ * galleries_sql.h - the tables of gallery.db, and reading and writing them.  Private to galleries.c and
+ * galleries_sql.c.
  *
  * Errors are those of store_error().  Vectors are float32 in the byte order of the device.
  */

@@ -104,8 +104,8 @@ static int copy_space(const struct gallery_space *from, struct gallery_space *to
 	if (!to->parts)
 		return -ENOMEM;
 	for (; to->n_parts < from->n_parts; to->n_parts++)
-		to->parts[to->n_parts] = (struct gallery_part){chunk_ref(from->parts[to->n_parts].chunk),
-							       from->parts[to->n_parts].n};
+		to->parts[to->n_parts] =
+			(struct gallery_part){chunk_ref(from->parts[to->n_parts].chunk), from->parts[to->n_parts].n};
 	return 0;
 }
 
@@ -423,8 +423,8 @@ int gallery_search(struct gallery_searcher *searcher, const struct gallery *gall
 	for (int i = 0; i < space->n_parts; i++) {
 		const struct gallery_part *part = &space->parts[i];
 
-		searcher->blocks[i] =
-			(struct engine_search_block){part->chunk->codes, part->chunk->about, part->chunk->names, part->n};
+		searcher->blocks[i] = (struct engine_search_block){part->chunk->codes, part->chunk->about,
+								   part->chunk->names, part->n};
 	}
 	searcher->space = space;
 	query.blocks = searcher->blocks;

@@ -19,10 +19,10 @@
 #include "ipc/ipc.h"
 #include "originals.h"
 
-#define GALLERY_SPACES_MAX  32	   /* networks replaced since included */
-#define GALLERY_NAMES_MAX   4096   /* of one gallery */
-#define GALLERY_PICTURES_MAX 10000 /* of one name, all of which a new one is compared with */
-#define GALLERY_VECTORS_MAX 100000 /* of one space: what a search is measured for */
+#define GALLERY_SPACES_MAX   32	    /* networks replaced since included */
+#define GALLERY_NAMES_MAX    4096   /* of one gallery */
+#define GALLERY_PICTURES_MAX 10000  /* of one name, all of which a new one is compared with */
+#define GALLERY_VECTORS_MAX  100000 /* of one space: what a search is measured for */
 
 struct gallery_chunk;
 
@@ -33,9 +33,9 @@ struct gallery_part {
 };
 
 struct gallery_space {
-	uint64_t id;  /* of network and preprocessing, as of ladder_variant.space */
-	int64_t row;  /* in the database */
-	int length;   /* of its vectors */
+	uint64_t id;			/* of network and preprocessing, as of ladder_variant.space */
+	int64_t row;			/* in the database */
+	int length;			/* of its vectors */
 	char variant[IPC_NAME_MAX + 1]; /* that it was made by */
 	size_t n_vectors;
 	int n_parts;
@@ -66,9 +66,9 @@ int gallery_copy(const struct gallery *gallery, struct gallery **ret_copy);
 struct gallery *gallery_ref(struct gallery *gallery); /* any thread */
 void gallery_unref(struct gallery *gallery);	      /* accepts NULL */
 
-int gallery_find_name(const struct gallery *gallery, const char *text);	       /* its place, or -1 */
-const char *gallery_name_of(const struct gallery *gallery, uint64_t id);       /* NULL: it is not there any more */
-int gallery_find_space(const struct gallery *gallery, uint64_t id);	       /* its index, or -1 */
+int gallery_find_name(const struct gallery *gallery, const char *text);	 /* its place, or -1 */
+const char *gallery_name_of(const struct gallery *gallery, uint64_t id); /* NULL: it is not there any more */
+int gallery_find_space(const struct gallery *gallery, uint64_t id);	 /* its index, or -1 */
 size_t gallery_count_names(const struct gallery *gallery);
 bool gallery_is_empty(const struct gallery *gallery); /* without vectors */
 

@@ -28,8 +28,8 @@ struct gallery_batch {
 };
 
 /*
- * Reads a memfd (borrowed).  0; negative errno with a sentence: -EINVAL it is not one or holds something else, -EMSGSIZE
- * it is too large, -ENOMEM.  gallery_batch_finish() afterwards.
+ * Reads a memfd (borrowed).  0; negative errno with a sentence: -EINVAL it is not one or holds something else,
+ * -EMSGSIZE it is too large, -ENOMEM.  gallery_batch_finish() afterwards.
  */
 int gallery_batch_read(int fd, struct config_error *ret_error, struct gallery_batch *ret_batch);
 void gallery_batch_finish(struct gallery_batch *batch); /* of a zeroed one, too */

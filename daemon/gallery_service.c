@@ -136,8 +136,9 @@ static struct gallery *find_gallery(struct gallery_service *service, struct sess
 	if (gallery)
 		return gallery;
 	if (galleries_moved_aside(service->galleries))
-		session_error(session, serial, ENOENT, "there is no gallery '%s'; %.120s was damaged and is kept as .bad",
-			      name, galleries_path(service->galleries));
+		session_error(session, serial, ENOENT,
+			      "there is no gallery '%s'; %.120s was damaged and is kept as .bad", name,
+			      galleries_path(service->galleries));
 	else
 		session_error(session, serial, ENOENT, "there is no gallery '%s'", name);
 	return NULL;
@@ -241,7 +242,8 @@ static bool may_wait(const struct gallery_service *service, struct session *sess
 	return false;
 }
 
-/* The model of an add: that of the gallery, or for a new one the one that was named.  NULL after the client was told. */
+/* The model of an add: that of the gallery, or for a new one the one that was named.  NULL after the client was told.
+ */
 static const struct model *find_model(struct gallery_service *service, struct session *session, uint32_t serial,
 				      const struct ipc_gallery *asked)
 {

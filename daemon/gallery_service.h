@@ -1,6 +1,6 @@
 /*
- * gallery_service.h - what clients ask about galleries: checked against the models of the day, handed to the thread that
- * writes, and answered when that is on disk.
+ * gallery_service.h - what clients ask about galleries: checked against the models of the day, handed to the thread
+ * that writes, and answered when that is on disk.
  *
  * On the loop.
  */

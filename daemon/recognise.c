@@ -71,8 +71,9 @@ static int fail(char *why, int error, const char *format, const char *name)
 }
 
 static const char unknown[] = "there is no gallery '%s'";
-static const char replaced[] = "the gallery '%s' has no vectors of this network: it, or how pictures are prepared for it, "
-			       "was changed since they were added; add the pictures again";
+static const char replaced[] =
+	"the gallery '%s' has no vectors of this network: it, or how pictures are prepared for it, "
+	"was changed since they were added; add the pictures again";
 
 int recognition_check(struct galleries *galleries, const char *name, const struct model *model,
 		      char ret_why[IPC_TEXT_MAX + 1])

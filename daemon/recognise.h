@@ -1,5 +1,6 @@
 /*
- * recognise.h - whose frame it is: a frame's vector looked up in its stream's gallery, and the vote of its last seconds.
+ * recognise.h - whose frame it is: a frame's vector looked up in its stream's gallery, and the vote of its last
+ * seconds.
  *
  * Runs on the lane's thread.  Frames of one stream may be on several lanes; the vote takes them one after the other.
  */

@@ -38,7 +38,7 @@ struct session_host {
 	/* The same about galleries. */
 	void (*on_gallery)(struct session_host *host, struct session *session, uint32_t serial,
 			   const struct ipc_gallery *asked, int fd);
-	struct galleries *galleries; /* that streams may name; NULL: none are kept */
+	struct galleries *galleries;		       /* that streams may name; NULL: none are kept */
 	void (*on_streams)(struct session_host *host); /* n_streams became 0 or 1 */
 	/* Whether the device has memory for a pool of this size; NULL: always. */
 	bool (*make_room)(struct session_host *host, size_t bytes);

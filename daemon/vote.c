@@ -126,7 +126,8 @@ struct vote_outcome vote_add(struct vote *vote, const struct vote_rules *rules, 
 	}
 	outcome.lead = outcome.evidence - second;
 	if (!outcome.id || outcome.evidence < 0)
-		return (struct vote_outcome){.verdict = VOTE_ABSENT, .evidence = outcome.evidence, .lead = outcome.lead};
+		return (struct vote_outcome){
+			.verdict = VOTE_ABSENT, .evidence = outcome.evidence, .lead = outcome.lead};
 	outcome.verdict = outcome.evidence >= 1 && outcome.lead >= rules->lead ? VOTE_SURE : VOTE_MAYBE;
 	return outcome;
 }

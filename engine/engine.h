@@ -376,9 +376,9 @@ int engine_preprocess_run_region(struct engine_preprocess *preprocess, const str
 /* ---- search among vectors ---------------------------------------------------------------------- */
 
 /*
- * Vectors by their dot product with another one; of vectors of length 1 that is the cosine.  They are searched as bytes,
- * and the few that may win are scored again from their originals: the answer is that of scoring all originals with
- * engine_search_score(), proven in search.c.
+ * Vectors by their dot product with another one; of vectors of length 1 that is the cosine.  They are searched as
+ * bytes, and the few that may win are scored again from their originals: the answer is that of scoring all originals
+ * with engine_search_score(), proven in search.c.
  */
 #define ENGINE_SEARCH_ALIGN	 64
 #define ENGINE_SEARCH_LENGTH_MAX 65536
@@ -424,8 +424,8 @@ struct engine_search_hit {
 
 /* Memory that is kept from search to search, so that nothing is allocated once it is large enough.  One thread. */
 struct engine_search;
-int engine_search_create(struct engine_search **ret_search);  /* 0 or -ENOMEM */
-void engine_search_destroy(struct engine_search *search); /* accepts NULL */
+int engine_search_create(struct engine_search **ret_search); /* 0 or -ENOMEM */
+void engine_search_destroy(struct engine_search *search);    /* accepts NULL */
 
 /*
  * The k best groups, best first, equal ones in their order; fewer where fewer have vectors.  0; -EINVAL for a vector

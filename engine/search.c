@@ -93,7 +93,8 @@ int engine_search_encode(const float *vector, int length, int8_t *ret_codes, str
 	scale = largest / CODE_MAX;
 	memset(ret_codes, 0, engine_search_stride(length));
 	for (int i = 0; i < length; i++) {
-		/* A vector of numbers too small to be divided is as good as zero; what that neglects is in the error. */
+		/* A vector of numbers too small to be divided is as good as zero; what that neglects is in the error.
+		 */
 		float code = scale > 0 ? nearbyintf(vector[i] / scale) : 0;
 		double kept, lost;
 

@@ -216,14 +216,14 @@ enum ipc_priority { IPC_PRIORITY_DEFAULT, IPC_PRIORITY_LOW, IPC_PRIORITY_NORMAL,
 struct ipc_stream_open {
 	char model[IPC_NAME_MAX + 1];
 	enum ipc_mode mode;
-	uint32_t n_slots;	     /* 1..IPC_SLOTS_MAX */
-	uint32_t slot_bytes;	     /* 1..IPC_SLOT_BYTES_MAX; rounded up to whole pages by the daemon */
-	uint32_t deadline_us;	     /* 0: the model's */
-	uint32_t top_k;		     /* 0: the model's */
-	float min_fps, weight;	     /* 0: the model's */
-	enum ipc_priority priority;  /* at most the model's, which is also the default */
-	bool full;		     /* always the most accurate rung, never skipped */
-	char rung[IPC_NAME_MAX + 1]; /* always this one; "" lets the policy choose */
+	uint32_t n_slots;		/* 1..IPC_SLOTS_MAX */
+	uint32_t slot_bytes;		/* 1..IPC_SLOT_BYTES_MAX; rounded up to whole pages by the daemon */
+	uint32_t deadline_us;		/* 0: the model's */
+	uint32_t top_k;			/* 0: the model's */
+	float min_fps, weight;		/* 0: the model's */
+	enum ipc_priority priority;	/* at most the model's, which is also the default */
+	bool full;			/* always the most accurate rung, never skipped */
+	char rung[IPC_NAME_MAX + 1];	/* always this one; "" lets the policy choose */
 	char gallery[IPC_NAME_MAX + 1]; /* answer with its names instead of the vector; "" none */
 };
 struct ipc_stream_opened {

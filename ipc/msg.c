@@ -881,7 +881,8 @@ int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 
 int ipc_get_result_reusing(const void *body, size_t length, struct ipc_result *ret, void **storage,
 			   const char **ret_reason)
 {
-	struct ipc_result result = {.text = "", .reason = "", .name = "", .rung = {.name = "", .variant = "", .lane = ""}};
+	struct ipc_result result = {
+		.text = "", .reason = "", .name = "", .rung = {.name = "", .variant = "", .lane = ""}};
 	struct storage *memory = *storage;
 	int r = length <= IPC_BODY_MAX ? storage_reserve(&memory, length) : -EPROTO;
 
