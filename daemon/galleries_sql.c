@@ -108,8 +108,8 @@ int galleries_delete_name(struct sqlite3 *db, int64_t name)
 int galleries_delete_gallery(struct sqlite3 *db, int64_t gallery)
 {
 	static const char *const statements[] = {
-		"DELETE FROM vector WHERE picture IN (SELECT picture.id FROM picture JOIN name ON "
-		"picture.name = name.id WHERE name.gallery = ?)",
+		("DELETE FROM vector WHERE picture IN (SELECT picture.id FROM picture JOIN name ON "
+		 "picture.name = name.id WHERE name.gallery = ?)"),
 		"DELETE FROM picture WHERE name IN (SELECT id FROM name WHERE gallery = ?)",
 		"DELETE FROM name WHERE gallery = ?", "DELETE FROM space WHERE gallery = ?",
 		"DELETE FROM gallery WHERE id = ?"};

@@ -292,6 +292,7 @@ static void submit(struct gallery_service *service, struct session *session, uin
 {
 	struct gallery_request *request = calloc(1, sizeof(*request));
 	const struct peer *peer = session_describe(session).peer;
+	int rc;
 
 	if (!request) {
 		session_error(session, serial, ENOMEM, "out of memory");
@@ -311,15 +312,13 @@ static void submit(struct gallery_service *service, struct session *session, uin
 	request->session = session_ref(session);
 	request->next_waiting = service->waiting;
 	service->waiting = request;
-	if (model && request->change.fd < 0)
-		request->change.error = -EMFILE;
-	else
-		request->change.error = galleries_submit(service->galleries, &request->change);
-	if (request->change.error < 0) {
-		snprintf(request->change.text, sizeof(request->change.text), "the change cannot be queued: %s",
-			 strerror(-request->change.error));
-		answer(request);
-	}
+	/* Once it was submitted it is the store's thread's, until it comes home. */
+	rc = model && request->change.fd < 0 ? -EMFILE : galleries_submit(service->galleries, &request->change);
+	if (rc == 0)
+		return;
+	request->change.error = rc;
+	snprintf(request->change.text, sizeof(request->change.text), "the change cannot be queued: %s", strerror(-rc));
+	answer(request);
 }
 
 static void add(struct gallery_service *service, struct session *session, uint32_t serial,

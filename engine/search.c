@@ -217,7 +217,9 @@ static void bound_block(struct engine_search *search, const struct task *task, c
 			float *highest)
 {
 	const struct kernels *kernels = kernels_get();
-	float length = task->length, error = task->about.error * (1 + ROUNDING);
+	/* Of one unit of a row's length, and of its error. */
+	float of_norm = task->about.error + ROUNDING * (task->length + 3 * task->about.error);
+	float of_error = task->length + ROUNDING * (3 * task->length + task->about.error);
 	int32_t dots[ROWS_AT_ONCE];
 
 	for (size_t first = 0; first < block->n; first += ROWS_AT_ONCE) {
@@ -228,9 +230,8 @@ static void bound_block(struct engine_search *search, const struct task *task, c
 			const struct engine_search_code *about = &block->about[first + i];
 			uint32_t group = block->groups[first + i];
 			float score = about->scale * task->about.scale * (float)dots[i];
-			float bound = about->norm * error + about->error * length;
+			float bound = about->norm * of_norm + about->error * of_error;
 
-			bound += ROUNDING * ((about->norm + about->error) * (length + error) + bound);
 			highest[first + i] = score + bound;
 			if (score - bound > search->least[group])
 				search->least[group] = score - bound;

@@ -266,10 +266,11 @@ Test(galleries, hostile_vectors_are_refused_with_the_cause)
 		uint32_t value;
 		const char *cause;
 	} cases[] = {
-		{0, 0, "INFVECS1"},	 {8, 0, "variants"},	    {8, 17, "variants"},     {8, 0xffffffff, "variants"},
-		{12, 0, "pictures"},	 {12, 3, "bytes"},	    {12, 0xffffffff, "pictures"}, {24, 0, "numbers"},
-		{24, LENGTH + 1, "bytes"}, {24, 0xffffffff, "numbers"}, {48, 0x7fc00000, "finite"}, {48, 0x7f800000, "finite"},
-		{48, 0x3f900000, "length"}, {48, 0, "length"},	    {16, 99, "another model"},
+		{0, 0, "INFVECS1"},	      {8, 0, "variants"},	  {8, 17, "variants"},
+		{8, 0xffffffff, "variants"},  {12, 0, "pictures"},	  {12, 3, "bytes"},
+		{12, 0xffffffff, "pictures"}, {24, 0, "numbers"},	  {24, LENGTH + 1, "bytes"},
+		{24, 0xffffffff, "numbers"},  {48, 0x7fc00000, "finite"}, {48, 0x7f800000, "finite"},
+		{48, 0x3f900000, "length"},   {48, 0, "length"},	  {16, 99, "another model"},
 	};
 	struct rig rig;
 

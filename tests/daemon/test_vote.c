@@ -51,7 +51,8 @@ Test(vote, blurred_half_does_not_undo_the_rest)
 	struct vote_outcome outcome = {VOTE_ABSENT, 0, 0, 0};
 
 	for (int i = 0; i < 8; i++)
-		outcome = i % 2 ? add(&vote, i * 250, 5 + (uint64_t)i, 0.4f, 0, 0) : add(&vote, i * 250, 1, 0.9f, 2, 0.5f);
+		outcome = i % 2 ? add(&vote, i * 250, 5 + (uint64_t)i, 0.4f, 0, 0)
+				: add(&vote, i * 250, 1, 0.9f, 2, 0.5f);
 	cr_assert_eq(outcome.verdict, VOTE_SURE);
 	cr_assert_eq(outcome.id, 1);
 }
@@ -122,8 +123,8 @@ Test(vote, any_input_is_borne)
 		for (int j = 0; j < n; j++)
 			names[j] = (struct vote_name){(uint64_t)test_random_range(1, 5),
 						      test_random_range(0, 9) ? test_random_float() * 3 : NAN};
-		outcome = vote_add(&vote, &rules, &scale, test_random_range(0, 1) ? test_random_range(0, INT64_MAX - 1) : i,
-				   names, n);
+		outcome = vote_add(&vote, &rules, &scale,
+				   test_random_range(0, 1) ? test_random_range(0, INT64_MAX - 1) : i, names, n);
 		cr_assert(outcome.evidence >= VOTE_LEAST && outcome.evidence <= VOTE_MOST && outcome.id <= 5);
 	}
 }

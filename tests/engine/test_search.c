@@ -177,7 +177,8 @@ Test(search, near_ties_are_told_apart)
 		fill_random(base, length);
 		for (int i = 0; i < rig.n_rows; i++) {
 			memcpy(row_of(&rig, i), base, (size_t)length * sizeof(float));
-			/* A few of the last bits of a few numbers, or nothing at all: then the order of groups decides. */
+			/* A few of the last bits of a few numbers, or nothing at all: then the order of groups decides.
+			 */
 			for (int j = 0; j < spread; j++)
 				row_of(&rig, i)[test_random_range(0, length - 1)] *= 1 + 1e-6f * test_random_float();
 			rig.groups[i] = (uint32_t)i;

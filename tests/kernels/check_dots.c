@@ -4,10 +4,10 @@
 
 TEST_SUITE(dots);
 
-#define ROWS_MAX    9
-#define BLOCKS_MAX  20 /* of 64 bytes */
-#define LARGEST	    127
-#define ROUNDS	    60
+#define ROWS_MAX   9
+#define BLOCKS_MAX 20 /* of 64 bytes */
+#define LARGEST	   127
+#define ROUNDS	   60
 
 static int8_t number(int kind)
 {
@@ -41,8 +41,8 @@ static void check_dots(const struct kernels *table)
 
 		for (size_t j = 0; j < stride; j++)
 			want += (int64_t)x[i * stride + j] * y[j];
-		cr_assert_eq(((int32_t *)out.data)[i], want, "%s: row %zu of %zu bytes is %d, not %lld", table->level, i,
-			     stride, ((int32_t *)out.data)[i], (long long)want);
+		cr_assert_eq(((int32_t *)out.data)[i], want, "%s: row %zu of %zu bytes is %d, not %lld", table->level,
+			     i, stride, ((int32_t *)out.data)[i], (long long)want);
 	}
 	guarded_check(&out);
 	guarded_destroy(&rows);

@@ -93,8 +93,8 @@ static bool is_exact(const struct rig *rig, const uint32_t *groups, const float 
 	for (int i = 0; i < GROUPS; i++)
 		best[i] = -INFINITY;
 	for (size_t i = 0; i < rig->n; i++)
-		best[groups[i]] = fmaxf(best[groups[i]],
-					engine_search_score(rig->vectors + i * (size_t)rig->length, vector, rig->length));
+		best[groups[i]] = fmaxf(best[groups[i]], engine_search_score(rig->vectors + i * (size_t)rig->length,
+									     vector, rig->length));
 	for (int i = 0; i < n_hits; i++) {
 		int higher = 0;
 
@@ -109,7 +109,8 @@ static bool is_exact(const struct rig *rig, const uint32_t *groups, const float 
 int main(int argc, char **argv)
 {
 	static int64_t search_ns[ROUNDS_MAX], read_ns[ROUNDS_MAX];
-	struct rig rig = {.n = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000, .length = argc > 2 ? atoi(argv[2]) : 1024};
+	struct rig rig = {.n = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000,
+			  .length = argc > 2 ? atoi(argv[2]) : 1024};
 	int rounds = argc > 3 ? atoi(argv[3]) : 51, n_hits = 0;
 	size_t stride = engine_search_stride(rig.length);
 	int8_t *codes = aligned_alloc(64, rig.n * stride);
