@@ -284,6 +284,9 @@ int engine_search_run(struct engine_search *search, const struct engine_search_q
 		rc = engine_search_encode(query->vector, query->length, search->codes, &task.about);
 	if (rc < 0)
 		return rc;
+	*ret_n_hits = 0;
+	if (!n_rows)
+		return 0;
 	task.length = (task.about.norm + task.about.error) * (1 + ROUNDING);
 	for (size_t group = 0; group < query->n_groups; group++)
 		search->least[group] = search->best[group] = -INFINITY;
