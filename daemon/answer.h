@@ -26,8 +26,8 @@ int answer_check(const struct config_model *config, const struct engine_plan *pl
 		 size_t *ret_slot_bytes, char ret_why[OUTPUTS_WHY_BYTES]);
 
 /*
- * Reads the outputs of the context's last run, which was of the job's rung.  roi: what the network saw.  A mask and large
- * tensors go to the end of the frame's slot.  0, or negative errno with a constant sentence.
+ * Reads the outputs of the context's last run, which was of the job's rung.  roi: what the network saw.  A mask and
+ * large tensors go to the end of the frame's slot.  0, or negative errno with a constant sentence.
  */
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
 		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply);

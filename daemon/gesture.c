@@ -146,8 +146,8 @@ static void judge(const struct hand *hand, float ret_scores[GESTURE_COUNT])
 	ret_scores[GESTURE_POINTING] = fminf(hand->straight[0], fminf(hand->curled[1], outer_curled));
 	ret_scores[GESTURE_THUMB_UP] = fminf(thumb, hand->up);
 	ret_scores[GESTURE_THUMB_DOWN] = fminf(thumb, hand->down);
-	ret_scores[GESTURE_VICTORY] = fminf(fminf(least(hand->straight, 2), outer_curled),
-					    fminf(hand->apart, 1 - hand->thumb_far_out));
+	ret_scores[GESTURE_VICTORY] =
+		fminf(fminf(least(hand->straight, 2), outer_curled), fminf(hand->apart, 1 - hand->thumb_far_out));
 }
 
 static bool are_numbers(const float (*points)[GESTURE_NUMBERS])

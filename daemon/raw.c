@@ -13,9 +13,9 @@ _Static_assert(ENGINE_IO_MAX <= IPC_TENSORS_MAX, "every output has a place in a 
 static enum ipc_tensor_type type_of(enum engine_type type)
 {
 	static const enum ipc_tensor_type types[ENGINE_TYPE_COUNT] = {
-		[ENGINE_F32] = IPC_F32, [ENGINE_F16] = IPC_F16,	  [ENGINE_S8] = IPC_S8,	  [ENGINE_U8] = IPC_U8,
-		[ENGINE_S16] = IPC_S16, [ENGINE_S32] = IPC_S32,	  [ENGINE_S64] = IPC_S64, [ENGINE_BOOL] = IPC_BOOL,
-		[ENGINE_U16] = IPC_U16, [ENGINE_U32] = IPC_U32,	  [ENGINE_U64] = IPC_U64};
+		[ENGINE_F32] = IPC_F32, [ENGINE_F16] = IPC_F16, [ENGINE_S8] = IPC_S8,	[ENGINE_U8] = IPC_U8,
+		[ENGINE_S16] = IPC_S16, [ENGINE_S32] = IPC_S32, [ENGINE_S64] = IPC_S64, [ENGINE_BOOL] = IPC_BOOL,
+		[ENGINE_U16] = IPC_U16, [ENGINE_U32] = IPC_U32, [ENGINE_U64] = IPC_U64};
 
 	return types[type];
 }

@@ -32,25 +32,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define IPC_VERSION	      1
-#define IPC_MAGIC	      (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
-#define IPC_HEADER_BYTES      16
-#define IPC_BODY_MAX	      (256u * 1024) /* replies of a status included */
-#define IPC_REQUEST_MAX	      (16u * 1024)  /* the daemon takes no larger body from a client */
-#define IPC_FDS_MAX	      4		    /* per message */
-#define IPC_DEPTH_MAX	      8		    /* nested arrays and maps in a body */
-#define IPC_ELEMENTS_MAX      32768	    /* items of all arrays and maps of a body together */
-#define IPC_NAME_MAX	      63	    /* bytes of a model's, rung's or client's name */
-#define IPC_RESULTS_MAX	      1000	    /* results in one reply */
-#define IPC_POINT_FLOATS      4		    /* of a point in a result */
-#define IPC_TENSORS_MAX	      64	    /* tensors in one reply */
-#define IPC_TENSOR_RANK_MAX   6
+#define IPC_VERSION	       1
+#define IPC_MAGIC	       (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
+#define IPC_HEADER_BYTES       16
+#define IPC_BODY_MAX	       (256u * 1024) /* replies of a status included */
+#define IPC_REQUEST_MAX	       (16u * 1024)  /* the daemon takes no larger body from a client */
+#define IPC_FDS_MAX	       4	     /* per message */
+#define IPC_DEPTH_MAX	       8	     /* nested arrays and maps in a body */
+#define IPC_ELEMENTS_MAX       32768	     /* items of all arrays and maps of a body together */
+#define IPC_NAME_MAX	       63	     /* bytes of a model's, rung's or client's name */
+#define IPC_RESULTS_MAX	       1000	     /* results in one reply */
+#define IPC_POINT_FLOATS       4	     /* of a point in a result */
+#define IPC_TENSORS_MAX	       64	     /* tensors in one reply */
+#define IPC_TENSOR_RANK_MAX    6
 #define IPC_TENSORS_INLINE_MAX (64u * 1024) /* bytes of tensors that a reply brings itself */
-#define IPC_TEXT_MAX	      255	    /* bytes of an error or reason */
-#define IPC_SLOTS_MAX	      16
-#define IPC_SLOT_BYTES_MAX    (64u << 20)
-#define IPC_ANGULAR_SPEED_MAX 100.0f /* rad/s; gyroscopes measure up to 35 */
-#define IPC_EXPOSURE_US_MAX   10000000u
+#define IPC_TEXT_MAX	       255	    /* bytes of an error or reason */
+#define IPC_SLOTS_MAX	       16
+#define IPC_SLOT_BYTES_MAX     (64u << 20)
+#define IPC_ANGULAR_SPEED_MAX  100.0f /* rad/s; gyroscopes measure up to 35 */
+#define IPC_EXPOSURE_US_MAX    10000000u
 
 enum ipc_type {
 	IPC_HELLO = 1, /* -> client, version             WELCOME */
@@ -339,8 +339,8 @@ struct ipc_result {
 	uint32_t mask_width, mask_height, mask_offset; /* task segment: one byte a pixel in the frame's slot */
 	const struct ipc_tensor *tensors;	       /* task raw, borrowed */
 	uint32_t n_tensors;
-	struct {				       /* width 0: the frame was not run */
-		const char *name, *variant, *lane;     /* borrowed */
+	struct {				   /* width 0: the frame was not run */
+		const char *name, *variant, *lane; /* borrowed */
 		uint32_t width, height, channels, threads;
 	} rung;
 	const char *reason;					  /* of the policy */
