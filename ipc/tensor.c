@@ -2,7 +2,7 @@
 #include "tensor.h"
 
 #include <errno.h>
-#include <math.h>
+#include <float.h>
 #include <string.h>
 
 #include "writer.h"
@@ -81,7 +81,7 @@ static const char *get_quantisation(const struct body_value *value, uint32_t par
 	int64_t zero_point = value->kind == BODY_INT ? value->as.i : (int64_t)value->as.u;
 
 	if (part == 3) {
-		if (value->kind != BODY_FLOAT || !isfinite(value->as.f) || value->as.f < 0)
+		if (value->kind != BODY_FLOAT || !(value->as.f >= 0 && value->as.f <= (double)FLT_MAX))
 			return "a tensor's scale is not a number from 0 up";
 		tensor->scale = (float)value->as.f;
 		return NULL;
