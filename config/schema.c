@@ -142,6 +142,7 @@ static const struct key keys[] = {
 	{"models[].groups", TYPE_PEERS, false, ANY, AT(config_model, groups), NULL, NULL},
 	{"models[].detector", TYPE_WORD, false, ANY, AT(config_model, decode.detector), "none", detector_words},
 	{"models[].landmarks", TYPE_WORD, false, ANY, AT(config_model, decode.landmarks), "none", landmarks_words},
+	{"models[].gestures", TYPE_BOOL, false, ANY, AT(config_model, decode.gestures), "false", NULL},
 	{"models[].score_min", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.score_min), NULL, NULL},
 	{"models[].iou_max", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.iou_max), NULL, NULL},
 	{"models[].max_results", TYPE_INT, false, {1, 512, false}, AT(config_model, decode.max_results), "100", NULL},
@@ -692,6 +693,8 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 	if ((model->task == CONFIG_LANDMARKS) != (decode->landmarks != CONFIG_LANDMARKS_NONE))
 		return fail(reading, map, where,
 			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
+	if (decode->gestures && decode->landmarks != CONFIG_HAND)
+		return fail(reading, map, where, "gestures are told from the landmarks of a hand: landmarks: hand");
 	if (model->task == CONFIG_SEGMENT && model->preprocess.fit != CONFIG_FIT_STRETCH)
 		return fail(reading, map, where,
 			    "task: segment needs fit: stretch, so that the mask covers the picture");
