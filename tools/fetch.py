@@ -41,12 +41,13 @@ def read_manifest(path=MANIFEST):
 
 def chosen(entries, names):
     """The entries that are named themselves or lie in a folder that is; all where nothing is named."""
-    found = [e for e in entries if not names or any(e.destination in (n, f"{n.rstrip('/')}/{e.destination.split('/')[-1]}")
-                                                    for n in names)]
+    found = []
     for name in names:
-        if not any(e.destination == name or e.destination.startswith(name.rstrip("/") + "/") for e in entries):
+        named = [e for e in entries if e.destination == name or e.destination.startswith(name.rstrip("/") + "/")]
+        if not named:
             raise FetchError(f"the manifest has no {name}")
-    return found
+        found += named
+    return found or entries
 
 
 def sha256(path):
