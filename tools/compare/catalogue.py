@@ -5,7 +5,7 @@
     apt-get download opencv-doc && dpkg -x opencv-doc_*.deb build/opencv-doc      # has a photograph of a hand
     tools/compare/catalogue.py --build build --models build/models --opencv-doc build/opencv-doc [--out FOLDER]
 
-The configuration that was written is read as it is; --out takes the photographs with the answers drawn on them.  A line
+It needs Pillow. The configuration that was written is read as it is; --out takes the photographs with the answers drawn on them.  A line
 for each model: what it found; exits 1 when one is not what the photograph shows.
 """
 import argparse
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from PIL import Image
 
 FACE = (225, 110)  # the middle of the astronaut's face, in pixels
 HAND = "usr/share/doc/opencv-doc/opencv4/html/handSrc.jpg"
@@ -27,7 +29,7 @@ def within(box, point):
 
 def one_at(point, most, n_points=None):
     """One thing is found about a point, no larger than `most` pixels, with so many points."""
-    def judge(answer):
+    def judge(answer, *_):
         items = answer["results"]
         box = items[0]["box"] if len(items) == 1 else (0, 0, 0, 0)
         good = within(box, point) and max(box[2] - box[0], box[3] - box[1]) <= most
@@ -36,17 +38,20 @@ def one_at(point, most, n_points=None):
 
 
 def labelled(*words):
-    def judge(answer):
+    def judge(answer, *_):
         labels = [item["label"] for item in answer["results"]]
         return bool(labels) and labels[0] in words, labels[:2]
     return judge
 
 
-def covers(answer):
-    return answer["mask"]["width"] > 0, answer["mask"]
+def covers(answer, picture, drawn):
+    """The mask is drawn over the astronaut's face, and not over the space beside."""
+    before, after = (Image.open(path).convert("RGB") for path in (picture, drawn))
+    changed = [before.getpixel(point) != after.getpixel(point) for point in (FACE, (330, 100))]
+    return changed == [True, False], answer["mask"]
 
 
-def is_unit(answer):
+def is_unit(answer, *_):
     vector = answer["embedding"]
     return len(vector) == 1280 and abs(sum(v * v for v in vector) - 1) < 1e-3, f"{len(vector)} numbers"
 
@@ -99,8 +104,7 @@ class Daemon:
 
 
 def cut_face(source, target):
-    """The face mesh sees a face that fills the picture; one written as a BMP needs no library to be read here."""
-    from PIL import Image  # pylint: disable=import-outside-toplevel
+    """The face mesh sees a face that fills the picture."""
     Image.open(source).convert("RGB").crop((125, 10, 325, 210)).save(target)
 
 
@@ -116,8 +120,8 @@ def compare(daemon, conf, pictures, out):
     good = True
     for model in models_of(conf):
         picture, judge = EXPECTED[model]
-        annotate = ["--annotate", out / model] if out else []
-        right, found = judge(daemon.call("run", "--full", model, pictures[picture], *annotate)[0])
+        answer = daemon.call("run", "--full", model, pictures[picture], "--annotate", out / model)[0]
+        right, found = judge(answer, pictures[picture], out / model / f"{pictures[picture].name}.png")
         print(f"{model:20} {picture:10} {'right' if right else 'WRONG'}  {found}")
         good &= right
     return good
@@ -135,9 +139,11 @@ def main():
         pictures = {"astronaut": args.models / "people/astronaut.png", "cat": args.models / "photos/chelsea.png",
                     "hand": args.opencv_doc / HAND, "face": folder / "face.png"}
         cut_face(pictures["astronaut"], pictures["face"])
+        out = args.out or folder
+        out.mkdir(parents=True, exist_ok=True)
         daemon = Daemon(args.build, args.models / "conf.d", folder)
         try:
-            good = compare(daemon, args.models / "conf.d", pictures, args.out)
+            good = compare(daemon, args.models / "conf.d", pictures, out)
         finally:
             daemon.stop()
     sys.exit(not good)
