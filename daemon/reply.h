@@ -19,6 +19,8 @@ struct reply_answer {
 	enum ipc_verdict verdict;
 	const char *name;
 	uint32_t mask_width, mask_height, mask_offset; /* in the frame's slot; width 0: none */
+	const struct ipc_tensor *tensors;
+	uint32_t n_tensors;
 };
 
 /*

@@ -8,10 +8,12 @@
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
+void kernels_winograd_scalar(struct kernels *table);
 void kernels_dots_s8_scalar(struct kernels *table);
 
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
+void kernels_winograd_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
@@ -23,6 +25,7 @@ void kernels_dots_s8_avxvnni(struct kernels *table);
 
 void kernels_avx512(struct kernels *table);
 void kernels_elementwise_avx512(struct kernels *table);
+void kernels_winograd_avx512(struct kernels *table);
 void kernels_igemm_f32_avx512(struct kernels *table);
 void kernels_dwconv_f32_avx512(struct kernels *table);
 
