@@ -1,28 +1,120 @@
 /*
  * preprocess_sample.c - a region of a picture, turned if need be, to rows of levels by single bilinear samples.
  *
- * Scalar: a network's input has few pixels, and each looks at four of the picture, whatever the picture's size.
+ * Positions and mixing are vectors.  Between them each pixel's four neighbours are fetched one by one, where all four
+ * lie in the picture; the few at its edge are made afterwards, each by itself.
  */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "preprocess.h"
 
-#include <math.h>
-
-/* Levels of one pixel in the picture's own lines (R, G, B or Y, U, V); beyond the edge the border or the edge itself.
- */
-static void fetch(const struct pixels_layout *layout, const struct engine_image *image, const float *border, int x,
-		  int y, float ret_levels[3])
+int preprocess_samples_init(struct preprocess_samples *samples, int n)
 {
-	bool outside = x < 0 || y < 0 || x >= image->width || y >= image->height;
+	const size_t count = (size_t)n;
 
-	if (outside && border) {
-		for (int c = 0; c < 3; c++)
-			ret_levels[c] = border[c];
+	samples->left = calloc(count, sizeof(*samples->left));
+	samples->top = calloc(count, sizeof(*samples->top));
+	samples->u = calloc(count, sizeof(*samples->u));
+	samples->v = calloc(count, sizeof(*samples->v));
+	for (int i = 0; i < 4; i++) {
+		samples->corner[i] = calloc(count, sizeof(*samples->corner[i]));
+		if (!samples->corner[i])
+			return -ENOMEM;
+	}
+	return samples->left && samples->top && samples->u && samples->v ? 0 : -ENOMEM;
+}
+
+void preprocess_samples_finish(struct preprocess_samples *samples)
+{
+	free(samples->left);
+	free(samples->top);
+	free(samples->u);
+	free(samples->v);
+	for (int i = 0; i < 4; i++)
+		free(samples->corner[i]);
+}
+
+/* ---- within the picture ------------------------------------------------------------------------ */
+
+static bool is_within(const struct engine_image *image, int left, int top)
+{
+	return left >= 0 && top >= 0 && left < image->width - 1 && top < image->height - 1;
+}
+
+static inline uint32_t texel(const uint8_t *at, const size_t bytes)
+{
+	uint32_t value = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		value |= (uint32_t)at[i] << (8 * i);
+	return value;
+}
+
+static inline void fetch_corners(const struct engine_preprocess *p, const struct engine_image *image,
+				 const struct layer_layout *layer, const size_t bytes)
+{
+	const struct preprocess_samples *samples = &p->samples;
+	const uint8_t *plane = image->plane[layer->plane];
+	const size_t stride = image->stride[layer->plane];
+	const int half_x = layer->chroma_x, half_y = layer->chroma_y;
+
+	for (int i = 0; i < p->target.width; i++) {
+		const int x = samples->left[i], y = samples->top[i];
+		const uint8_t *upper, *lower;
+		size_t left, right;
+
+		if (!is_within(image, x, y))
+			continue;
+		upper = plane + (size_t)(y >> half_y) * stride;
+		lower = plane + (size_t)((y + 1) >> half_y) * stride;
+		left = (size_t)(x >> half_x) * bytes;
+		right = (size_t)((x + 1) >> half_x) * bytes;
+		samples->corner[0][i] = texel(upper + left, bytes);
+		samples->corner[1][i] = texel(upper + right, bytes);
+		samples->corner[2][i] = texel(lower + left, bytes);
+		samples->corner[3][i] = texel(lower + right, bytes);
+	}
+}
+
+/* A constant number of bytes makes one load of each texel. */
+static void fetch_layer(const struct engine_preprocess *p, const struct engine_image *image,
+			const struct layer_layout *layer)
+{
+	switch (layer->samples) {
+	case 1:
+		fetch_corners(p, image, layer, 1);
+		break;
+	case 2:
+		fetch_corners(p, image, layer, 2);
+		break;
+	case 3:
+		fetch_corners(p, image, layer, 3);
+		break;
+	default:
+		fetch_corners(p, image, layer, 4);
+		break;
+	}
+}
+
+/* ---- at its edge ------------------------------------------------------------------------------- */
+
+/* Levels of one pixel in the picture's own lines; beyond the edge those of the border or the edge itself. */
+static void fetch_pixel(const struct engine_preprocess *p, const struct engine_image *image, int x, int y,
+			float ret_levels[3])
+{
+	const bool outside = x < 0 || y < 0 || x >= image->width || y >= image->height;
+
+	if (outside && p->padded) {
+		memcpy(ret_levels, p->pad, sizeof(p->pad));
 		return;
 	}
 	x = x < 0 ? 0 : x >= image->width ? image->width - 1 : x;
 	y = y < 0 ? 0 : y >= image->height ? image->height - 1 : y;
-	for (int i = 0; i < layout->n_layers; i++) {
-		const struct layer_layout *layer = &layout->layers[i];
+	for (int i = 0; i < p->layout->n_layers; i++) {
+		const struct layer_layout *layer = &p->layout->layers[i];
 		const uint8_t *at = image->plane[layer->plane] +
 				    (size_t)(layer->chroma_y ? y / 2 : y) * image->stride[layer->plane] +
 				    (size_t)(layer->chroma_x ? x / 2 : x) * (size_t)layer->samples;
@@ -33,32 +125,62 @@ static void fetch(const struct pixels_layout *layout, const struct engine_image 
 	}
 }
 
-/* Far enough outside of any picture to be border, and within an int. */
-static float bounded(float position)
+static void sample_pixel(const struct engine_preprocess *p, const struct engine_image *image, int column)
 {
-	return position > -2 ? fminf(position, 2 * ENGINE_SIDE_MAX) : -2;
+	const int left = p->samples.left[column], top = p->samples.top[column];
+	const bool beyond = left < -1 || top < -1 || left >= image->width || top >= image->height;
+	const float u = p->samples.u[column], v = p->samples.v[column];
+	float corner[4][3] = {{0}};
+
+	/* Most of a letterbox's borders have no neighbour in the picture. */
+	for (int i = 0; i < 4; i++) {
+		if (beyond && p->padded)
+			memcpy(corner[i], p->pad, sizeof(p->pad));
+		else
+			fetch_pixel(p, image, left + (i & 1), top + (i >> 1), corner[i]);
+	}
+	for (int c = 0; c < 3; c++) {
+		float upper = corner[0][c] + (corner[1][c] - corner[0][c]) * u;
+		float lower = corner[2][c] + (corner[3][c] - corner[2][c]) * u;
+
+		p->line[c][column] = floorf(upper + (lower - upper) * v + 0.5f);
+	}
 }
 
-void preprocess_sample_row(const struct pixels_layout *layout, const struct engine_image *image, const float *border,
-			   const struct engine_region *region, int width, int height, int row, float *const lines[3])
+/* ---- a row ------------------------------------------------------------------------------------- */
+
+static struct resample_line line_of(const struct preprocess_target *target, const struct engine_region *region, int row)
 {
-	float cosine = cosf(region->angle), sine = sinf(region->angle);
-	float down = ((float)row / (float)height - 0.5f) * region->height;
+	/* Within an int, and far enough outside of any picture to be border. */
+	return (struct resample_line){.x = region->x,
+				      .y = region->y,
+				      .width = region->width,
+				      .down = ((float)row / (float)target->height - 0.5f) * region->height,
+				      .cosine = cosf(region->angle),
+				      .sine = sinf(region->angle),
+				      .least = -2,
+				      .most = 2 * ENGINE_SIDE_MAX,
+				      .n = (size_t)target->width};
+}
 
-	for (int column = 0; column < width; column++) {
-		float across = ((float)column / (float)width - 0.5f) * region->width;
-		float x = bounded(region->x + across * cosine - down * sine);
-		float y = bounded(region->y + across * sine + down * cosine);
-		float left = floorf(x), top = floorf(y), u = x - left, v = y - top;
-		float corner[4][3] = {{0}};
+void preprocess_sample_row(struct engine_preprocess *p, const struct engine_image *image,
+			   const struct engine_region *region, int row)
+{
+	const struct resample_line line = line_of(&p->target, region, row);
+	const struct preprocess_samples *samples = &p->samples;
+	const int layers = p->target.channels == 3 || !p->layout->yuv ? p->layout->n_layers : 1;
 
-		for (int i = 0; i < 4; i++)
-			fetch(layout, image, border, (int)left + (i & 1), (int)top + (i >> 1), corner[i]);
-		for (int c = 0; c < 3; c++) {
-			float upper = corner[0][c] + (corner[1][c] - corner[0][c]) * u;
-			float lower = corner[2][c] + (corner[3][c] - corner[2][c]) * u;
+	p->kernels->positions(&line, samples->left, samples->top, samples->u, samples->v);
+	for (int i = 0; i < layers; i++) {
+		const struct layer_layout *layer = &p->layout->layers[i];
 
-			lines[c][column] = floorf(upper + (lower - upper) * v + 0.5f);
-		}
+		fetch_layer(p, image, layer);
+		for (int c = 0; c < layer->samples; c++)
+			if (layer->line[c] >= 0)
+				p->kernels->mix(line.n, c, (const uint32_t *const *)samples->corner, samples->u,
+						samples->v, p->line[layer->line[c]]);
 	}
+	for (int column = 0; column < p->target.width; column++)
+		if (!is_within(image, samples->left[column], samples->top[column]))
+			sample_pixel(p, image, column);
 }

@@ -357,9 +357,9 @@ static void check_result(const struct engine_image *image, const struct engine_n
 
 /* ---- running it -------------------------------------------------------------------------------- */
 
-static const struct preprocess_rows *rows_of(int level)
+static const struct kernels *kernels_of(int level)
 {
-	return level ? preprocess_rows_get() : &preprocess_rows_scalar;
+	return level ? kernels_get() : kernels_level("scalar");
 }
 
 /* The result on freshly allocated memory of exactly the tensor's size. */
@@ -372,7 +372,7 @@ static void *run(const struct engine_image *image, const struct engine_normalize
 		       (target->type == ENGINE_F32 ? 4 : 1);
 	void *dst = malloc(bytes);
 
-	cr_assert_eq(preprocess_create(image, normalize, target, rows_of(level), &error, &preprocess), 0, "%s",
+	cr_assert_eq(preprocess_create(image, normalize, target, kernels_of(level), &error, &preprocess), 0, "%s",
 		     error.text);
 	/* Twice: nothing of the first run may show in the second. */
 	cr_assert_eq(engine_preprocess_run(preprocess, image, dst), 0);
@@ -431,25 +431,21 @@ Test(preprocess, weights_add_up_to_one)
 	for (round = 0; round < 200; round++) {
 		int source = (int)test_random_range(1, round % 8 ? 100 : 16384), n = (int)test_random_range(1, 80);
 		double span = (double)test_random_range(1, 1000) / 1000 * source, from = (source - span) / 2;
-		struct preprocess_taps taps;
+		struct resample_taps taps;
 
 		cr_assert_eq(preprocess_taps_init(&taps, source, from, span, n, 8, 22, round & 1), 0);
 		cr_assert_eq(taps.width % 8, 0);
 		for (x = 0; x < n; x++) {
-			const int32_t *weight = taps.weight + x * taps.width;
 			int64_t sum = 0;
 
 			cr_assert_geq(taps.first[x], 0);
 			cr_assert_leq(taps.first[x] + taps.count[x], source);
 			for (t = 0; t < taps.width; t++) {
-				int at = x * taps.width + t;
+				int32_t weight = resample_weight(&taps, (size_t)(x * taps.width + t));
 
-				sum += weight[t];
-				cr_assert_geq(weight[t], 0);
-				if (taps.low)
-					cr_assert_eq((taps.high[at] << PREPROCESS_LOW_BITS) + taps.low[at], weight[t]);
-				else
-					cr_assert_eq(taps.high[at], weight[t]);
+				sum += weight;
+				cr_assert_geq(weight, 0);
+				cr_assert(t < taps.count[x] || weight == 0);
 			}
 			/* Exact weights are Pillow's, each off by half a step at most. */
 			if (taps.low)
@@ -719,7 +715,7 @@ Test(preprocess, placement_maps_the_picture_to_the_input)
 	struct engine_preprocess *preprocess;
 	struct engine_placement placement;
 
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), NULL, &preprocess), 0);
 	placement = engine_preprocess_placement(preprocess);
 	engine_preprocess_destroy(preprocess);
 	/* The middle 100x100 of the picture, as it is. */
@@ -728,7 +724,7 @@ Test(preprocess, placement_maps_the_picture_to_the_input)
 	cr_assert_float_eq(placement.offset_x, -150, 1e-4f);
 	cr_assert_float_eq(placement.offset_y, -50, 1e-4f);
 	normalize.fit = ENGINE_FIT_LETTERBOX;
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), NULL, &preprocess), 0);
 	placement = engine_preprocess_placement(preprocess);
 	engine_preprocess_destroy(preprocess);
 	cr_assert_float_eq(placement.scale_x, 0.25f, 1e-6f);
@@ -809,7 +805,7 @@ static void expect_refused(struct engine_image image, struct engine_normalize no
 	struct engine_preprocess *preprocess = NULL;
 	struct engine_error error = {""};
 
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), &error, &preprocess), code, "%s",
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), &error, &preprocess), code, "%s",
 		     error.text);
 	cr_assert_neq(error.text[0], '\0');
 	cr_assert_null(preprocess);
@@ -862,7 +858,7 @@ Test(preprocess, another_image_than_prepared_for_is_refused)
 	struct engine_preprocess *preprocess;
 	uint8_t dst[4 * 4 * 3];
 
-	cr_assert_eq(preprocess_create(&picture.image, &plain, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&picture.image, &plain, &target, kernels_of(0), NULL, &preprocess), 0);
 	other.width = 9;
 	cr_assert_eq(engine_preprocess_run(preprocess, &other, dst), -EINVAL);
 	other = picture.image;
@@ -885,7 +881,7 @@ static struct engine_preprocess *point_new(const struct engine_image *image, enu
 	struct preprocess_target target = {width, height, 3, ENGINE_F32, {0, 0}};
 	struct engine_preprocess *preprocess = NULL;
 
-	cr_assert_eq(preprocess_create(image, &normalize, &target, preprocess_rows_get(), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(image, &normalize, &target, kernels_get(), NULL, &preprocess), 0);
 	return preprocess;
 }
 
