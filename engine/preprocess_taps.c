@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define CACHE_LINE 64 /* bytes */
 
 /* Unnormalised weights of one output into w; returns their count and the first sample. */
 static int tap_window(int source, double centre, double radius, double *w, int32_t *ret_first)
@@ -101,15 +104,26 @@ static void taps_measure(struct resample_taps *taps, int source, double from, do
 	taps->width = widest;
 }
 
+/* Zeros, aligned so that no load of weights straddles two lines of the cache. */
+static int16_t *weights_alloc(size_t n)
+{
+	const size_t bytes = (n * sizeof(int16_t) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	int16_t *weights = aligned_alloc(CACHE_LINE, bytes);
+
+	if (weights)
+		memset(weights, 0, bytes);
+	return weights;
+}
+
 static int taps_alloc(struct resample_taps *taps, bool exact)
 {
-	size_t n = (size_t)taps->n_padded, weights = n * (size_t)taps->width;
+	const size_t n = (size_t)taps->n_padded, weights = n * (size_t)taps->width;
 
 	taps->first = calloc(n, sizeof(*taps->first));
 	taps->count = calloc(n, sizeof(*taps->count));
-	taps->high = calloc(weights, sizeof(*taps->high));
+	taps->high = weights_alloc(weights);
 	if (exact)
-		taps->low = calloc(weights, sizeof(*taps->low));
+		taps->low = weights_alloc(weights);
 	return taps->first && taps->count && taps->high && (taps->low || !exact) ? 0 : -ENOMEM;
 }
 

@@ -9,7 +9,10 @@
 #include "resample_scalar.h"
 
 #define COLUMNS 32 /* of a block going down */
+#define WORDS	16 /* of a register */
 #define OUTPUTS 8  /* of a block going across */
+
+#define INLINED static inline __attribute__((always_inline))
 
 static inline __m256i load(const void *from)
 {
@@ -31,7 +34,7 @@ static inline __m256i weighted(__m256i sum, __m256i values, __m256i weights)
 }
 
 /* Sums of columns 0..3, 4..7, 8..11 and 12..15 of either half of the block. */
-static inline void down_rows(const struct resample_down *args, size_t from, bool exact, __m256i sum[4], __m256i low[4])
+INLINED void down_rows(const struct resample_down *args, size_t from, bool exact, __m256i sum[4], __m256i low[4])
 {
 	const __m256i zero = _mm256_setzero_si256();
 
@@ -55,7 +58,7 @@ static inline void down_rows(const struct resample_down *args, size_t from, bool
 	}
 }
 
-static inline void down_block(const struct resample_down *args, size_t from, bool exact)
+INLINED void down_block(const struct resample_down *args, size_t from, bool exact)
 {
 	const __m256i half = _mm256_set1_epi32((int32_t)1 << args->shift >> 1);
 	const __m128i shift = _mm_cvtsi32_si128(args->shift);
@@ -75,7 +78,7 @@ static inline void down_block(const struct resample_down *args, size_t from, boo
 	_mm256_storeu_si256((void *)(args->out + from + 16), _mm256_permute2x128_si256(left, right, 0x31));
 }
 
-static inline void down_columns(const struct resample_down *args, bool exact)
+INLINED void down_columns(const struct resample_down *args, bool exact)
 {
 	size_t from;
 
@@ -193,7 +196,7 @@ static inline __m128i pick(int samples, int c, int part)
 	return _mm_loadu_si128((const void *)order);
 }
 
-static inline void split_words(const int16_t *in, const int samples, size_t n, int16_t *const out[4])
+INLINED void split_words(const int16_t *in, const int samples, size_t n, int16_t *const out[4])
 {
 	__m128i order[4][4];
 
@@ -248,11 +251,11 @@ static void split_s16_avx2(const int16_t *in, int samples, size_t n, int16_t *co
 	split_s16_from(done, in, samples, n, out);
 }
 
-static inline __m256i dot(const int16_t *in, const struct resample_taps *taps, size_t at, bool exact)
+INLINED __m256i dot(const int16_t *in, const struct resample_taps *taps, size_t at, int width, bool exact)
 {
 	__m256i sum = _mm256_setzero_si256(), low = sum;
 
-	for (int t = 0; t < taps->width; t += 16) {
+	for (int t = 0; t < width; t += WORDS) {
 		__m256i values = load(in + t);
 
 		sum = weighted(sum, values, load(taps->high + at + t));
@@ -262,17 +265,18 @@ static inline __m256i dot(const int16_t *in, const struct resample_taps *taps, s
 	return exact ? _mm256_add_epi32(_mm256_slli_epi32(sum, RESAMPLE_LOW_BITS), low) : sum;
 }
 
-static inline void across_outputs(const int16_t *line, const struct resample_taps *taps, int shift, bool exact,
-				  int32_t *out)
+INLINED void across_outputs(const int16_t *line, const struct resample_taps *table, int width, bool exact, int shift,
+			    int32_t *restrict out)
 {
 	const __m256i half = _mm256_set1_epi32((int32_t)1 << shift >> 1);
 	const __m128i count = _mm_cvtsi32_si128(shift);
+	const struct resample_taps taps = *table;
 
-	for (int x = 0; x < taps->n_padded; x += OUTPUTS) {
+	for (int x = 0; x < taps.n_padded; x += OUTPUTS) {
 		__m256i sum[OUTPUTS], four[2], total;
 
 		for (int i = 0; i < OUTPUTS; i++)
-			sum[i] = dot(line + taps->first[x + i], taps, (size_t)(x + i) * (size_t)taps->width, exact);
+			sum[i] = dot(line + taps.first[x + i], &taps, (size_t)(x + i) * (size_t)width, width, exact);
 		for (int i = 0; i < 2; i++)
 			four[i] = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[4 * i], sum[4 * i + 1]),
 						    _mm256_hadd_epi32(sum[4 * i + 2], sum[4 * i + 3]));
@@ -283,12 +287,23 @@ static inline void across_outputs(const int16_t *line, const struct resample_tap
 	}
 }
 
+/* Most windows fit one or two registers: what is constant unrolls. */
+INLINED void across_width(const int16_t *line, const struct resample_taps *taps, bool exact, int shift, int32_t *out)
+{
+	if (taps->width == WORDS)
+		across_outputs(line, taps, WORDS, exact, shift, out);
+	else if (taps->width == 2 * WORDS)
+		across_outputs(line, taps, 2 * WORDS, exact, shift, out);
+	else
+		across_outputs(line, taps, taps->width, exact, shift, out);
+}
+
 static void across_avx2(const int16_t *line, const struct resample_taps *taps, int shift, int32_t *out)
 {
 	if (taps->low)
-		across_outputs(line, taps, shift, true, out);
+		across_width(line, taps, true, shift, out);
 	else
-		across_outputs(line, taps, shift, false, out);
+		across_width(line, taps, false, shift, out);
 }
 
 void kernels_resample_avx2(struct kernels *table)
@@ -296,7 +311,7 @@ void kernels_resample_avx2(struct kernels *table)
 	struct resample_kernels *kernels = &table->resample;
 
 	kernels_pixels_avx2(table);
-	kernels->across_step = 16;
+	kernels->across_step = WORDS;
 	kernels->down = down_avx2;
 	kernels->split_u8 = split_u8_avx2;
 	kernels->split_s16 = split_s16_avx2;

@@ -11,6 +11,8 @@
 #define WORDS	32 /* of a register */
 #define OUTPUTS 16 /* of a block going across */
 
+#define INLINED static inline __attribute__((always_inline))
+
 static inline __m512i weight_pair(const int16_t *weight)
 {
 	int32_t pair;
@@ -25,8 +27,8 @@ static inline __m512i weighted(__m512i sum, __m512i values, __m512i weights)
 }
 
 /* Sums of columns 0..3, 4..7, 8..11 and 12..15 of each quarter of the block. */
-static inline void down_rows(const struct resample_down *args, size_t from, __mmask64 mask, bool exact, __m512i sum[4],
-			     __m512i low[4])
+INLINED void down_rows(const struct resample_down *args, size_t from, __mmask64 mask, bool exact, __m512i sum[4],
+		       __m512i low[4])
 {
 	const __m512i zero = _mm512_setzero_si512();
 
@@ -51,7 +53,7 @@ static inline void down_rows(const struct resample_down *args, size_t from, __mm
 	}
 }
 
-static inline void down_block(const struct resample_down *args, size_t from, __mmask64 mask, bool exact)
+INLINED void down_block(const struct resample_down *args, size_t from, __mmask64 mask, bool exact)
 {
 	const __m512i half = _mm512_set1_epi32((int32_t)1 << args->shift >> 1);
 	const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
@@ -74,7 +76,7 @@ static inline void down_block(const struct resample_down *args, size_t from, __m
 				 _mm512_permutex2var_epi64(left, second, right));
 }
 
-static inline void down_columns(const struct resample_down *args, bool exact)
+INLINED void down_columns(const struct resample_down *args, bool exact)
 {
 	size_t from;
 
@@ -101,7 +103,7 @@ static inline __mmask32 word_mask(size_t words)
  * Word i of a channel is word i * samples + c of the input: those up to 63 lie in the first two registers, the others
  * in the next two, of which the same low bits choose.
  */
-static inline void split_block(const __m512i in[4], const int samples, __mmask32 mask, int16_t *const out[4], size_t at)
+INLINED void split_block(const __m512i in[4], const int samples, __mmask32 mask, int16_t *const out[4], size_t at)
 {
 	static const int16_t count[WORDS] = {0,	 1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,  10, 11, 12, 13, 14, 15,
 					     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
@@ -119,7 +121,7 @@ static inline void split_block(const __m512i in[4], const int samples, __mmask32
 	}
 }
 
-static inline void split_bytes(const uint8_t *in, const int samples, size_t n, int16_t *const out[4])
+INLINED void split_bytes(const uint8_t *in, const int samples, size_t n, int16_t *const out[4])
 {
 	for (size_t i = 0; i < n; i += WORDS) {
 		const size_t left = (n - i) * (size_t)samples;
@@ -137,7 +139,7 @@ static inline void split_bytes(const uint8_t *in, const int samples, size_t n, i
 	}
 }
 
-static inline void split_words(const int16_t *in, const int samples, size_t n, int16_t *const out[4])
+INLINED void split_words(const int16_t *in, const int samples, size_t n, int16_t *const out[4])
 {
 	for (size_t i = 0; i < n; i += WORDS) {
 		const size_t left = (n - i) * (size_t)samples;
@@ -179,47 +181,57 @@ static void split_s16_avx512(const int16_t *in, int samples, size_t n, int16_t *
 		split_words(in, 4, n, out);
 }
 
-static inline __m512i dot(const int16_t *in, const struct resample_taps *taps, size_t at, bool exact)
+/* Where the weights of an output are, and how many. */
+struct weights {
+	const int16_t *high, *low;
+	int width;
+	bool exact;
+};
+
+INLINED __m512i dot(const int16_t *in, const struct weights *weights, size_t at)
 {
 	__m512i sum = _mm512_setzero_si512(), low = sum;
 
-	for (int t = 0; t < taps->width; t += WORDS) {
+	for (int t = 0; t < weights->width; t += WORDS) {
 		__m512i values = _mm512_loadu_si512(in + t);
 
-		sum = weighted(sum, values, _mm512_loadu_si512(taps->high + at + t));
-		if (exact)
-			low = weighted(low, values, _mm512_loadu_si512(taps->low + at + t));
+		sum = weighted(sum, values, _mm512_loadu_si512(weights->high + at + t));
+		if (weights->exact)
+			low = weighted(low, values, _mm512_loadu_si512(weights->low + at + t));
 	}
-	return exact ? _mm512_add_epi32(_mm512_slli_epi32(sum, RESAMPLE_LOW_BITS), low) : sum;
+	return weights->exact ? _mm512_add_epi32(_mm512_slli_epi32(sum, RESAMPLE_LOW_BITS), low) : sum;
 }
 
 /* Four outputs from x on: a part of each in every quarter. */
-static inline __m512i dot_four(const int16_t *line, const struct resample_taps *taps, int x, bool exact)
+INLINED __m512i dot_four(const int16_t *line, const int32_t *first, const struct weights *weights, int x)
 {
 	__m512i sum[4], ab, cd;
 
 	for (int i = 0; i < 4; i++)
-		sum[i] = dot(line + taps->first[x + i], taps, (size_t)(x + i) * (size_t)taps->width, exact);
+		sum[i] = dot(line + first[x + i], weights, (size_t)(x + i) * (size_t)weights->width);
 	ab = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[0], sum[1]), _mm512_unpackhi_epi32(sum[0], sum[1]));
 	cd = _mm512_add_epi32(_mm512_unpacklo_epi32(sum[2], sum[3]), _mm512_unpackhi_epi32(sum[2], sum[3]));
 	return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
 }
 
 /* Halves of a and of b added: two quarters of each. */
-static inline __m512i fold(__m512i a, __m512i b)
+INLINED __m512i fold(__m512i a, __m512i b)
 {
 	return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xee));
 }
 
-static inline void across_outputs(const int16_t *line, const struct resample_taps *taps, int shift, bool exact,
-				  int32_t *out)
+INLINED void across_outputs(const int16_t *line, const struct resample_taps *taps, int width, bool exact, int shift,
+			    int32_t *restrict out)
 {
 	const __m512i half = _mm512_set1_epi32((int32_t)1 << shift >> 1);
 	const __m128i count = _mm_cvtsi32_si128(shift);
+	const struct weights weights = {taps->high, taps->low, width, exact};
+	const int32_t *restrict first = taps->first;
+	const int n = taps->n_padded;
 
-	for (int x = 0; x < taps->n_padded; x += OUTPUTS) {
-		__m512i left = fold(dot_four(line, taps, x, exact), dot_four(line, taps, x + 4, exact));
-		__m512i right = fold(dot_four(line, taps, x + 8, exact), dot_four(line, taps, x + 12, exact));
+	for (int x = 0; x < n; x += OUTPUTS) {
+		__m512i left = fold(dot_four(line, first, &weights, x), dot_four(line, first, &weights, x + 4));
+		__m512i right = fold(dot_four(line, first, &weights, x + 8), dot_four(line, first, &weights, x + 12));
 		__m512i total = _mm512_add_epi32(_mm512_shuffle_i32x4(left, right, 0x88),
 						 _mm512_shuffle_i32x4(left, right, 0xdd));
 
@@ -227,12 +239,19 @@ static inline void across_outputs(const int16_t *line, const struct resample_tap
 	}
 }
 
+/* Most windows fit one register: what is constant unrolls. */
 static void across_avx512(const int16_t *line, const struct resample_taps *taps, int shift, int32_t *out)
 {
-	if (taps->low)
-		across_outputs(line, taps, shift, true, out);
+	const int width = taps->width;
+
+	if (taps->low && width == WORDS)
+		across_outputs(line, taps, WORDS, true, shift, out);
+	else if (taps->low)
+		across_outputs(line, taps, width, true, shift, out);
+	else if (width == WORDS)
+		across_outputs(line, taps, WORDS, false, shift, out);
 	else
-		across_outputs(line, taps, shift, false, out);
+		across_outputs(line, taps, width, false, shift, out);
 }
 
 void kernels_resample_avx512(struct kernels *table)

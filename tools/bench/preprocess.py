@@ -28,7 +28,7 @@ import numpy
 WIDTH, HEIGHT, SIDE = 1920, 1080, 224
 FORMATS = ("nv12", "nv21", "i420", "yuyv", "rgb", "bgr", "rgba", "bgra", "gray8")  # as enum engine_pixels
 FITS = ("stretch", "crop", "letterbox")  # as enum engine_fit
-TYPES = {"float32": (0, numpy.float32), "uint8": (2, numpy.uint8), "int8": (1, numpy.int8)}  # as enum engine_type
+TYPES = {"float32": (0, numpy.float32), "uint8": (3, numpy.uint8), "int8": (2, numpy.int8)}  # as enum engine_type
 MEAN, SCALE = (123.675, 116.28, 103.53), (0.017125, 0.017507, 0.017429)
 QUANT = {"float32": (0.0, 0), "uint8": (0.02, 114), "int8": (0.02, -14)}
 # In levels of the picture: filters of different shape differ where the picture bends.
