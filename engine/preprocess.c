@@ -172,12 +172,15 @@ int engine_preprocess_run_region(struct engine_preprocess *preprocess, const str
 	struct engine_preprocess *p = preprocess;
 	const size_t row_bytes = (size_t)p->target.width * preprocess_pixel_bytes(&p->target);
 	const bool to_gray = p->target.channels != 3 && !p->layout->yuv && p->format != ENGINE_GRAY8;
+	struct resample_line line;
 
 	if (!p->point || !is_prepared_for(p, image) || !isfinite(region->x) || !isfinite(region->y) ||
 	    !isfinite(region->width) || !isfinite(region->height) || !isfinite(region->angle))
 		return -EINVAL;
+	line = preprocess_sample_line(p, region);
 	for (int y = 0; y < p->target.height; y++) {
-		preprocess_sample_row(p, image, region, y);
+		line.down = ((float)y / (float)p->target.height - 0.5f) * region->height;
+		preprocess_sample_row(p, image, &line);
 		if (to_gray)
 			merge_luma(p);
 		row_colour(p);

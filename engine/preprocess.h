@@ -157,14 +157,16 @@ void preprocess_store_border(const struct engine_preprocess *p, size_t n, uint8_
 size_t preprocess_pixel_bytes(const struct preprocess_target *target);
 
 /*
- * Single samples (preprocess_sample.c).  One row of the input as the region shows it, in p->line in the picture's own
- * lines: R, G, B or Y, U, V of 0..255, gray in the first.  Input pixel (0, 0) is the pixel at the region's corner, and
- * the others follow in steps of the region's size by the input's, where MediaPipe's CPU path takes its samples.
+ * Single samples (preprocess_sample.c).  One row of the input as the region shows it (line.down tells which), in
+ * p->line in the picture's own lines: R, G, B or Y, U, V of 0..255, gray in the first.  Input pixel (0, 0) is the pixel
+ * at the region's corner, and the others follow in steps of the region's size by the input's, where MediaPipe's CPU
+ * path takes its samples.
  */
 int preprocess_samples_init(struct preprocess_samples *samples, int n);
 void preprocess_samples_finish(struct preprocess_samples *samples);
+struct resample_line preprocess_sample_line(const struct engine_preprocess *p, const struct engine_region *region);
 void preprocess_sample_row(struct engine_preprocess *p, const struct engine_image *image,
-			   const struct engine_region *region, int row);
+			   const struct resample_line *line);
 
 /* engine_preprocess_create() without a plan, on given kernels. */
 int preprocess_create(const struct engine_image *image, const struct engine_normalize *normalize,

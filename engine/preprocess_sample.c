@@ -44,57 +44,84 @@ static bool is_within(const struct engine_image *image, int left, int top)
 	return left >= 0 && top >= 0 && left < image->width - 1 && top < image->height - 1;
 }
 
-static inline uint32_t texel(const uint8_t *at, const size_t bytes)
-{
-	uint32_t value = 0;
+/* Columns of a row run along a line, so those within the picture are neighbours. */
+struct span {
+	int begin, end;
+};
 
-	for (size_t i = 0; i < bytes; i++)
-		value |= (uint32_t)at[i] << (8 * i);
+static struct span span_within(const struct engine_preprocess *p, const struct engine_image *image)
+{
+	const struct preprocess_samples *samples = &p->samples;
+	struct span span = {0, p->target.width};
+
+	while (span.begin < span.end && !is_within(image, samples->left[span.begin], samples->top[span.begin]))
+		span.begin++;
+	while (span.begin < span.end && !is_within(image, samples->left[span.end - 1], samples->top[span.end - 1]))
+		span.end--;
+	return span;
+}
+
+static inline uint32_t load_32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
 	return value;
 }
 
-static inline void fetch_corners(const struct engine_preprocess *p, const struct engine_image *image,
+/*
+ * The samples of a pixel as bytes of a number, the first lowest (as on all processors that Linux and Android run on
+ * today); what is above them does not count.
+ */
+static inline uint32_t texel(const uint8_t *at, const size_t bytes, const bool is_right)
+{
+	if (bytes == 1)
+		return at[0];
+	if (bytes == 2)
+		return at[0] | (uint32_t)at[1] << 8;
+	/* A neighbour's byte too, so that it is one load and within the row: to the right of a left one. */
+	if (bytes == 3)
+		return is_right ? load_32(at - 1) >> 8 : load_32(at);
+	return load_32(at);
+}
+
+static inline void fetch_corners(const struct engine_preprocess *p, const struct engine_image *image, struct span span,
 				 const struct layer_layout *layer, const size_t bytes)
 {
-	const struct preprocess_samples *samples = &p->samples;
+	const struct preprocess_samples samples = p->samples;
 	const uint8_t *plane = image->plane[layer->plane];
 	const size_t stride = image->stride[layer->plane];
 	const int half_x = layer->chroma_x, half_y = layer->chroma_y;
 
-	for (int i = 0; i < p->target.width; i++) {
-		const int x = samples->left[i], y = samples->top[i];
-		const uint8_t *upper, *lower;
-		size_t left, right;
+	for (int i = span.begin; i < span.end; i++) {
+		const int x = samples.left[i], y = samples.top[i];
+		const uint8_t *upper = plane + (size_t)(y >> half_y) * stride;
+		const uint8_t *lower = plane + (size_t)((y + 1) >> half_y) * stride;
+		const size_t left = (size_t)(x >> half_x) * bytes, right = (size_t)((x + 1) >> half_x) * bytes;
 
-		if (!is_within(image, x, y))
-			continue;
-		upper = plane + (size_t)(y >> half_y) * stride;
-		lower = plane + (size_t)((y + 1) >> half_y) * stride;
-		left = (size_t)(x >> half_x) * bytes;
-		right = (size_t)((x + 1) >> half_x) * bytes;
-		samples->corner[0][i] = texel(upper + left, bytes);
-		samples->corner[1][i] = texel(upper + right, bytes);
-		samples->corner[2][i] = texel(lower + left, bytes);
-		samples->corner[3][i] = texel(lower + right, bytes);
+		samples.corner[0][i] = texel(upper + left, bytes, false);
+		samples.corner[1][i] = texel(upper + right, bytes, true);
+		samples.corner[2][i] = texel(lower + left, bytes, false);
+		samples.corner[3][i] = texel(lower + right, bytes, true);
 	}
 }
 
 /* A constant number of bytes makes one load of each texel. */
-static void fetch_layer(const struct engine_preprocess *p, const struct engine_image *image,
+static void fetch_layer(const struct engine_preprocess *p, const struct engine_image *image, struct span span,
 			const struct layer_layout *layer)
 {
 	switch (layer->samples) {
 	case 1:
-		fetch_corners(p, image, layer, 1);
+		fetch_corners(p, image, span, layer, 1);
 		break;
 	case 2:
-		fetch_corners(p, image, layer, 2);
+		fetch_corners(p, image, span, layer, 2);
 		break;
 	case 3:
-		fetch_corners(p, image, layer, 3);
+		fetch_corners(p, image, span, layer, 3);
 		break;
 	default:
-		fetch_corners(p, image, layer, 4);
+		fetch_corners(p, image, span, layer, 4);
 		break;
 	}
 }
@@ -149,38 +176,39 @@ static void sample_pixel(const struct engine_preprocess *p, const struct engine_
 
 /* ---- a row ------------------------------------------------------------------------------------- */
 
-static struct resample_line line_of(const struct preprocess_target *target, const struct engine_region *region, int row)
+struct resample_line preprocess_sample_line(const struct engine_preprocess *p, const struct engine_region *region)
 {
 	/* Within an int, and far enough outside of any picture to be border. */
 	return (struct resample_line){.x = region->x,
 				      .y = region->y,
 				      .width = region->width,
-				      .down = ((float)row / (float)target->height - 0.5f) * region->height,
 				      .cosine = cosf(region->angle),
 				      .sine = sinf(region->angle),
 				      .least = -2,
 				      .most = 2 * ENGINE_SIDE_MAX,
-				      .n = (size_t)target->width};
+				      .n = (size_t)p->target.width};
 }
 
 void preprocess_sample_row(struct engine_preprocess *p, const struct engine_image *image,
-			   const struct engine_region *region, int row)
+			   const struct resample_line *line)
 {
-	const struct resample_line line = line_of(&p->target, region, row);
 	const struct preprocess_samples *samples = &p->samples;
 	const int layers = p->target.channels == 3 || !p->layout->yuv ? p->layout->n_layers : 1;
+	struct span span;
 
-	p->kernels->positions(&line, samples->left, samples->top, samples->u, samples->v);
+	p->kernels->positions(line, samples->left, samples->top, samples->u, samples->v);
+	span = span_within(p, image);
 	for (int i = 0; i < layers; i++) {
 		const struct layer_layout *layer = &p->layout->layers[i];
 
-		fetch_layer(p, image, layer);
+		fetch_layer(p, image, span, layer);
 		for (int c = 0; c < layer->samples; c++)
 			if (layer->line[c] >= 0)
-				p->kernels->mix(line.n, c, (const uint32_t *const *)samples->corner, samples->u,
+				p->kernels->mix(line->n, c, (const uint32_t *const *)samples->corner, samples->u,
 						samples->v, p->line[layer->line[c]]);
 	}
-	for (int column = 0; column < p->target.width; column++)
-		if (!is_within(image, samples->left[column], samples->top[column]))
-			sample_pixel(p, image, column);
+	for (int column = 0; column < span.begin; column++)
+		sample_pixel(p, image, column);
+	for (int column = span.end; column < p->target.width; column++)
+		sample_pixel(p, image, column);
 }
