@@ -86,18 +86,19 @@ static inline uint32_t texel(const uint8_t *at, const size_t bytes, const bool i
 }
 
 static inline void fetch_corners(const struct engine_preprocess *p, const struct engine_image *image, struct span span,
-				 const struct layer_layout *layer, const size_t bytes)
+				 int plane, const size_t bytes, const bool half_x, const bool half_y)
 {
 	const struct preprocess_samples samples = p->samples;
-	const uint8_t *plane = image->plane[layer->plane];
-	const size_t stride = image->stride[layer->plane];
-	const int half_x = layer->chroma_x, half_y = layer->chroma_y;
+	const uint8_t *pixels = image->plane[plane];
+	const size_t stride = image->stride[plane];
 
 	for (int i = span.begin; i < span.end; i++) {
 		const int x = samples.left[i], y = samples.top[i];
-		const uint8_t *upper = plane + (size_t)(y >> half_y) * stride;
-		const uint8_t *lower = plane + (size_t)((y + 1) >> half_y) * stride;
-		const size_t left = (size_t)(x >> half_x) * bytes, right = (size_t)((x + 1) >> half_x) * bytes;
+		const uint8_t *upper = pixels + (size_t)(half_y ? y >> 1 : y) * stride;
+		/* Of a halved axis, only an odd position has another neighbour. */
+		const uint8_t *lower = !half_y || y & 1 ? upper + stride : upper;
+		const size_t left = (size_t)(half_x ? x >> 1 : x) * bytes;
+		const size_t right = !half_x || x & 1 ? left + bytes : left;
 
 		samples.corner[0][i] = texel(upper + left, bytes, false);
 		samples.corner[1][i] = texel(upper + right, bytes, true);
@@ -106,24 +107,26 @@ static inline void fetch_corners(const struct engine_preprocess *p, const struct
 	}
 }
 
-/* A constant number of bytes makes one load of each texel. */
+/* Constants make the inner loop short; these are the ones that the formats have. */
 static void fetch_layer(const struct engine_preprocess *p, const struct engine_image *image, struct span span,
 			const struct layer_layout *layer)
 {
-	switch (layer->samples) {
-	case 1:
-		fetch_corners(p, image, span, layer, 1);
-		break;
-	case 2:
-		fetch_corners(p, image, span, layer, 2);
-		break;
-	case 3:
-		fetch_corners(p, image, span, layer, 3);
-		break;
-	default:
-		fetch_corners(p, image, span, layer, 4);
-		break;
-	}
+	const int plane = layer->plane;
+
+	if (layer->samples == 1 && layer->chroma_x)
+		fetch_corners(p, image, span, plane, 1, true, true);
+	else if (layer->samples == 1)
+		fetch_corners(p, image, span, plane, 1, false, false);
+	else if (layer->samples == 2 && layer->chroma_x)
+		fetch_corners(p, image, span, plane, 2, true, true);
+	else if (layer->samples == 2)
+		fetch_corners(p, image, span, plane, 2, false, false);
+	else if (layer->samples == 3)
+		fetch_corners(p, image, span, plane, 3, false, false);
+	else if (layer->chroma_x)
+		fetch_corners(p, image, span, plane, 4, true, false);
+	else
+		fetch_corners(p, image, span, plane, 4, false, false);
 }
 
 /* ---- at its edge ------------------------------------------------------------------------------- */
