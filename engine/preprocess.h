@@ -86,8 +86,8 @@ struct layer {
 };
 
 /*
- * Prepares layer `index` of layers; the ones before it are prepared.  luma_only: lines of R, G and B become one.
- * 0 or -ENOMEM; preprocess_layer_finish() takes what is half made.
+ * Prepares the first n layers of a format for pictures of width x height.  luma_only: lines of R, G and B become one.
+ * Layers are zeroed before; 0 or -ENOMEM, and preprocess_layer_finish() takes what is half made.
  */
 int preprocess_layers_init(struct layer *layers, int n, const struct pixels_layout *layout, int width, int height,
 			   const struct preprocess_box *box, bool luma_only, const struct resample_kernels *kernels);

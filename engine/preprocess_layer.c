@@ -125,10 +125,12 @@ static int layer_alloc(struct layer *layer, struct layer *before)
 		return -ENOMEM;
 	layer->pitch = (size_t)layer->across.n_padded;
 	values = layer->pitch * (size_t)layer->n_lines;
-	for (int i = 0; i < 2; i++) {
+	/* What goes down first needs one row, which goes across, and no sums. */
+	for (int i = 0; i < (layer->down_first ? 1 : 2); i++) {
 		layer->held[i] = calloc(values, sizeof(*layer->held[i]));
-		layer->sum[i] = calloc(values, sizeof(*layer->sum[i]));
-		if (!layer->held[i] || !layer->sum[i])
+		if (!layer->down_first)
+			layer->sum[i] = calloc(values, sizeof(*layer->sum[i]));
+		if (!layer->held[i] || (!layer->sum[i] && !layer->down_first))
 			return -ENOMEM;
 	}
 	return layer_alloc_lines(layer);

@@ -20,6 +20,7 @@ struct bench_request {
 	float mean[3], scale[3];
 };
 
+EXPORT const char *bench_level(void);
 EXPORT struct engine_preprocess *bench_create(const struct bench_request *request);
 EXPORT void bench_destroy(struct engine_preprocess *preprocess);
 EXPORT int bench_run(struct engine_preprocess *preprocess, const struct bench_request *request, const uint8_t *pixels,
@@ -59,6 +60,11 @@ static struct engine_image image_of(const struct bench_request *request, const u
 		break;
 	}
 	return image;
+}
+
+const char *bench_level(void)
+{
+	return engine_cpu_level();
 }
 
 struct engine_preprocess *bench_create(const struct bench_request *request)

@@ -58,6 +58,7 @@ def parse_args():
 
 def load(build):
     library = ctypes.CDLL(str(pathlib.Path(build) / "tests/engine/libbench_preprocess.so"))
+    library.bench_level.restype = ctypes.c_char_p
     library.bench_create.restype = ctypes.c_void_p
     library.bench_create.argtypes = [ctypes.POINTER(Request)]
     library.bench_destroy.argtypes = [ctypes.c_void_p]
@@ -119,7 +120,6 @@ class OpenCV:
         self.rows = rows
         self.border = cv2.LUT(black, self.make_table(kind, depth, video=False)) if rows < SIDE else None
         self.views = self.make_views(pixels)
-        self.order = "gray first" if channels == 1 and name in TO_GRAY else ""
 
     def make_table(self, kind, depth, video=True):
         scale, zero = QUANT[kind]
@@ -279,15 +279,17 @@ def main():
                     rows.append(measure(library, name, channels, kind, fit, pixels, args.rounds))
     regions = measure_regions(library, args.rounds)
     print_table(rows)
-    print(f"\nGeometric mean of {len(rows)} ratios to OpenCV {cv2.__version__}: "
+    level = library.bench_level().decode()
+    print(f"\nKernels of {level}.  Geometric mean of {len(rows)} ratios to OpenCV {cv2.__version__}: "
           f"{geometric_mean(r['ratio'] for r in rows):.3f} (INTER_AREA), "
           f"{geometric_mean(r['linear_ratio'] for r in rows):.3f} (INTER_LINEAR); "
           f"largest {max(r['ratio'] for r in rows):.2f}.  Tensors differ by at most "
           f"{max(r['mean_difference'] for r in rows):.2f} levels in the mean, "
           f"{max(r['peak_difference'] for r in rows):.2f} in one pixel.")
-    print("Regions of 640x480, turned, ms: " + ", ".join(f"{r['format']} {r['ms']:.3f}" for r in regions))
+    print("Regions of 300x300 turned in a picture of 640x480, ms: " + ", ".join(f"{r['format']} {r['ms']:.3f}" for r in regions))
     if args.json:
-        args.json.write_text(json.dumps({"opencv": cv2.__version__, "rows": rows, "regions": regions}, indent=1))
+        figures = {"level": level, "opencv": cv2.__version__, "rows": rows, "regions": regions}
+        args.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
