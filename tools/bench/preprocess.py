@@ -6,7 +6,8 @@ letterboxed.  OpenCV does the same steps: it cuts the part out, converts the for
 conversion that gives luma), resizes with INTER_AREA, which like ours is a mean over all that lies under a pixel, and
 makes the tensor by a look-up table, its quickest way.  INTER_LINEAR looks at four pixels only and is shown beside.
 
-Rounds of both are interleaved; times are medians.  Before that the tensors of both are compared on a smooth picture.
+Rounds of both are interleaved, and neither allocates what it could keep; times are medians of the thread's time on the
+processor.  Before that the tensors of both are compared on a smooth picture.
 
   cmake --build BUILD --target bench_preprocess
   tools/bench/preprocess.py --build BUILD          (needs numpy and opencv-python-headless)
@@ -120,6 +121,7 @@ class OpenCV:
         self.rows = rows
         self.border = cv2.LUT(black, self.make_table(kind, depth, video=False)) if rows < SIDE else None
         self.views = self.make_views(pixels)
+        self.converted = self.small = self.small_rgb = None
 
     def make_table(self, kind, depth, video=True):
         scale, zero = QUANT[kind]
@@ -146,26 +148,32 @@ class OpenCV:
         return (pixels.reshape(shape)[:, self.crop],)
 
     def convert(self):
+        """The part that is used as RGB or luma; each destination is made once."""
         if self.channels == 1:
-            return cv2.cvtColor(self.views[0], TO_GRAY[self.name]) if self.name in TO_GRAY else self.views[0]
+            if self.name in TO_GRAY:
+                self.converted = cv2.cvtColor(self.views[0], TO_GRAY[self.name], dst=self.converted)
+                return self.converted
+            return self.views[0]
         if self.name in ("nv12", "nv21"):
-            return cv2.cvtColorTwoPlane(*self.views, TO_RGB[self.name])
-        if self.name == "i420":
-            return cv2.cvtColor(self.views[1], TO_RGB[self.name])[:, self.crop]
-        if self.name == "gray8":
+            self.converted = cv2.cvtColorTwoPlane(*self.views, TO_RGB[self.name], dst=self.converted)
+        elif self.name == "i420":
+            self.converted = cv2.cvtColor(self.views[1], TO_RGB[self.name], dst=self.converted)
+            return self.converted[:, self.crop]
+        elif self.name in ("rgb", "gray8"):
             return self.views[0]  # gray is cheaper to resize than three channels of it
-        return cv2.cvtColor(self.views[0], TO_RGB[self.name]) if self.name in TO_RGB else self.views[0]
+        else:
+            self.converted = cv2.cvtColor(self.views[0], TO_RGB[self.name], dst=self.converted)
+        return self.converted
 
     def run(self):
-        small = cv2.resize(self.convert(), (SIDE, self.rows), interpolation=self.interpolation)
+        small = self.small = cv2.resize(self.convert(), (SIDE, self.rows), dst=self.small,
+                                        interpolation=self.interpolation)
         if self.name == "gray8" and self.channels == 3:
-            small = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB)
-        if self.border is None:
-            cv2.LUT(small, self.table, dst=self.tensor)
-        else:
+            small = self.small_rgb = cv2.cvtColor(small, cv2.COLOR_GRAY2RGB, dst=self.small_rgb)
+        if self.border is not None:
             self.tensor[:self.top] = self.border[:self.top]
             self.tensor[self.top + self.rows:] = self.border[self.top + self.rows:]
-            cv2.LUT(small, self.table, dst=self.tensor[self.top:self.top + self.rows])
+        cv2.LUT(small, self.table, dst=self.tensor[self.top:self.top + self.rows])
         return self.tensor
 
 
@@ -203,9 +211,9 @@ def compare(ours, theirs, kind, channels):
 
 
 def time_ms(run):
-    start = time.perf_counter_ns()
+    start = time.thread_time_ns()
     run()
-    return (time.perf_counter_ns() - start) / 1e6
+    return (time.thread_time_ns() - start) / 1e6
 
 
 def measure(library, name, channels, kind, fit, pixels, rounds):
