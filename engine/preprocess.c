@@ -5,8 +5,7 @@
  * then computed for the few output pixels only, and stored normalised and quantised (preprocess_store.c).  Chroma is
  * taken to lie in the middle of its luma samples, as in JPEG.
  *
- * One thread: a lane that infers with several has other frames for them.  Owns no pixels and knows no plan beyond the
- * shape of its input.
+ * One thread.  Owns no pixels and knows no plan beyond the shape of its input.
  */
 #include "preprocess.h"
 

@@ -2,8 +2,8 @@
  * test_preprocess.c - pixels to input tensor against a slow reference in double precision, and against
  * Pillow's integer arithmetic where results must be Pillow's.
  *
- * Each case runs on the portable kernels and on those of this CPU, one on every level's.  Planes end at a page that may not be
- * touched.
+ * Each case runs on the portable kernels and on those of this CPU; one runs on all levels.  Planes end at a page that
+ * may not be touched.
  */
 #include "support/test.h"
 
