@@ -8,11 +8,13 @@
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
+void kernels_winograd_scalar(struct kernels *table);
 void kernels_resample_scalar(struct kernels *table);
 void kernels_pixels_scalar(struct kernels *table);
 
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
+void kernels_winograd_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
@@ -24,6 +26,7 @@ void kernels_igemm_s8_avxvnni(struct kernels *table);
 
 void kernels_avx512(struct kernels *table);
 void kernels_elementwise_avx512(struct kernels *table);
+void kernels_winograd_avx512(struct kernels *table);
 void kernels_igemm_f32_avx512(struct kernels *table);
 void kernels_dwconv_f32_avx512(struct kernels *table);
 void kernels_resample_avx512(struct kernels *table);
