@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "resample.h"
+
 #define KERNEL_SLACK  64
 #define KERNEL_MR_MAX 16
 #define KERNEL_NR_MAX 64
@@ -229,6 +231,8 @@ struct kernels {
 	void (*flip)(size_t n, const uint8_t *in, uint8_t *out); /* xor 0x80 */
 	void (*f16_to_f32)(size_t n, const uint16_t *in, float *out);
 	void (*f32_to_f16)(size_t n, const float *in, uint16_t *out); /* round half to even */
+
+	struct resample_kernels resample;
 };
 
 /* The table for this CPU (and INFERD_CPU_MASK); made on first use, thread-safe, constant after. */
