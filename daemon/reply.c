@@ -25,7 +25,10 @@ void reply_advise(const struct ladder *ladder, int rung, uint32_t width, uint32_
 	double own_width = width && height ? width : to->width, own_height = width && height ? height : to->height;
 	double across = to->width / own_width, down = to->height / own_height;
 
-	if (ladder->normalize.fit == ENGINE_FIT_CROP)
+	/* Of a pipeline's frame only parts are looked at, and how large those are the frame has to show. */
+	if (ladder_is_pipeline(ladder))
+		across = down = 1;
+	else if (ladder->normalize.fit == ENGINE_FIT_CROP)
 		across = down = fmax(across, down) / (double)ladder->normalize.crop;
 	else if (ladder->normalize.fit == ENGINE_FIT_LETTERBOX)
 		across = down = fmin(across, down);

@@ -97,11 +97,11 @@ static void shrink_arenas(struct residency *residency)
 /* Done on the loop: lanes answer by themselves, and nothing else can begin before this has ended anyway. */
 static void unload(struct residency *residency, struct ladder *ladder)
 {
-	struct network *networks[CONFIG_VARIANTS_MAX];
+	struct network *networks[LADDER_NETWORKS_MAX];
 
 	residency->n_unloads++;
 	ladder_unload(ladder, networks);
-	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++)
+	for (int i = 0; i < LADDER_NETWORKS_MAX; i++)
 		network_put(networks[i]);
 	shrink_arenas(residency);
 }
