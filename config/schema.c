@@ -754,7 +754,7 @@ static void note_lines(struct reading *reading, const yaml_node_t *map, int slot
 	const yaml_node_t *variants = tree_get(reading->tree, map, "variants");
 
 	places->label_lines[slot] = labels ? tree_line(labels) : 0;
-	for (int i = 0; i < tree_length(variants); i++)
+	for (int i = 0; variants && i < tree_length(variants); i++)
 		places->file_lines[slot][i] = tree_line(tree_get(reading->tree, item_of(reading, variants, i), "file"));
 }
 
