@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-const char *const pipelines_foreign_keys[] = {"task",	"variants", "detector", "landmarks", "score_min", "iou_max",
-					      "preprocess", "inputs",	"gray",	    NULL};
+const char *const pipelines_foreign_keys[] = {"task",	 "variants",   "detector", "landmarks", "score_min",
+					      "iou_max", "preprocess", "inputs",   "gray",	NULL};
 
 /* Whether the places that this detector finds are those that the landmark network was trained to be shown. */
 static bool match(enum config_detector detector, enum config_landmarks landmarks)

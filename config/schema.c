@@ -543,8 +543,7 @@ static void set_presets(const char *path, void *base)
 		struct cause cause;
 		int rc;
 
-		if (!key->preset || strncmp(key->path, path, length) != 0 ||
-		    strchr(key->path + length, '['))
+		if (!key->preset || strncmp(key->path, path, length) != 0 || strchr(key->path + length, '['))
 			continue;
 		rc = set_text(key, &value, "/", base, &cause);
 		assert(rc == 0);

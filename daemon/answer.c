@@ -26,7 +26,8 @@ struct answer {
 	struct landmark landmarks[LANDMARKS_MAX];
 };
 
-_Static_assert(CONFIG_PLACES_MAX * LANDMARKS_MAX <= BOXES_MAX * BOXES_POINTS_MAX, "landmarks go where the points of boxes do");
+_Static_assert(CONFIG_PLACES_MAX *LANDMARKS_MAX <= BOXES_MAX * BOXES_POINTS_MAX,
+	       "landmarks go where the points of boxes do");
 _Static_assert(BOXES_MAX <= TASK_TOP_MAX, "each box is an item");
 
 int answer_create(struct answer **ret_answer)

@@ -57,9 +57,10 @@ static int thin_out(struct joiner *j)
 		j->left_out[LADDER_LANDMARKS][b] = is_beaten(j->landmarks, b);
 	if (count(j) <= POLICY_RUNGS_MAX)
 		return 0;
-	snprintf(j->error->text, sizeof(j->error->text),
-		 "the rungs of both stages make %d together, and %d are possible: give a stage fewer variants or inputs",
-		 count(j), POLICY_RUNGS_MAX);
+	snprintf(
+		j->error->text, sizeof(j->error->text),
+		"the rungs of both stages make %d together, and %d are possible: give a stage fewer variants or inputs",
+		count(j), POLICY_RUNGS_MAX);
 	return -E2BIG;
 }
 
@@ -76,7 +77,8 @@ static float best_accuracy(const struct ladder *stage)
 static int add_rung(struct joiner *j, int a, int b)
 {
 	struct ladder *ladder = j->ladder;
-	const struct ladder_rung *landmarks = &j->landmarks->details[b], *detector = a < 0 ? NULL : &j->detector->details[a];
+	const struct ladder_rung *landmarks = &j->landmarks->details[b],
+				 *detector = a < 0 ? NULL : &j->detector->details[a];
 	struct ladder_rung *detail = &ladder->details[ladder->n_rungs];
 	struct policy_rung *rung = &ladder->rungs[ladder->n_rungs];
 	const char *first = detector ? detector->name : "tracked";

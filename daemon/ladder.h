@@ -27,7 +27,7 @@
 #include "worker.h"
 
 /* Elements of a network's answer: a vector of this length still fits a message. */
-#define LADDER_OUTPUTS_MAX 32768
+#define LADDER_OUTPUTS_MAX  32768
 #define LADDER_NETWORKS_MAX (CONFIG_STAGES * CONFIG_VARIANTS_MAX)
 
 /* Phases of a pipeline's frames, as of struct policy_sample.  All other models know only the first. */
@@ -56,7 +56,7 @@ struct ladder_rung {
 };
 
 struct ladder {
-	uint64_t uid; /* never reused, unlike addresses */
+	uint64_t uid;			     /* never reused, unlike addresses */
 	struct ladder *stage[CONFIG_STAGES]; /* of a pipeline, by enum ladder_stage; otherwise NULL */
 	enum config_task task;
 	struct config_decode decode;
@@ -64,18 +64,18 @@ struct ladder {
 	int n_outputs;	   /* classes, or length of the embedding; 1 for tasks that read several outputs */
 	size_t mask_bytes; /* of the largest mask; 0 where there is none */
 	int n_variants, n_rungs, n_lanes;
-	int best[POLICY_PHASES];    /* the most accurate rung of all */
+	int best[POLICY_PHASES];     /* the most accurate rung of all */
 	int quickest[POLICY_PHASES]; /* by its prior, of those that are not dominated */
-	bool settled;		    /* measured and ready to serve */
-	size_t bytes, arena_bytes;  /* of the networks, loaded or not, and of the largest rung's tensors */
-	bool resident;		    /* the networks are in memory */
-	int pins;		    /* frames and warm-ups that run: the networks have to stay */
-	int64_t used_us, loaded_us; /* when a frame last needed it, and when it was loaded */
-	int64_t failed_us;	    /* when loading it again failed last; 0 never */
-	uint64_t digest;	    /* of the networks' content and the rungs, as of identity.h */
-	uint64_t profile;	    /* the same of the profile that its costs are from; 0 none */
-	uint32_t saved_runs;	    /* of `latency` when it was last kept */
-	int64_t saved_us;	    /* and when that was; 0 never */
+	bool settled;		     /* measured and ready to serve */
+	size_t bytes, arena_bytes;   /* of the networks, loaded or not, and of the largest rung's tensors */
+	bool resident;		     /* the networks are in memory */
+	int pins;		     /* frames and warm-ups that run: the networks have to stay */
+	int64_t used_us, loaded_us;  /* when a frame last needed it, and when it was loaded */
+	int64_t failed_us;	     /* when loading it again failed last; 0 never */
+	uint64_t digest;	     /* of the networks' content and the rungs, as of identity.h */
+	uint64_t profile;	     /* the same of the profile that its costs are from; 0 none */
+	uint32_t saved_runs;	     /* of `latency` when it was last kept */
+	int64_t saved_us;	     /* and when that was; 0 never */
 	struct policy_rung rungs[POLICY_RUNGS_MAX];
 	struct policy_latency latency;
 	struct ladder_variant variants[CONFIG_VARIANTS_MAX];

@@ -156,7 +156,8 @@ static int model_create(const struct config *whole, const struct config_model *c
 	}
 	model->references = 1;
 	memcpy(model->name, config->name, sizeof(model->name));
-	model->top_k = config->task == CONFIG_DETECT || config_is_pipeline(config) ? config->decode.max_results : config->top_k;
+	model->top_k = config->task == CONFIG_DETECT || config_is_pipeline(config) ? config->decode.max_results
+										   : config->top_k;
 	model->deadline_ms = config->deadline_ms;
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;

@@ -151,8 +151,8 @@ static bool same_pass(const struct pass_key *a, const struct pass_key *b)
 }
 
 /* The prepared pass for this picture and rung; the one used longest ago makes room for a new one. */
-static int find_pass(struct picture *picture, struct job *job, const struct ladder *ladder,
-		     int rung, const struct engine_image *image, struct engine_preprocess **ret_preprocess)
+static int find_pass(struct picture *picture, struct job *job, const struct ladder *ladder, int rung,
+		     const struct engine_image *image, struct engine_preprocess **ret_preprocess)
 {
 	struct pass_key key = {.ladder = ladder->uid,
 			       .rung = rung,

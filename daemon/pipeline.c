@@ -68,8 +68,7 @@ static int run_stage(struct run *run, enum ladder_stage which, const struct engi
 	run->prepare_us += prepared - start;
 	if (rc < 0)
 		return rc;
-	*ret_roi = region ? *region
-			  : roi_of_placement(placement, rung->width, rung->height, zoom_x(run), zoom_y(run));
+	*ret_roi = region ? *region : roi_of_placement(placement, rung->width, rung->height, zoom_x(run), zoom_y(run));
 	rc = engine_run(run->context, plan, rung->threads);
 	run->infer_us += clock_us() - prepared;
 	return rc < 0 ? fail(run, rc, "the network could not be run") : 0;
@@ -105,8 +104,7 @@ static bool is_gray(const struct run *run)
 static int decode(struct run *run)
 {
 	const struct ladder_rung *detail = &run->ladder->details[run->job->rung];
-	const struct policy_rung *input =
-		&run->ladder->stage[LADDER_LANDMARKS]->rungs[detail->part[LADDER_LANDMARKS]];
+	const struct policy_rung *input = &run->ladder->stage[LADDER_LANDMARKS]->rungs[detail->part[LADDER_LANDMARKS]];
 	struct jpeg_options options = {.gray = is_gray(run), .exact = run->job->stream->asked.full};
 	int64_t start = clock_us();
 	int rc;

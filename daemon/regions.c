@@ -30,9 +30,9 @@ static const int palm_joints[] = {0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18};
 #define MIDDLE_MCP 9
 #define RING_MCP   13
 /* Face: outer corners of the eyes. */
-#define RIGHT_EYE  33
-#define LEFT_EYE   263
-#define FACE_MESH  468
+#define RIGHT_EYE 33
+#define LEFT_EYE  263
+#define FACE_MESH 468
 /* Pose: two points that the network gives for this, behind the 33 of the body: the hips' middle, and above the head. */
 #define POSE_CENTRE 33
 #define POSE_REACH  34
@@ -47,8 +47,7 @@ static const int palm_joints[] = {0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18};
 
 int regions_points(enum config_landmarks kind)
 {
-	static const int points[] = {
-		[CONFIG_HAND] = 21, [CONFIG_FACE] = FACE_MESH, [CONFIG_POSE] = POSE_REACH + 1};
+	static const int points[] = {[CONFIG_HAND] = 21, [CONFIG_FACE] = FACE_MESH, [CONFIG_POSE] = POSE_REACH + 1};
 
 	return points[kind];
 }
@@ -135,7 +134,8 @@ static struct engine_region about_palm(const float (*points)[2])
 	float knuckles[2];
 
 	for (int axis = 0; axis < 2; axis++)
-		knuckles[axis] = ((points[INDEX_MCP][axis] + points[RING_MCP][axis]) / 2 + points[MIDDLE_MCP][axis]) / 2;
+		knuckles[axis] =
+			((points[INDEX_MCP][axis] + points[RING_MCP][axis]) / 2 + points[MIDDLE_MCP][axis]) / 2;
 	return surround(points, palm_joints, sizeof(palm_joints) / sizeof(palm_joints[0]),
 			turned(points[WRIST], knuckles, RIGHT_ANGLE));
 }

@@ -23,7 +23,7 @@ struct track {
 	int n;
 	struct engine_region regions[CONFIG_PLACES_MAX]; /* pixels of a picture of this size */
 	int width, height;
-	uint64_t ladder; /* uid: what was found by other networks does not count */
+	uint64_t ladder;	    /* uid: what was found by other networks does not count */
 	int64_t seen_us, looked_us; /* arrival of the last frame, and of the last that the detector saw */
 };
 
@@ -31,8 +31,7 @@ struct track {
  * What holds for a frame of this size that arrives now; none of it where anything is different or it is too long ago.
  * width 0: unknown, as of a JPEG; whoever decodes it compares.  limit: how many may be followed, the first ones are.
  */
-struct track track_recall(const struct track *track, uint64_t ladder, int width, int height, int limit,
-			  int64_t now_us);
+struct track track_recall(const struct track *track, uint64_t ladder, int width, int height, int limit, int64_t now_us);
 
 /* Whether the detector has to look at a frame that track_recall() said this of. */
 bool track_needs_look(const struct track *track, int limit, int64_t now_us);

@@ -138,7 +138,6 @@ static struct policy_forecast ask(const struct view *v, int rung)
 	return f;
 }
 
-
 /* The exponential, near enough for small values: it is asked of every rung. */
 static float sure_factor(float ln)
 {

@@ -91,9 +91,9 @@ struct policy_decision {
 };
 
 /*
- * Marks the rungs that another rung of the same lane and phase beats: at most its cost (prior_us) and at least its accuracy; of
- * equals the lower index stays.  Lanes are kept apart, for one may be free while another is busy.  At least one rung
- * of each stays.  Returns how many are left.
+ * Marks the rungs that another rung of the same lane and phase beats: at most its cost (prior_us) and at least its
+ * accuracy; of equals the lower index stays.  Lanes are kept apart, for one may be free while another is busy.  At
+ * least one rung of each stays.  Returns how many are left.
  */
 int policy_prune(struct policy_rung *rungs, int n_rungs);
 

@@ -154,9 +154,10 @@ Test(pipeline, many_frames_at_once_are_followed_one_after_the_other)
 	bool answered[5] = {false};
 
 	prepare(&fixture);
-	fixture_write(&fixture, "inferd.yaml",
-		      "socket: %s\nlanes: [{name: a, cpus: 0, threads: 1}, {name: b, cpus: 0, threads: 1}]\nmodels:\n%s",
-		      fixture.socket, stages);
+	fixture_write(
+		&fixture, "inferd.yaml",
+		"socket: %s\nlanes: [{name: a, cpus: 0, threads: 1}, {name: b, cpus: 0, threads: 1}]\nmodels:\n%s",
+		fixture.socket, stages);
 	fixture_start(&fixture);
 	client_connect(&client, &fixture);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "faces"});
@@ -166,7 +167,8 @@ Test(pipeline, many_frames_at_once_are_followed_one_after_the_other)
 		client_fill(&client, i, 255);
 		client_submit(&client, &frame);
 	}
-	/* Whichever lane a frame runs on, it follows the one before: none but the first is looked at by the detector. */
+	/* Whichever lane a frame runs on, it follows the one before: none but the first is looked at by the detector.
+	 */
 	for (int i = 0; i < 4; i++) {
 		bool first;
 
@@ -190,9 +192,10 @@ Test(pipeline, frames_of_both_phases_replay)
 	int ended;
 
 	prepare(&fixture);
-	fixture_write(&fixture, "inferd.yaml",
-		      "socket: %s\nlanes: [{name: main, cpus: 0, threads: 1}]\nrecord: {trace: on}\nmodels:\n%s",
-		      fixture.socket, stages);
+	fixture_write(
+		&fixture, "inferd.yaml",
+		"socket: %s\nlanes: [{name: main, cpus: 0, threads: 1}]\nrecord: {enabled: true, trace: on}\nmodels:\n%s",
+		fixture.socket, stages);
 	fixture_start(&fixture);
 	client_connect(&client, &fixture);
 	client_open_stream(&client, (struct ipc_stream_open){.model = "faces"});
@@ -200,7 +203,8 @@ Test(pipeline, frames_of_both_phases_replay)
 		submit(&client, seq, 64, seq % 7 ? 255 : 0);
 	client_close(&client);
 	fixture_end_daemon(&fixture);
-	snprintf(command, sizeof(command), "'%s' replay '%s/trace.jsonl' >/dev/null && grep -q '\"phase\":1' '%s/trace.jsonl'",
+	snprintf(command, sizeof(command),
+		 "'%s' replay '%s/trace.jsonl' >/dev/null && grep -q '\"phase\":1' '%s/trace.jsonl'",
 		 INFERD_POLICY_BINARY, fixture.dir, fixture.dir);
 	ended = system(command);
 	cr_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);

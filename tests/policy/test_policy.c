@@ -644,10 +644,13 @@ Test(policy, what_one_phase_adds_is_not_expected_of_the_other)
 
 	bench_two_phases(&b);
 	/* The first phase is half as slow again as it was measured to be, the second is not. */
-	for (int i = 0; i < 400; i++)
-		policy_latency_observe(&b.latency, &b.params, b.rungs, i % 2 ? 0 : 2,
-				       b.rungs[i % 2 ? 0 : 2].prior_us * (i % 2 ? 1.5f : 1), NAN,
-				       SECOND + i * (int64_t)1000);
+	policy_latency_init(&b.latency, b.rungs, 4);
+	for (int i = 0; i < 400; i++) {
+		int rung = i / 10 % 2 ? 0 : 2;
+
+		policy_latency_observe(&b.latency, &b.params, b.rungs, rung, b.rungs[rung].prior_us * (rung ? 1 : 1.5f),
+				       NAN, SECOND + i * (int64_t)1000);
+	}
 	first = policy_latency_typical_us(&b.latency, b.rungs, 0) / b.rungs[0].prior_us;
 	second = policy_latency_typical_us(&b.latency, b.rungs, 2) / b.rungs[2].prior_us;
 	cr_assert_float_eq(first / second, 1.5f, 0.2, "%g", (double)(first / second));
