@@ -692,6 +692,11 @@ void ladder_inherit(struct ladder *ladder, const struct ladder *before)
 	ladder_rank(ladder);
 }
 
+const char *ladder_task_name(const struct ladder *ladder)
+{
+	return ladder_is_pipeline(ladder) ? "pipeline" : task_name(ladder->task);
+}
+
 int ladder_find(const struct ladder *ladder, const char *name)
 {
 	size_t length = strlen(name);

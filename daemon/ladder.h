@@ -121,6 +121,9 @@ void ladder_rank(struct ladder *ladder);
 /* Takes over what another ladder of the same networks, rungs and profile has learned.  Both are settled. */
 void ladder_inherit(struct ladder *ladder, const struct ladder *before);
 
+/* "classify", ..., as in a configuration; "pipeline". */
+const char *ladder_task_name(const struct ladder *ladder);
+
 /* A rung's index by name, or -1.  Without "/lane" the fastest one of that name. */
 int ladder_find(const struct ladder *ladder, const char *name);
 
