@@ -8,7 +8,8 @@ It runs in an environment that has the package mediapipe (0.10.21):
 Each picture by itself (static_image_mode, and --full, which looks at every frame anew), then what was found first in it as a
 clip of 60 frames in which the view pans, turns and zooms, tracked by both. A line for each: how many
 both found, how many only one, and the largest and the mean distance of landmarks in percent of the longer side of
-MediaPipe's box; landmarks that MediaPipe calls invisible are left out. Exits 1 when a distance is over 2 %.
+MediaPipe's box; landmarks that MediaPipe calls invisible are left out. Below each, MediaPipe beside
+itself, with noise of one level in the pixels: how far it can be told at all. Exits 1 when a distance is over 2 %.
 """
 import argparse
 import contextlib
@@ -96,8 +97,14 @@ def clip(picture, box):
         yield cv2.warpAffine(picture, matrix, CLIP_SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
+def noisy(picture):
+    """The picture with every value moved by at most one level, which nobody sees."""
+    noise = np.random.default_rng(1).integers(-1, 2, picture.shape)
+    return np.clip(picture.astype(int) + noise, 0, 255).astype(np.uint8)
+
+
 def compare_pictures(daemon, name, pictures, out):
-    tally = Tally()
+    tally, itself = Tally(), Tally()
     for i, picture in enumerate(pictures):
         annotate = os.path.join(out, f"{name}-{i}") if out else None
         if annotate:
@@ -105,8 +112,11 @@ def compare_pictures(daemon, name, pictures, out):
         made, lists = solution(name, True, True)
         with contextlib.closing(made):
             items, _ = ours(daemon, name, [picture], True, annotate)
-            tally.add(items[0], theirs(made, lists, picture))
+            reference = theirs(made, lists, picture)
+            tally.add(items[0], reference)
+            itself.add(theirs(made, lists, noisy(picture)), reference)
     print(tally.line(f"{name}, pictures"))
+    print(itself.line("    MediaPipe, with noise"))
     return tally.good()
 
 
@@ -118,13 +128,17 @@ def compare_clips(daemon, name, pictures):
             found = theirs(made, lists, picture)
         if not found:
             continue
-        frames, tally = list(clip(picture, found[0][1])), Tally()
+        frames, tally, itself = list(clip(picture, found[0][1])), Tally(), Tally()
         made, lists = solution(name, False, False)
+        other, _ = solution(name, False, False)
         items, tracked = ours(daemon, name + "_one", frames, False)
-        with contextlib.closing(made):
+        with contextlib.closing(made), contextlib.closing(other):
             for mine, frame in zip(items, frames):
-                tally.add(mine, theirs(made, lists, frame))
+                reference = theirs(made, lists, frame)
+                tally.add(mine, reference)
+                itself.add(theirs(other, lists, noisy(frame)), reference)
         print(tally.line(f"{name}, clip, {tracked} of {len(frames)} tracked"))
+        print(itself.line("    MediaPipe, with noise"))
         good &= tally.good()
     return good
 
