@@ -173,6 +173,9 @@ int residency_want(struct residency *residency, struct ladder *ladder)
 	/* When there is no room now, the end of a frame that runs is a reason to ask again. */
 	if (residency->busy || !residency_make_room(residency, ladder->bytes, ladder))
 		return 0;
+	/* Giving arenas back makes the dispatch look at its queue, and a frame there may have asked already. */
+	if (residency->busy)
+		return 0;
 	residency->busy = true;
 	residency->ladder = ladder_ref(ladder);
 	residency->fresh = NULL;
