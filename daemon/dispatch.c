@@ -276,8 +276,9 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
 		governor_observe(dispatch->governor, job->model->ladder, job, now);
-	if (ladder_is_pipeline(job->model->ladder) && job->status == IPC_OK)
-		job->stream->track = job->track;
+	/* Of a frame that failed nobody knows what is left to follow. */
+	if (ladder_is_pipeline(job->model->ladder))
+		job->stream->track = job->status == IPC_OK ? job->track : (struct track){.n = 0};
 	job->model->ladder->pins--;
 	job->stream->running--;
 	job->model = NULL;

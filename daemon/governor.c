@@ -200,7 +200,8 @@ void governor_observe(struct governor *governor, struct ladder *ladder, const st
 	/* What was done twice, and on another rung than was chosen, says nothing of either. */
 	if (job->run_twice)
 		return;
-	us = work > 0 ? us / work : us;
+	if (work > 0 && ladder->rungs[job->rung].phase == job->sample.phase)
+		us /= work;
 	tracer_observed(&governor->trace, ladder, job->rung, us, freq_cap, now_us);
 	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us, freq_cap, now_us);
 }

@@ -556,7 +556,7 @@ static int run_once(struct engine_context *context, const struct engine_plan *pl
 	return rc;
 }
 
-int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
+static int measure(struct ladder *ladder, int rung, struct worker *worker)
 {
 	struct engine_context *context = worker_context(worker);
 	struct ladder_rung *detail = &ladder->details[rung];
@@ -575,10 +575,6 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	float cold_us, us = 0;
 	int rc = -ENOMEM;
 
-	if (ladder_is_pipeline(ladder)) {
-		rc = joint_warm_up(ladder, rung, worker);
-		goto out;
-	}
 	if (!pixels || !values)
 		goto out;
 	memset(pixels, 128, luma * 3 / 2);
@@ -604,6 +600,11 @@ out:
 	free(values);
 	free(pixels);
 	return rc;
+}
+
+int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
+{
+	return ladder_is_pipeline(ladder) ? joint_warm_up(ladder, rung, worker) : measure(ladder, rung, worker);
 }
 
 /* The measured rung most like this one: the same variant and lane before the same variant before any. */

@@ -111,6 +111,23 @@ Test(pipeline, a_frame_of_another_size_is_looked_at_anew)
 	fixture_end(&fixture, &client);
 }
 
+Test(pipeline, after_a_frame_that_failed_nothing_is_followed)
+{
+	struct ipc_frame broken;
+	struct fixture fixture;
+	struct client client;
+
+	serve(&fixture, &client);
+	client_open_stream(&client, (struct ipc_stream_open){.model = "faces"});
+	submit(&client, 1, 64, 255);
+	broken = (struct ipc_frame){.stream = client.stream.stream, .seq = 2, .format = IPC_JPEG, .bytes = 100};
+	client_submit(&client, &broken);
+	client_expect_result(&client, 2, IPC_FAILED);
+	submit(&client, 3, 64, 255);
+	expect_face(&client, full, 4, 24);
+	fixture_end(&fixture, &client);
+}
+
 Test(pipeline, a_stream_is_not_told_of_what_another_follows)
 {
 	struct fixture fixture;
