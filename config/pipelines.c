@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-const char *const pipelines_foreign_keys[] = {"task",	 "variants",   "detector", "landmarks", "score_min",
+const char *const pipelines_foreign_keys[] = {"task",	 "variants",   "detector", "landmarks", "gestures", "score_min",
 					      "iou_max", "preprocess", "inputs",   "gray",	NULL};
 
 /* Whether the places that this detector finds are those that the landmark network was trained to be shown. */
