@@ -15,7 +15,7 @@ static int find_pinned(const struct ipc_stream_open *asked, const struct model *
 {
 	if (asked->rung[0])
 		return ladder_find(model->ladder, asked->rung);
-	return asked->full ? model->ladder->best : -1;
+	return asked->full ? model->ladder->best[LADDER_FULL] : -1;
 }
 
 static bool wants_pinned(const struct ipc_stream_open *asked)
@@ -178,7 +178,7 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 	job->waited = false;
 	job->rung = -1;
 	job->look = JOB_LOOK_NOT;
-	job->viewed = false;
+	job->viewed = job->run_twice = false;
 	job->decision.reason[0] = '\0';
 	job->status = IPC_OK;
 	job->text[0] = '\0';
@@ -202,6 +202,26 @@ struct engine_image stream_picture(const struct stream *stream, const struct ipc
 		image.stride[i] = frame->stride[i];
 	}
 	return image;
+}
+
+/* A stream that is pinned to a rung of both stages wants both in every frame. */
+static bool always_looks(const struct stream *stream)
+{
+	return stream->pinned >= 0 && stream->model->ladder->rungs[stream->pinned].phase == LADDER_FULL;
+}
+
+struct track stream_recall(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us)
+{
+	bool sized = frame->format != IPC_JPEG;
+	int limit = always_looks(stream) ? 0 : (int)stream_top_k(stream);
+
+	return track_recall(&stream->track, stream->model->ladder->uid, sized ? (int)frame->width : 0,
+			    sized ? (int)frame->height : 0, limit, now_us);
+}
+
+bool stream_needs_look(const struct stream *stream, const struct track *track, int64_t now_us)
+{
+	return track_needs_look(track, (int)stream_top_k(stream), now_us);
 }
 
 uint32_t stream_top_k(const struct stream *stream)

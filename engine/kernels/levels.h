@@ -9,12 +9,9 @@
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
 void kernels_winograd_scalar(struct kernels *table);
-<<<<<<< HEAD
 void kernels_dots_s8_scalar(struct kernels *table);
-=======
 void kernels_resample_scalar(struct kernels *table);
 void kernels_pixels_scalar(struct kernels *table);
->>>>>>> preprocess
 
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
@@ -22,12 +19,9 @@ void kernels_winograd_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
-<<<<<<< HEAD
 void kernels_dots_s8_avx2(struct kernels *table);
-=======
 void kernels_resample_avx2(struct kernels *table);
 void kernels_pixels_avx2(struct kernels *table);
->>>>>>> preprocess
 
 void kernels_avxvnni(struct kernels *table);
 void kernels_igemm_s8_avxvnni(struct kernels *table);
@@ -50,13 +44,10 @@ void kernels_neon(struct kernels *table);
 void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
 void kernels_dwconv_neon(struct kernels *table);
-<<<<<<< HEAD
 void kernels_dots_s8_neon(struct kernels *table);
+void kernels_resample_neon(struct kernels *table);
 
 void kernels_dotprod(struct kernels *table);
 void kernels_dots_s8_dotprod(struct kernels *table);
-=======
-void kernels_resample_neon(struct kernels *table);
->>>>>>> preprocess
 
 #endif
