@@ -9,6 +9,7 @@ threads, user and system), "load_ms", "rest_kb" and "peak_kb" of resident memory
     peer.py RUNTIME FILE --input X.npy --out DIR --threads N --runs R
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -108,6 +109,17 @@ class LiteRT:
         return {o["name"]: self.interpreter.get_tensor(o["index"]) for o in self.interpreter.get_output_details()}
 
 
+class LiteRTReference(LiteRT):
+    """The kernels that define the format, for what they answer and not for how long they take."""
+
+    warm_up_runs = 0
+
+    def __init__(self, threads):
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        super().__init__(threads)
+        self.make = functools.partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+
+
 class OpenVINO:
     """Set for latency, in the precision that it chooses itself."""
 
@@ -141,8 +153,8 @@ class OpenVINOFloat32(OpenVINO):
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
-RUNTIMES = {"onnxruntime": OnnxRuntime, "ncnn": Ncnn, "litert": LiteRT, "openvino": OpenVINOFloat32,
-            "openvino-default": OpenVINO}
+RUNTIMES = {"onnxruntime": OnnxRuntime, "ncnn": Ncnn, "litert": LiteRT,
+            "litert-reference": LiteRTReference, "openvino": OpenVINOFloat32, "openvino-default": OpenVINO}
 
 
 def status(key):
@@ -162,7 +174,7 @@ def measure(runtime, path, tensor, runs):
     runtime.load(path)
     runtime.prepare(tensor)
     loaded = time.perf_counter()
-    for _ in range(WARM_UP_RUNS):
+    for _ in range(getattr(runtime, "warm_up_runs", WARM_UP_RUNS)):
         runtime.prepare(tensor)
         runtime.run()
     ms, cpu = [], time.process_time()

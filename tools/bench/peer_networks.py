@@ -21,6 +21,8 @@ MEDIAPIPE = "mediapipe==0.10.21"
 # Which kinds of file a runtime reads, the one it would rather have first.
 READS = {"inferd": ("onnx", "tflite", "ncnn"), "onnxruntime": ("onnx",), "ncnn": ("ncnn",), "litert": ("tflite",),
          "openvino": ("onnx", "tflite"), "openvino-default": ("onnx", "tflite")}
+REFERENCES = {"onnx": "onnxruntime", "tflite": "litert", "ncnn": "ncnn"}  # whose answer the others are compared with
+INT8_REFERENCE = {"tflite": "litert-reference"}  # where that is exact, as it is not with the kernels that are fast
 
 
 @dataclasses.dataclass
@@ -39,6 +41,12 @@ class Network:
 
     def kind_for(self, runtime):
         return next((kind for kind in READS[runtime] if kind in self.files), None)
+
+    @property
+    def reference(self):
+        """The runtime whose answer is the right one, and the kind of file that it reads."""
+        kind = next(kind for kind in REFERENCES if kind in self.files)
+        return (INT8_REFERENCE if self.precision == "int8" else {}).get(kind, REFERENCES[kind]), kind
 
     def tensor(self, kind):
         """A picture as the input of a file of this kind."""

@@ -7,9 +7,7 @@ OURS = "inferd"
 BESIDE = "openvino-default"  # in the float tables beside the peers and not one of them, because it is less than float32
 LABELS = {"inferd": "inferd", "onnxruntime": "ONNX Runtime", "ncnn": "ncnn", "litert": "LiteRT",
           "openvino": "OpenVINO, float32", "openvino-default": "OpenVINO, default"}
-# Of the largest output.  Integers are rounded by each runtime in its own way, layer after layer; bfloat16 has 8 bits.
-TOLERANCE = {"float": 1e-3, "int8": 0.1}
-REFERENCES = ("onnxruntime", "litert", "ncnn")
+TOLERANCE = 1e-3  # of the largest output; of integers one
 
 
 # ---- do they agree ----------------------------------------------------------------------------------
@@ -17,34 +15,44 @@ REFERENCES = ("onnxruntime", "litert", "ncnn")
 
 def load_outputs(folder):
     import numpy as np
-    return {path.stem: np.load(path).astype(np.float64).ravel() for path in sorted(folder.glob("*.npy"))}
+    return {path.stem: np.load(path).ravel() for path in sorted(folder.glob("*.npy"))}
+
+
+def is_integer(values):
+    return values.dtype.kind in "iu"
+
+
+def distance(value, reference):
+    """The largest difference over the largest output; of integers as it is."""
+    apart = abs(value.astype(float) - reference.astype(float)).max(initial=0)
+    return apart if is_integer(reference) else apart / (abs(reference).max(initial=0) or 1.0)
 
 
 def difference(outputs, references):
-    """The largest over the largest output; outputs of other names are told by their size, and of those the nearest."""
+    """The worst of all outputs; those of other names are told by their size, and of those the nearest is taken."""
     worst, left = 0.0, dict(outputs)
     for name, reference in references.items():
-        same = [n for n, value in left.items() if value.size == reference.size]
-        if not same:
+        far = {n: distance(value, reference) for n, value in left.items() if value.size == reference.size}
+        if not far:
             return math.inf
-        distance = {n: abs(left[n] - reference).max(initial=0) for n in same}
-        nearest = name if name in same else min(same, key=distance.get)
-        worst = max(worst, distance[nearest] / (abs(reference).max(initial=0) or 1.0))
+        nearest = name if name in far else min(far, key=far.get)
+        worst = max(worst, far[nearest])
         del left[nearest]
-    return worst
+    return float(worst)
 
 
 def agreement(bench, network, runtimes):
-    """A row for each runtime: how far its last outputs are from those of the network's own runtime."""
-    outputs = {runtime: load_outputs(bench.outputs(network, runtime)) for runtime in runtimes}
-    reference = next((r for r in REFERENCES if outputs.get(r)), None)
-    rows = []
+    """A row for each runtime: how far its last outputs are from those of the network's reference."""
+    bench.answer_reference(network)
+    references = load_outputs(bench.outputs(network, network.reference[0]))
+    integer, rows = any(map(is_integer, references.values())), []
     for runtime in runtimes:
-        if reference and runtime != reference and outputs[runtime]:
-            far = difference(outputs[runtime], outputs[reference])
-            rows.append({"network": network.name, "runtime": runtime, "reference": reference,
-                         "difference": far if math.isfinite(far) else None,
-                         "agrees": bool(far <= TOLERANCE[network.precision])})
+        outputs = load_outputs(bench.outputs(network, runtime))
+        if runtime == network.reference[0] or not outputs:
+            continue
+        far = difference(outputs, references)
+        rows.append({"network": network.name, "runtime": runtime, "reference": network.reference[0], "integer": integer,
+                     "difference": far if math.isfinite(far) else None, "agrees": far <= (1 if integer else TOLERANCE)})
     return rows
 
 
@@ -217,21 +225,26 @@ def layer_table(results, threads):
                 rows)
 
 
+def agreement_text(row):
+    if row is None:
+        return "the reference"
+    if row["difference"] is None:
+        return "other outputs"
+    text = f"{row['difference']:.0f} of an integer's steps" if row["integer"] else f"{row['difference']:.1e}"
+    return text if row["agrees"] else f"{text}, out of tolerance"
+
+
 def pairing_table(results):
     far = {(row["network"], row["runtime"]): row for row in results.record["agreement"]}
     rows = []
     for network in results.record["networks"]:
         for runtime in results.runtimes:
-            samples = [s for key, taken in results.by_key.items() if key[:2] == (network["name"], runtime) for s in taken]
-            row = far.get((network["name"], runtime))
-            if not samples:
-                continue
-            answer = "the reference" if not row else "other outputs" if row["difference"] is None else \
-                f"{row['difference']:.1e}" + ("" if row["agrees"] or runtime == BESIDE else " (out of tolerance)")
-            rows.append([network["name"], LABELS[runtime], samples[0]["file"], answer])
-    print_table("### Which file each runtime read, and the largest difference of its outputs, of the largest (tolerance "
-                f"{TOLERANCE['float']:g} in float, {TOLERANCE['int8']:g} in int8)",
-                ["network", "runtime", "file", "difference"], rows)
+            files = {s["file"] for key, taken in results.by_key.items() if key[:2] == (network["name"], runtime) for s in taken}
+            if files:
+                rows.append([network["name"], LABELS[runtime], " ".join(files),
+                             agreement_text(far.get((network["name"], runtime)))])
+    print_table("### Which file each runtime read, and how far its outputs are from the reference, of the largest (tolerance "
+                f"{TOLERANCE:g}, of integers 1)", ["network", "runtime", "file", "difference"], rows)
 
 
 def failure_table(results):
