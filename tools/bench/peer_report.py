@@ -239,7 +239,8 @@ def pairing_table(results):
     rows = []
     for network in results.record["networks"]:
         for runtime in results.runtimes:
-            files = {s["file"] for key, taken in results.by_key.items() if key[:2] == (network["name"], runtime) for s in taken}
+            files = {s["file"] for key, taken in results.by_key.items() for s in taken
+                     if key[:2] == (network["name"], runtime)}
             if files:
                 rows.append([network["name"], LABELS[runtime], " ".join(files),
                              agreement_text(far.get((network["name"], runtime)))])
