@@ -40,6 +40,7 @@ def parse_args():
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=50, help="of each measurement")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no round that would end later than this")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--busy", action="store_true", help="idle on 1 thread, then on 2 with one core kept busy")
     mode.add_argument("--layers", action="store_true", help="single convolutions")
@@ -177,7 +178,11 @@ def take_all(args, bench, networks):
     samples, failed = [], set()
     planned, start = list(schedule(args, networks)), time.monotonic()
     for done, (sample, network) in enumerate(planned):
-        left_s = (time.monotonic() - start) / done * (len(planned) - done) if done else 0
+        taken_s = time.monotonic() - start
+        if done % (len(planned) // args.rounds) == 0 and sample.round and \
+                taken_s * (sample.round + 1) / sample.round > 60 * args.minutes:
+            break
+        left_s = taken_s / done * (len(planned) - done) if done else 0
         progress(f"{done} of {len(planned)}: round {sample.round + 1}, {sample.network}, {sample.runtime}, "
                  f"{sample.threads} threads" + f"; about {left_s / 60:.0f} min left" * bool(done))
         if (sample.network, sample.runtime) in failed:
@@ -249,7 +254,7 @@ def main():
         bench = Bench(args, folder)
         samples = take_all(args, bench, networks)
         record = {"machine": machine(), "mode": "busy" if args.busy else "layers" if args.layers else "networks",
-                  "rounds": args.rounds, "runs": args.runs,
+                  "rounds": samples[-1].round + 1, "runs": args.runs,
                   "networks": [{"name": n.name, "precision": n.precision, "twin": n.twin, "macs": n.macs} for n in networks],
                   "agreement": [row for n in networks for row in peer_report.agreement(bench, n, runtimes_for(args, n))],
                   "peak_gflops": {t: max(bench.peak_gflops(networks[0], t) for _ in range(args.rounds))
