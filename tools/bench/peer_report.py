@@ -68,6 +68,10 @@ def geometric_mean(values):
     return math.exp(statistics.fmean(map(math.log, values)))
 
 
+def flat(figure):
+    return figure if isinstance(figure, list) else [figure]
+
+
 class Results:
     def __init__(self, record):
         self.record = record
@@ -92,16 +96,16 @@ class Results:
     def peers(self, network):
         return [r for r in self.runtimes if r != OURS and (r != BESIDE or network["precision"] == "int8")]
 
-    def ratio(self, network, peer, threads):
-        """Of the medians within each round, the median."""
-        theirs = {s["round"]: statistics.median(s["ms"]) for s in self.get(network, peer, threads)}
-        ratios = [statistics.median(s["ms"]) / theirs[s["round"]] for s in self.get(network, OURS, threads)
-                  if s["round"] in theirs]
+    def ratio(self, network, peer, threads, key="ms"):
+        """Of one figure within each round (of times its median), the median."""
+        theirs = {s["round"]: statistics.median(flat(s[key])) for s in self.get(network, peer, threads)}
+        ratios = [statistics.median(flat(s[key])) / theirs[s["round"]] for s in self.get(network, OURS, threads)
+                  if theirs.get(s["round"])]
         return statistics.median(ratios) if ratios else None
 
-    def best(self, network, threads):
-        """Ratio to the peer that inferd is slowest beside, and that peer."""
-        ratios = {peer: self.ratio(network, peer, threads) for peer in self.peers(network)}
+    def best(self, network, threads, key="ms"):
+        """Ratio to the peer that inferd is worst beside, and that peer."""
+        ratios = {peer: self.ratio(network, peer, threads, key) for peer in self.peers(network)}
         ratios = {peer: ratio for peer, ratio in ratios.items() if ratio}
         return max(((ratio, peer) for peer, ratio in ratios.items()), default=(None, None))
 
@@ -146,18 +150,23 @@ def speed_table(results, precision, threads):
 
 
 def cpu_table(results, precision, threads):
+    """Beside the best peer; on more threads also beside inferd's own on one, which says what sharing the work costs."""
     networks = of_precision(results, precision)
-    runtimes, rows, ratios = used(results, networks), [], []
+    runtimes, rows, ratios, shared = used(results, networks), [], [], []
     for network in networks:
         values = {r: results.median(network, r, threads, "cpu_ms") for r in runtimes}
-        one = results.median(network, OURS, 1, "cpu_ms")
-        ratio = values.get(OURS) / one if threads > 1 and one and values.get(OURS) else None
+        one = results.median(network, OURS, 1, "cpu_ms") if threads > 1 else None
+        ratio, peer = results.best(network, threads, "cpu_ms")
+        own = values[OURS] / one if one and values.get(OURS) else None
         ratios += [ratio] if ratio else []
-        rows.append([network["name"], *[f"{v:.2f}" if v else "" for v in values.values()], f"{ratio:.2f}" if ratio else ""])
+        shared += [own] if own else []
+        rows.append([network["name"], *[f"{v:.2f}" if v else "" for v in values.values()],
+                     f"{ratio:.2f} ({LABELS[peer]})" if ratio else "", f"{own:.2f}" if own else ""])
     if ratios:
-        rows.append(["geometric mean"] + [""] * len(runtimes) + [f"**{geometric_mean(ratios):.2f}**"])
+        rows.append(["geometric mean", *[""] * len(runtimes), f"**{geometric_mean(ratios):.2f}**",
+                     f"**{geometric_mean(shared):.2f}**" if shared else ""])
     print_table(f"### {precision}, {threads} thread{'s' * (threads > 1)}: processor time of a run, ms, all threads",
-                ["network", *[LABELS[r] for r in runtimes], "inferd of its own on 1 thread"], rows)
+                ["network", *[LABELS[r] for r in runtimes], "inferd of the best peer", "of its own on 1 thread"], rows)
 
 
 def memory_table(results, precision, threads):
