@@ -103,6 +103,12 @@ class Results:
                   if theirs.get(s["round"])]
         return statistics.median(ratios) if ratios else None
 
+    def least(self, network, threads):
+        """Ratio of the quickest run to the quickest of any peer: what a machine with busy neighbours disturbs least."""
+        ours = self.ms(network, OURS, threads)
+        theirs = [ms for peer in self.peers(network) for ms in self.ms(network, peer, threads)]
+        return min(ours) / min(theirs) if ours and theirs else None
+
     def best(self, network, threads, key="ms"):
         """Ratio to the peer that inferd is worst beside, and that peer."""
         ratios = {peer: self.ratio(network, peer, threads, key) for peer in self.peers(network)}
@@ -134,19 +140,22 @@ def used(results, networks):
 
 def speed_table(results, precision, threads):
     networks = of_precision(results, precision)
-    runtimes, rows, ratios = used(results, networks), [], []
+    runtimes, rows, ratios, least = used(results, networks), [], [], []
     for network in networks:
         row = [network["name"]]
         for runtime in runtimes:
             ms = results.ms(network, runtime, threads)
             row.append(f"{statistics.median(ms):.2f} ({quantile(ms, 90):.2f})" if ms else "")
-        ratio, peer = results.best(network, threads)
-        ratios += [ratio] if ratio else []
-        rows.append(row + [f"{ratio:.2f} ({LABELS[peer]})" if ratio else ""])
+        (ratio, peer), quickest = results.best(network, threads), results.least(network, threads)
+        if ratio:
+            ratios.append(ratio)
+            least.append(quickest)
+        rows.append(row + ([f"{ratio:.2f} ({LABELS[peer]})", f"{quickest:.2f}"] if ratio else ["", ""]))
     if ratios:
-        rows.append(["geometric mean"] + [""] * len(runtimes) + [f"**{geometric_mean(ratios):.2f}**"])
+        rows.append(["geometric mean"] + [""] * len(runtimes) +
+                    [f"**{geometric_mean(ratios):.2f}**", f"**{geometric_mean(least):.2f}**"])
     print_table(f"### {precision}, {threads} thread{'s' * (threads > 1)}: median ms of a run (p90)",
-                ["network", *[LABELS[r] for r in runtimes], "inferd of the best peer"], rows)
+                ["network", *[LABELS[r] for r in runtimes], "inferd of the best peer", "quickest runs"], rows)
 
 
 def cpu_table(results, precision, threads):
