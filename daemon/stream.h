@@ -30,7 +30,7 @@ struct stream {
 	uint32_t trace_segment; /* that the policy's memory was told in; 0 none yet */
 	struct scene scene;
 	struct recognition *recognition; /* NULL: it names no gallery */
-	struct track track; /* of a pipeline: what is followed */
+	struct track track;		 /* of a pipeline: what is followed */
 	struct pool pool;
 	struct sched_queue queue;
 	struct share share;
