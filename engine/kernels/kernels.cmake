@@ -5,7 +5,11 @@ set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/ige
 
 # Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
 # exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.
+# INFERD_CPU_LEVELS leaves levels out.
 function(inferd_kernel_level level)
+  if(INFERD_CPU_LEVELS AND NOT level IN_LIST INFERD_CPU_LEVELS)
+    return()
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
   set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
   string(TOUPPER ${level} name)
