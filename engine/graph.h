@@ -18,11 +18,12 @@
 #include "attributes.h"
 #include "engine.h"
 
-#define GRAPH_NODES_MAX	  16384
-#define GRAPH_VALUES_MAX  65536
-#define GRAPH_DIM_UNKNOWN (-1)
-#define GRAPH_WINDOW_MAX  32768 /* stride, dilation and padding of a window; a slice's step */
-#define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
+#define GRAPH_NODES_MAX	   16384
+#define GRAPH_VALUES_MAX   65536
+#define GRAPH_GENERALS_MAX 256 /* that are told of */
+#define GRAPH_DIM_UNKNOWN  (-1)
+#define GRAPH_WINDOW_MAX   32768 /* stride, dilation and padding of a window; a slice's step */
+#define GRAPH_TAPS_MAX	   16384 /* positions of a convolution's kernel */
 
 enum graph_op {
 	GRAPH_CONV,    /* in: x, weights, [bias]; struct graph_conv */
@@ -232,6 +233,9 @@ struct graph {
 	int inputs[ENGINE_IO_MAX], outputs[ENGINE_IO_MAX];
 	int n_inputs, n_outputs;
 	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
+	/* General operators that reading the file took, each once, also those whose results were constants. */
+	const struct engine_operator *generals[GRAPH_GENERALS_MAX];
+	int n_generals;
 	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
@@ -249,6 +253,8 @@ int graph_add_value(struct graph *graph, const char *name, size_t name_bytes, en
 		    const int32_t *dims);
 int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size_t name_bytes, const int *inputs,
 		   int n_inputs, const int *outputs, int n_outputs);
+/* Makes a node of GRAPH_GENERAL one of this operator. */
+void graph_set_general(struct graph *graph, int node, const struct graph_general *general);
 /* Takes the node that was added last out again; its outputs have no producer then. */
 void graph_drop_last_node(struct graph *graph);
 /* Copies n scales and zero points (NULL: zeros); rejects scales that are not finite and positive. */

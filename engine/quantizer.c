@@ -9,6 +9,8 @@
 #include "packed.h"
 #include "plan.h"
 #include "quantize.h"
+#include "reading.h"
+#include "trim.h"
 
 struct engine_quantizer {
 	struct engine_model *real, *small; /* small: NULL before engine_quantizer_finish() */
@@ -73,9 +75,13 @@ static int allocate(struct engine_quantizer *q)
 int engine_quantizer_create(const char *path, int width, int height, struct engine_error *ret_error,
 			    struct engine_quantizer **ret_quantizer)
 {
-	struct engine_quantizer *q = calloc(1, sizeof(*q));
+	struct engine_quantizer *q;
 	int r;
 
+	/* What it makes is a converted file. */
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	q->options = (struct engine_plan_options){.width = width, .height = height, .keep_tensors = 1};

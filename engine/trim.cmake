@@ -6,6 +6,9 @@
 set(INFERD_OPERATORS "" CACHE FILEPATH "a list of operators as of `inferd-model inspect --ops`; empty: all")
 set(INFERD_FORMATS "" CACHE STRING "formats that are read: tflite;onnx;ncnn;caffe;converted; empty: all")
 set(INFERD_CPU_LEVELS "" CACHE STRING "levels of the CPU beside portable C, such as avx2; empty: all of the architecture")
+if(INFERD_TESTS AND (INFERD_OPERATORS OR INFERD_FORMATS OR INFERD_CPU_LEVELS))
+  message(FATAL_ERROR "the tests are those of the whole engine: trimmed builds need INFERD_TESTS=OFF")
+endif()
 
 set(formats tflite onnx ncnn caffe converted)
 file(STRINGS operators/list.inc general REGEX "^OPERATOR")

@@ -170,8 +170,9 @@ static int general_custom(struct tflite *t, const char *custom, size_t bytes)
 		return on_custom(t, op->name);
 	if (bytes == strlen("Convolution2DTransposeBias") && !memcmp(custom, "Convolution2DTransposeBias", bytes))
 		return tflite_general_on_transpose_conv_bias(t);
-	return graph_error(t->error, -ENOTSUP, "operator %d is the custom '%.*s', which is not known", t->index,
-			   bytes > 60 ? 60 : (int)bytes, custom);
+	return graph_error(t->error, -ENOTSUP, "operator %d is the custom '%.*s', which %s", t->index,
+			   bytes > 60 ? 60 : (int)bytes, custom,
+			   operators_left_out(custom, bytes) ? OPERATORS_LEFT_OUT : "is not known");
 }
 
 int tflite_general(struct tflite *t, const char *custom, size_t custom_bytes)
