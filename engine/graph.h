@@ -236,7 +236,9 @@ struct graph {
 	/* General operators that reading the file took, each once, also those whose results were constants. */
 	const struct engine_operator *generals[GRAPH_GENERALS_MAX];
 	int n_generals;
-	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
+	bool is_general; /* an operator of the file took the way to them, whatever became of it; set by TFLite's reader
+			  */
+	bool unread;	 /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
 void graph_init(struct graph *graph);

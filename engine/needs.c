@@ -4,9 +4,9 @@
 
 static bool needs_op(const struct graph *graph, enum graph_op op)
 {
-	/* Which of the general ones is told instead. */
+	/* Otherwise those that are needed are told instead. */
 	if (op == GRAPH_GENERAL)
-		return false;
+		return graph->is_general;
 	for (int i = 0; i < graph->n_nodes; i++)
 		if (graph->nodes[i].op == op)
 			return true;
