@@ -222,12 +222,15 @@ int engine_quantizer_finish(struct engine_quantizer *q, enum engine_range method
 			    struct engine_error *ret_error, uint8_t **ret_data, size_t *ret_size)
 {
 	const struct graph *graph = graph_of(q);
-	struct quantize_range *ranges = choose_ranges(q, method, percentile);
+	struct quantize_range *ranges;
 	struct graph small;
 	uint8_t *data = NULL;
 	size_t size = 0;
 	int r;
 
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
+	ranges = choose_ranges(q, method, percentile);
 	if (!ranges)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	graph_init(&small);

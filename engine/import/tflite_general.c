@@ -157,7 +157,7 @@ const char *tflite_onnx_name(int code)
 
 const char *tflite_general_name(int code)
 {
-	const struct general *general = find(code);
+	const struct general *general = WITH_general ? find(code) : NULL;
 
 	return general ? general->name : NULL;
 }

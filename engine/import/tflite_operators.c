@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "tflite.h"
-#include "trim.h"
 
 static int fuse(struct tflite *t, int field, struct graph_node *node)
 {
@@ -702,7 +701,7 @@ const char *tflite_operator_at(int i, bool *ret_fast)
 	if (i < n)
 		return operators[i].name;
 	i -= n;
-	for (int code = 0; WITH_general && code < 256; code++)
+	for (int code = 0; code < 256; code++)
 		if (tflite_general_name(code) && !tflite_operator(code) && i-- == 0)
 			return tflite_general_name(code);
 	return i >= 0 && i < (int)(sizeof(customs) / sizeof(*customs)) ? customs[i] : NULL;
