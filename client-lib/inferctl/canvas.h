@@ -7,7 +7,7 @@
 #ifndef INFERCTL_CANVAS_H
 #define INFERCTL_CANVAS_H
 
-#include "image.h"
+#include "source.h"
 
 struct canvas {
 	int width, height;

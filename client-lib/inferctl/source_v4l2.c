@@ -1,246 +1,162 @@
 /*
  * source_v4l2.c - a camera of the kernel (V4L2), live: the newest frame, straight from the driver's buffers.
  *
- * Formats and sizes are camera_format.c's.  A frame's buffer goes back to the driver with the next call.
+ * A frame's buffer goes back to the driver with the next call.
  */
+#include "source_v4l2.h"
+
 #include <errno.h>
 #include <linux/videodev2.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "camera.h"
-#include "camera_format.h"
 #include "client-lib/inferd.h"
-#include "source_kind.h"
 
-#define BUFFERS_ASKED	  4 /* one is being filled, one waits, one is ours, one to spare */
-#define BUFFERS_MAX	  8
-#define BUFFER_BYTES_MAX  (128u << 20)
-#define INTERRUPTIONS_MAX 100 /* of one call, before it is taken for an error */
-#define FAILURES_MAX	  10  /* one behind the other, before the camera is given up */
+#define FAILURES_MAX 10 /* one behind the other, before the camera is given up */
 
-struct camera {
-	struct source source;
-	const struct camera_ops *ops;
-	bool opened, streaming;
-	struct {
-		void *memory;
-		size_t length;
-	} buffers[BUFFERS_MAX];
-	uint32_t n_buffers;
-	int held;		   /* buffer of the frame given last; -1: none */
-	struct source_frame frame; /* without its data */
-	size_t frame_bytes;	   /* at least, in a buffer */
-	uint32_t next_sequence;
-	bool gave_any;
-	int failures;
-};
+/* ---- buffers --------------------------------------------------------------------------------------- */
 
-static int control(const struct camera *camera, unsigned long request, void *argument)
+static int give_back(struct camera *camera, uint32_t index, struct source_error *ret_error)
 {
-	int r = -EINTR;
+	struct v4l2_buffer buffer = camera_buffer(index);
+	int r = camera_control(camera, VIDIOC_QBUF, &buffer);
 
-	for (int i = 0; r == -EINTR && i < INTERRUPTIONS_MAX; i++)
-		r = camera->ops->ioctl(camera->ops->user, camera->source.fd, request, argument);
+	return r < 0 ? camera_fail(camera, r, "does not take a buffer back", ret_error) : 0;
+}
+
+static int give_back_held(struct camera *camera, struct source_error *ret_error)
+{
+	int held = camera->held;
+
+	camera->held = -1;
+	return held < 0 ? 0 : give_back(camera, (uint32_t)held, ret_error);
+}
+
+/*
+ * A filled buffer becomes ours.  An error of transmission leaves open whether the driver kept the buffer: it is left
+ * to it, and only many of them one behind the other end the source.
+ */
+static int take_one(struct camera *camera, struct v4l2_buffer *ret_buffer, struct source_error *ret_error)
+{
+	struct v4l2_buffer buffer = camera_buffer(0);
+	int r = camera_control(camera, VIDIOC_DQBUF, &buffer);
+
+	if (r == -EAGAIN)
+		return r;
+	if (r == -EIO && ++camera->failures < FAILURES_MAX)
+		return source_fail(ret_error, SOURCE_E_BROKEN, camera->source.path,
+				   "frame %llu was lost between camera and driver",
+				   (unsigned long long)camera->source.number);
+	if (r < 0)
+		return camera_fail(camera, r, "gives no frames any more", ret_error);
+	if (buffer.index >= camera->n_buffers)
+		return source_fail(ret_error, -EPROTO, camera->source.path, "the driver gave buffer %u of %u",
+				   buffer.index, camera->n_buffers);
+	*ret_buffer = buffer;
+	return 0;
+}
+
+/* The newest of those that are filled; older ones go back at once.  There are no more of them than buffers. */
+static int take_newest(struct camera *camera, struct v4l2_buffer *ret_buffer, struct source_error *ret_error)
+{
+	int r = take_one(camera, ret_buffer, ret_error);
+
+	for (uint32_t i = 1; r == 0 && i < camera->n_buffers; i++) {
+		uint32_t older = ret_buffer->index;
+
+		camera->held = (int)older;
+		r = take_one(camera, ret_buffer, ret_error);
+		if (r == -EAGAIN)
+			return 0;
+		if (r == 0 && ret_buffer->index != older)
+			r = give_back(camera, older, ret_error);
+	}
+	if (r == 0)
+		camera->held = (int)ret_buffer->index;
 	return r;
 }
 
-static int fail_control(const struct camera *camera, int error, const char *what, struct source_error *ret_error)
-{
-	const char *path = camera->source.path;
+/* ---- frames ---------------------------------------------------------------------------------------- */
 
-	if (error == -ENODEV)
-		return source_fail(ret_error, error, path, "the camera is gone");
-	if (error == -EBUSY)
-		return source_fail(ret_error, error, path, "the camera is in use by another program");
-	if (error == -ENOSPC)
-		return source_fail(ret_error, error, path, "its bus has no room for this size and rate");
-	return source_fail(ret_error, error, path, "%s: %s", what, strerror(-error));
+/* NULL, or what is wrong with it. */
+static const char *check_content(const struct camera *camera, const struct v4l2_buffer *buffer)
+{
+	const uint8_t *data = camera->buffers[buffer->index].memory;
+
+	if (buffer->flags & V4L2_BUF_FLAG_ERROR)
+		return "the driver marked it as damaged";
+	if (buffer->bytesused > camera->buffers[buffer->index].length)
+		return "it says that it is larger than its buffer";
+	if (buffer->bytesused < camera->frame_bytes)
+		return "it is shorter than a frame";
+	if (camera->frame.format == INFERD_JPEG && (buffer->bytesused < 4 || data[0] != 0xff || data[1] != 0xd8))
+		return "it is not a JPEG";
+	return NULL;
 }
 
-/* ---- setting it up --------------------------------------------------------------------------------- */
-
-static int open_device(struct camera *camera, struct source_error *ret_error)
+/* The driver numbers what the camera took; gaps are frames that it dropped, or that we passed over. */
+static uint32_t count_missed(struct camera *camera, uint32_t sequence)
 {
-	struct v4l2_capability capability = {0};
-	uint32_t needed = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING, can;
-	int r = camera->ops->open(camera->ops->user, camera->source.path);
+	uint32_t missed = sequence - camera->next_sequence;
 
-	if (r == -ENOENT || r == -ENXIO)
-		return source_fail(ret_error, r, camera->source.path, "there is no such camera");
-	if (r < 0)
-		return fail_control(camera, r, "cannot be opened", ret_error);
-	camera->source.fd = r;
-	camera->opened = true;
-	r = control(camera, VIDIOC_QUERYCAP, &capability);
-	if (r < 0)
-		return r == -ENOTTY ? source_fail(ret_error, r, camera->source.path, "not a camera")
-				    : fail_control(camera, r, "does not say what it is", ret_error);
-	can = capability.capabilities & V4L2_CAP_DEVICE_CAPS ? capability.device_caps : capability.capabilities;
-	if ((can & needed) != needed)
-		return source_fail(ret_error, -ENOTSUP, camera->source.path,
-				   "not a camera that streams pictures of one plane");
+	camera->next_sequence = sequence + 1;
+	if (!camera->gave_any)
+		missed = 0;
+	camera->gave_any = true;
+	return missed < INT32_MAX ? missed : 0; /* it began to count anew */
+}
+
+static int next_of_camera(struct source *source, struct source_error *ret_error, struct source_frame *ret_frame)
+{
+	struct camera *camera = (struct camera *)source;
+	struct source_frame frame = camera->frame;
+	struct v4l2_buffer buffer;
+	const char *why;
+	int r = give_back_held(camera, ret_error);
+
+	if (r == 0)
+		r = take_newest(camera, &buffer, ret_error);
+	if (r != 0)
+		return r;
+	frame.missed = count_missed(camera, buffer.sequence);
+	why = check_content(camera, &buffer);
+	if (why)
+		return source_fail(ret_error, SOURCE_E_BROKEN, source->path, "frame %llu is broken: %s",
+				   (unsigned long long)source->number, why);
+	camera->failures = 0;
+	frame.file = ret_frame->file;
+	frame.number = ret_frame->number;
+	frame.data = camera->buffers[buffer.index].memory;
+	frame.bytes = frame.format == INFERD_JPEG ? buffer.bytesused : camera->frame_bytes;
+	*ret_frame = frame;
 	return 0;
 }
 
-static int list_formats(const struct camera *camera, uint32_t offered[CAMERA_FORMATS_MAX])
+static void close_camera(struct source *source)
 {
-	int n = 0;
-
-	while (n < CAMERA_FORMATS_MAX) {
-		struct v4l2_fmtdesc entry = {.index = (uint32_t)n, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
-
-		if (control(camera, VIDIOC_ENUM_FMT, &entry) < 0)
-			break;
-		offered[n++] = entry.pixelformat;
-	}
-	return n;
+	camera_tear_down((struct camera *)source);
+	free(source);
 }
 
-/* The size to ask for: what is wanted, or the smallest that is large enough where the driver lists them. */
-static void choose_size(const struct camera *camera, const struct source_options *options, uint32_t fourcc,
-			uint32_t size[2])
+static const struct source_ops camera_source_ops = {
+	.next = next_of_camera,
+	.close = close_camera,
+};
+
+int source_v4l2_open(const char *path, const struct source_options *options, struct source_error *ret_error,
+		     struct source **ret_source)
 {
-	uint32_t best[2] = {0, 0};
+	struct camera *camera = source_create(sizeof(*camera), &camera_source_ops, path, ret_error);
+	int r;
 
-	size[0] = options->width;
-	size[1] = options->height;
-	for (uint32_t i = 0; options->at_least && i < CAMERA_SIZES_MAX; i++) {
-		struct v4l2_frmsizeenum entry = {.index = i, .pixel_format = fourcc};
-		uint32_t found[2];
-
-		if (control(camera, VIDIOC_ENUM_FRAMESIZES, &entry) < 0)
-			break;
-		camera_size_of(&entry, options->width, options->height, &found[0], &found[1]);
-		if (source_size_allowed(found[0], found[1]) &&
-		    (!best[0] || camera_size_better(found, best, options->width, options->height)))
-			memcpy(best, found, sizeof(best));
-	}
-	if (best[0])
-		memcpy(size, best, sizeof(best));
-}
-
-/* 1: the format is set; 0: the driver wants another, or one that makes no sense. */
-static int try_format(struct camera *camera, const struct source_options *options, uint32_t fourcc)
-{
-	struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
-	uint32_t size[2];
-	int r = control(camera, VIDIOC_G_FMT, &format);
-
+	if (!camera)
+		return -ENOMEM;
+	camera->ops = options->camera ? options->camera : &camera_kernel;
+	camera->source.live = true;
+	camera->held = -1;
+	r = camera_set_up(camera, options, ret_error);
 	if (r < 0)
-		return r;
-	if (options->width && options->height) {
-		choose_size(camera, options, fourcc, size);
-		format.fmt.pix.width = size[0];
-		format.fmt.pix.height = size[1];
-	}
-	format.fmt.pix.pixelformat = fourcc;
-	format.fmt.pix.field = V4L2_FIELD_NONE;
-	format.fmt.pix.bytesperline = format.fmt.pix.sizeimage = 0;
-	r = control(camera, VIDIOC_S_FMT, &format);
-	if (r == -EINVAL)
-		return 0;
-	if (r < 0)
-		return r;
-	return format.fmt.pix.pixelformat == fourcc &&
-	       camera_format_layout(&format.fmt.pix, &camera->frame, &camera->frame_bytes);
-}
-
-static int fail_formats(const struct camera *camera, const uint32_t *offered, int n_offered,
-			struct source_error *ret_error)
-{
-	char list[CAMERA_FORMATS_MAX * 5 + 1] = "";
-	size_t length = 0;
-
-	for (int i = 0; i < n_offered; i++)
-		length += (size_t)snprintf(list + length, sizeof(list) - length, " %c%c%c%c", offered[i] & 0x7f,
-					   offered[i] >> 8 & 0x7f, offered[i] >> 16 & 0x7f, offered[i] >> 24 & 0x7f);
-	return source_fail(ret_error, -ENOTSUP, camera->source.path,
-			   "no format of the camera can be used; it has%.150s", n_offered ? list : " none");
-}
-
-static int set_format(struct camera *camera, const struct source_options *options, struct source_error *ret_error)
-{
-	uint32_t offered[CAMERA_FORMATS_MAX], order[CAMERA_FORMATS_MAX];
-	int n_offered = list_formats(camera, offered);
-	int n = camera_format_order(offered, n_offered, options->width, options->height, order);
-
-	for (int i = 0; i < n; i++) {
-		int r = try_format(camera, options, order[i]);
-
-		if (r < 0)
-			return fail_control(camera, r, "its format cannot be set", ret_error);
-		if (r > 0)
-			return 0;
-	}
-	return fail_formats(camera, offered, n_offered, ret_error);
-}
-
-/* Not all cameras have a rate to set. */
-static void set_rate(struct camera *camera, double fps)
-{
-	struct v4l2_streamparm parameters = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
-	struct v4l2_fract *period = &parameters.parm.capture.timeperframe;
-
-	if (control(camera, VIDIOC_G_PARM, &parameters) < 0)
-		return;
-	if (fps > 0) {
-		period->numerator = 1000;
-		period->denominator = (uint32_t)(fps * 1000 + 0.5);
-		if (control(camera, VIDIOC_S_PARM, &parameters) < 0)
-			return;
-	}
-	if (period->numerator && period->denominator)
-		camera->source.fps = (double)period->denominator / period->numerator;
-}
-
-static struct v4l2_buffer buffer_at(uint32_t index)
-{
-	return (struct v4l2_buffer){
-		.index = index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
-}
-
-static int map_buffer(struct camera *camera, uint32_t index, struct source_error *ret_error)
-{
-	struct v4l2_buffer buffer = buffer_at(index);
-	void *memory;
-	int r = control(camera, VIDIOC_QUERYBUF, &buffer);
-
-	if (r < 0)
-		return fail_control(camera, r, "does not describe its buffers", ret_error);
-	if (buffer.length < camera->frame_bytes || buffer.length > BUFFER_BYTES_MAX)
-		return source_fail(ret_error, -EPROTO, camera->source.path,
-				   "its buffers are of %u bytes, a frame of %zu", buffer.length, camera->frame_bytes);
-	r = camera->ops->map(camera->ops->user, camera->source.fd, buffer.length, buffer.m.offset, &memory);
-	if (r < 0)
-		return fail_control(camera, r, "its buffers cannot be mapped", ret_error);
-	camera->buffers[index].memory = memory;
-	camera->buffers[index].length = buffer.length;
-	camera->n_buffers = index + 1;
-	buffer = buffer_at(index);
-	r = control(camera, VIDIOC_QBUF, &buffer);
-	return r < 0 ? fail_control(camera, r, "does not take a buffer", ret_error) : 0;
-}
-
-static int start(struct camera *camera, struct source_error *ret_error)
-{
-	struct v4l2_requestbuffers request = {
-		.count = BUFFERS_ASKED, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
-	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE, r = control(camera, VIDIOC_REQBUFS, &request);
-
-	if (r < 0)
-		return fail_control(camera, r, "gives no buffers", ret_error);
-	/* With one buffer it could fill none while we look at it. */
-	if (request.count < 2)
-		return source_fail(ret_error, -ENOMEM, camera->source.path, "it has only %u buffers", request.count);
-	for (uint32_t i = 0; i < request.count && i < BUFFERS_MAX && r == 0; i++)
-		r = map_buffer(camera, i, ret_error);
-	if (r < 0)
-		return r;
-	r = control(camera, VIDIOC_STREAMON, &type);
-	if (r < 0)
-		return fail_control(camera, r, "does not start", ret_error);
-	camera->streaming = true;
-	return 0;
+		source_close(&camera->source);
+	else
+		*ret_source = &camera->source;
+	return r;
 }
