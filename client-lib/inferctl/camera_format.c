@@ -4,8 +4,8 @@
 #include "client-lib/inferd.h"
 #include "source_kind.h"
 
-#define RAW_PIXELS_MAX	 (640u * 480u) /* what USB 2 carries raw at 30 frames a second */
-#define FRAME_BYTES_MAX	 (64u << 20) /* the daemon's limit of a frame */
+#define RAW_PIXELS_MAX	(640u * 480u) /* what USB 2 carries raw at 30 frames a second */
+#define FRAME_BYTES_MAX (64u << 20)   /* the daemon's limit of a frame */
 
 static const struct form {
 	uint32_t fourcc;
@@ -13,10 +13,10 @@ static const struct form {
 	uint32_t bytes;		/* of a pixel in the first plane; YUYV: of each of a pair */
 	uint32_t chroma_planes; /* of half the height behind it */
 } forms[] = {
-	{V4L2_PIX_FMT_NV12, INFERD_NV12, 1, 1}, {V4L2_PIX_FMT_NV21, INFERD_NV21, 1, 1},
+	{V4L2_PIX_FMT_NV12, INFERD_NV12, 1, 1},	  {V4L2_PIX_FMT_NV21, INFERD_NV21, 1, 1},
 	{V4L2_PIX_FMT_YUV420, INFERD_I420, 1, 2}, {V4L2_PIX_FMT_YUYV, INFERD_YUYV, 2, 0},
-	{V4L2_PIX_FMT_RGB24, INFERD_RGB, 3, 0}, {V4L2_PIX_FMT_BGR24, INFERD_BGR, 3, 0},
-	{V4L2_PIX_FMT_GREY, INFERD_GRAY8, 1, 0}, {V4L2_PIX_FMT_MJPEG, INFERD_JPEG, 0, 0},
+	{V4L2_PIX_FMT_RGB24, INFERD_RGB, 3, 0},	  {V4L2_PIX_FMT_BGR24, INFERD_BGR, 3, 0},
+	{V4L2_PIX_FMT_GREY, INFERD_GRAY8, 1, 0},  {V4L2_PIX_FMT_MJPEG, INFERD_JPEG, 0, 0},
 	{V4L2_PIX_FMT_JPEG, INFERD_JPEG, 0, 0},
 };
 

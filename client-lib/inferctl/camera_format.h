@@ -24,7 +24,8 @@ int camera_format_order(const uint32_t *offered, int n_offered, uint32_t width, 
  */
 bool camera_format_layout(const struct v4l2_pix_format *pix, struct source_frame *ret_frame, size_t *ret_bytes);
 
-/* Of the sizes in this entry, the smallest that is not below width x height, else its largest; see camera_size_better(). */
+/* Of the sizes in this entry, the smallest that is not below width x height, else its largest; see
+ * camera_size_better(). */
 void camera_size_of(const struct v4l2_frmsizeenum *entry, uint32_t width, uint32_t height, uint32_t *ret_width,
 		    uint32_t *ret_height);
 /* Whether size a serves a need of width x height better than b: it is large enough, and then as small as can be. */

@@ -173,8 +173,7 @@ static void set_rate(struct camera *camera, double fps)
 
 struct v4l2_buffer camera_buffer(uint32_t index)
 {
-	return (struct v4l2_buffer){
-		.index = index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
+	return (struct v4l2_buffer){.index = index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
 }
 
 static int map_buffer(struct camera *camera, uint32_t index, struct source_error *ret_error)

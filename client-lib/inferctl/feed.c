@@ -26,7 +26,8 @@ static void draw(struct feed *feed, struct feed_job *job, const struct inferd_re
 	struct source_error error = {{0}};
 
 	annotate_draw(&job->canvas, result);
-	if (annotate_save(&job->canvas, options->annotate, job->file, job->number, options->annotate_format, &error) == 0)
+	if (annotate_save(&job->canvas, options->annotate, job->file, job->number, options->annotate_format, &error) ==
+	    0)
 		return;
 	cli_complain("%s", error.text);
 	feed->failed = true;

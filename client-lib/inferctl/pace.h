@@ -11,7 +11,7 @@ struct pace {
 	uint64_t due_ns;    /* 0: before the first frame, which is due at once */
 };
 
-void pace_init(struct pace *pace, double fps); /* 0: no rate */
+void pace_init(struct pace *pace, double fps);			 /* 0: no rate */
 uint64_t pace_wait_ns(const struct pace *pace, uint64_t now_ns); /* 0: it is due */
 
 /* A frame was taken.  After a stall the rate goes on from now; the missed ones are not hurried after. */

@@ -17,8 +17,7 @@ static const char help[] =
 	"\n"
 	"FILE is a JPEG, PNG or BMP picture, a folder of them (in the order of their names), y4m video or MJPEG; '-' is\n"
 	"video on standard input.\n"
-	"\n" STREAM_OPTIONS_HELP
-	"  --repeat N       submit every file N times\n"
+	"\n" STREAM_OPTIONS_HELP "  --repeat N       submit every file N times\n"
 	"  --fps F          submit at this rate; otherwise each frame waits for the answer to the one before\n"
 	"  --annotate DIR   write each frame with what was found drawn on it, as DIR/FILE.png; of a video's further frames\n"
 	"                   DIR/FILE-00001.png and so on\n"
@@ -140,8 +139,7 @@ static int run_files(struct run *run, char **files, int n_files)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {
-		STREAM_OPTIONS, {"repeat", required_argument, NULL, 'n'}, CLI_OPTIONS};
+	static const struct option options[] = {STREAM_OPTIONS, {"repeat", required_argument, NULL, 'n'}, CLI_OPTIONS};
 	struct run run = {.cli = cli, .repeat = 1};
 	int option, status;
 

@@ -30,10 +30,10 @@ struct source_error {
 
 /* Zero is the default everywhere. */
 struct source_options {
-	bool loop;		 /* files and folders begin anew after their end */
-	uint32_t width, height;	 /* asked of a camera; 0: its own choice */
-	bool at_least;		 /* its smallest size that is not smaller, rather than the nearest */
-	double fps;		 /* asked of a camera */
+	bool loop;			 /* files and folders begin anew after their end */
+	uint32_t width, height;		 /* asked of a camera; 0: its own choice */
+	bool at_least;			 /* its smallest size that is not smaller, rather than the nearest */
+	double fps;			 /* asked of a camera */
 	const struct camera_ops *camera; /* the path is of a camera behind these; NULL: the kernel's */
 };
 
@@ -62,7 +62,7 @@ int source_next(struct source *source, struct source_error *ret_error, struct so
 int source_try(struct source *source, struct source_error *ret_error, struct source_frame *ret_frame);
 int source_fd(const struct source *source); /* -1: it never has to be waited for */
 
-double source_fps(const struct source *source);	   /* its own rate; 0: it has none */
-bool source_is_live(const struct source *source);  /* frames come when they come, and do not wait for us */
+double source_fps(const struct source *source);	  /* its own rate; 0: it has none */
+bool source_is_live(const struct source *source); /* frames come when they come, and do not wait for us */
 
 #endif

@@ -21,8 +21,8 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	char *path;
-	int fd;	     /* to wait for more; -1: never needed */
-	double fps;  /* 0: none of its own */
+	int fd;	    /* to wait for more; -1: never needed */
+	double fps; /* 0: none of its own */
 	bool live;
 	bool ended;
 	uint64_t number; /* frames given, broken ones included */

@@ -31,9 +31,10 @@ static int open_jpeg(struct picture *picture, struct source_error *ret_error)
 
 	if (!handle)
 		return source_fail(ret_error, -ENOMEM, picture->source.path, "out of memory");
-	if (tjDecompressHeader3(handle, picture->file, (unsigned long)picture->file_bytes, &width, &height, &subsampling,
-				&colorspace))
-		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a JPEG that can be read: %s", tjGetErrorStr2(handle));
+	if (tjDecompressHeader3(handle, picture->file, (unsigned long)picture->file_bytes, &width, &height,
+				&subsampling, &colorspace))
+		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a JPEG that can be read: %s",
+				  tjGetErrorStr2(handle));
 	else if (width < 1 || height < 1 || !source_size_allowed((uint64_t)width, (uint64_t)height))
 		ret = source_fail_size(ret_error, picture->source.path, (uint64_t)width, (uint64_t)height);
 	else
@@ -81,7 +82,8 @@ static int open_png(struct picture *picture, struct source_error *ret_error)
 	int ret = 0;
 
 	if (!png_image_begin_read_from_memory(&image, picture->file, picture->file_bytes)) {
-		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a PNG that can be read: %s", image.message);
+		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a PNG that can be read: %s",
+				  image.message);
 		goto out;
 	}
 	if (!source_size_allowed(image.width, image.height)) {
@@ -96,7 +98,8 @@ static int open_png(struct picture *picture, struct source_error *ret_error)
 		goto out;
 	}
 	if (!png_image_finish_read(&image, &white, pixels, 0, NULL)) {
-		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a PNG that can be read: %s", image.message);
+		ret = source_fail(ret_error, -EINVAL, picture->source.path, "not a PNG that can be read: %s",
+				  image.message);
 		goto out;
 	}
 	take_pixels(picture, pixels, image.width, image.height, gray);
@@ -144,13 +147,15 @@ static int parse_bitmap(const struct picture *picture, struct bitmap *ret_bitmap
 	bitmap.width = (uint32_t)width;
 	bitmap.height = bitmap.top_down ? 0u - (uint32_t)height : (uint32_t)height;
 	if (header < 40)
-		return source_fail(ret_error, -ENOTSUP, picture->source.path, "a BMP of the OS/2 kind is not supported");
+		return source_fail(ret_error, -ENOTSUP, picture->source.path,
+				   "a BMP of the OS/2 kind is not supported");
 	/* 3 are bit fields; those of 32 bits are in practice the same bytes as without. */
 	if ((bitmap.bits != 8 && bitmap.bits != 24 && bitmap.bits != 32) ||
 	    (compression != 0 && !(compression == 3 && bitmap.bits == 32)))
-		return source_fail(ret_error, -ENOTSUP, picture->source.path,
-			    "a BMP of %u bits with compression %u; only plain ones of 8, 24 or 32 bits are supported",
-			    (unsigned)bitmap.bits, (unsigned)compression);
+		return source_fail(
+			ret_error, -ENOTSUP, picture->source.path,
+			"a BMP of %u bits with compression %u; only plain ones of 8, 24 or 32 bits are supported",
+			(unsigned)bitmap.bits, (unsigned)compression);
 	if (width < 0 || !source_size_allowed(bitmap.width, bitmap.height))
 		return source_fail_size(ret_error, picture->source.path, bitmap.width, bitmap.height);
 	bitmap.stride = ((size_t)bitmap.width * bitmap.bits / 8 + 3) / 4 * 4;

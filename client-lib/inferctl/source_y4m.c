@@ -64,9 +64,9 @@ static int parse_chroma(struct y4m *video, const char *chroma, struct source_err
 	for (size_t i = 0; i < sizeof(siting) / sizeof(siting[0]); i++)
 		if (!strcmp(chroma, siting[i]))
 			return 0;
-	return source_fail(ret_error, -ENOTSUP, video->source.path,
-			   "video with chroma \"%.20s\" is not supported; convert it to 4:2:0 of 8 bits (C420) or Cmono",
-			   chroma);
+	return source_fail(
+		ret_error, -ENOTSUP, video->source.path,
+		"video with chroma \"%.20s\" is not supported; convert it to 4:2:0 of 8 bits (C420) or Cmono", chroma);
 }
 
 /* Parameters are words whose first letter says which; the unknown do not matter for single frames. */
@@ -106,8 +106,8 @@ static int parse_header(struct y4m *video, char *line, struct source_error *ret_
 static size_t line_length(const struct reader *reader)
 {
 	size_t have = reader_have(reader);
-	const uint8_t *end = have ? memchr(reader_data(reader), '\n', have < LINE_BYTES_MAX ? have : LINE_BYTES_MAX)
-				  : NULL;
+	const uint8_t *end =
+		have ? memchr(reader_data(reader), '\n', have < LINE_BYTES_MAX ? have : LINE_BYTES_MAX) : NULL;
 
 	return end ? (size_t)(end - reader_data(reader)) + 1 : 0;
 }

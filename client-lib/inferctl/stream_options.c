@@ -51,7 +51,8 @@ int stream_options_take(struct stream_options *options, int option)
 		options->rung = optarg;
 		return 1;
 	case 'p':
-		return cli_number("--fps", optarg, 0, 10000, &options->fps) && (options->fps == 0 || take_rate(options));
+		return cli_number("--fps", optarg, 0, 10000, &options->fps) &&
+		       (options->fps == 0 || take_rate(options));
 	case 'a':
 		options->annotate = optarg;
 		return 1;

@@ -34,7 +34,8 @@ struct stream_options {
 
 void stream_options_init(struct stream_options *options, enum canvas_format annotate_format);
 
-/* -1: the option is not one of these; 1: taken; 0: what it was given makes no sense, which has been complained about. */
+/* -1: the option is not one of these; 1: taken; 0: what it was given makes no sense, which has been complained about.
+ */
 int stream_options_take(struct stream_options *options, int option);
 
 /* After all were taken: contradictions, and the folder for drawings.  -1: go on; otherwise the exit status. */

@@ -162,8 +162,9 @@ static void print_plain(struct watch_view *view, const struct feed_job *job, con
 		add(line, " %.1f %%", 100.0 * (double)result->items[i].score);
 	}
 	if (result->status == INFERD_OK)
-		add(line, "%s  %.1f fps  %u us", result->n_items || result->mask || result->n_embedding ? "" : " nothing",
-		    watch_view_fps(view), result->total_us);
+		add(line, "%s  %.1f fps  %u us",
+		    result->n_items || result->mask || result->n_embedding ? "" : " nothing", watch_view_fps(view),
+		    result->total_us);
 	if (result->rung)
 		add(line, "  %s", result->rung->name);
 	put_line(view->out, line, WATCH_LINE_BYTES);
@@ -201,7 +202,8 @@ void watch_view_summary(struct watch_view *view, uint64_t now_ns)
 
 	if (view->panel && *view->status)
 		draw(view, now_ns);
-	fprintf(view->out, "%" PRIu64 " frames in %.1f s: %" PRIu64 " answered (%.1f a second), %" PRIu64 " of them late",
+	fprintf(view->out,
+		"%" PRIu64 " frames in %.1f s: %" PRIu64 " answered (%.1f a second), %" PRIu64 " of them late",
 		view->submitted, seconds, ok, seconds > 0 ? (double)ok / seconds : 0.0, view->late);
 	for (int status = INFERD_DROPPED_DEADLINE; status <= INFERD_LOST; status++)
 		if (view->by_status[status])

@@ -11,10 +11,10 @@
 
 #include "feed.h"
 
-#define WATCH_LINES_MAX	  8
-#define WATCH_LINE_BYTES  512
-#define WATCH_TIMES	  64 /* of answers, for the rate */
-#define WATCH_STATUSES	  (INFERD_LOST + 1)
+#define WATCH_LINES_MAX	 8
+#define WATCH_LINE_BYTES 512
+#define WATCH_TIMES	 64 /* of answers, for the rate */
+#define WATCH_STATUSES	 (INFERD_LOST + 1)
 
 struct watch_view {
 	/* Set by the caller, the rest zero. */
