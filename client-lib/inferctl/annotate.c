@@ -159,12 +159,26 @@ void annotate_draw(struct canvas *canvas, const struct inferd_result *result)
 		draw_item(canvas, result, i, unit, scale);
 }
 
-int annotate_path(const char *dir, const char *file, uint32_t frame, char *ret_path, size_t size)
+int annotate_path(const char *dir, const char *file, uint32_t frame, enum canvas_format format, char *ret_path,
+		  size_t size)
 {
 	const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
 	const char *shown = strcmp(name, "-") == 0 ? "stdin" : name;
-	int n = frame ? snprintf(ret_path, size, "%s/%s-%05u.png", dir, shown, frame)
-		      : snprintf(ret_path, size, "%s/%s.png", dir, shown);
+	const char *ending = format == CANVAS_JPEG ? "jpg" : "png";
+	int n = frame ? snprintf(ret_path, size, "%s/%s-%05u.%s", dir, shown, frame, ending)
+		      : snprintf(ret_path, size, "%s/%s.%s", dir, shown, ending);
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int annotate_save(const struct canvas *canvas, const char *dir, const char *file, uint32_t frame,
+		  enum canvas_format format, struct source_error *ret_error)
+{
+	char path[1024];
+	int r = annotate_path(dir, file, frame, format, path, sizeof(path));
+
+	if (r == 0)
+		return canvas_write(canvas, path, format, ret_error);
+	snprintf(ret_error->text, sizeof(ret_error->text), "%.400s: the name is too long for a drawing", file);
+	return r;
 }

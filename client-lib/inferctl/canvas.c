@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,22 +181,4 @@ void canvas_label(struct canvas *canvas, float x, float y, int scale, struct can
 			canvas_blend(canvas, left + u, top + v, field, 1);
 	for (int i = 0; i < n; i++)
 		draw_letter(canvas, left + 2 * scale + i * advance, top + 2 * scale, scale, text[i], ink_on(field));
-}
-
-/* ---- files ---------------------------------------------------------------------------------------- */
-
-int canvas_write_png(const struct canvas *canvas, const char *path, struct source_error *ret_error)
-{
-	png_image image = {
-		.version = PNG_IMAGE_VERSION,
-		.width = (png_uint_32)canvas->width,
-		.height = (png_uint_32)canvas->height,
-		.format = PNG_FORMAT_RGB,
-	};
-
-	errno = 0;
-	if (png_image_write_to_file(&image, path, 0, canvas->rgb, 0, NULL))
-		return 0;
-	snprintf(ret_error->text, sizeof(ret_error->text), "%s: %s", path, errno ? strerror(errno) : image.message);
-	return errno ? -errno : -EIO;
 }

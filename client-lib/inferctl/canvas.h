@@ -14,6 +14,8 @@ struct canvas {
 	uint8_t *rgb; /* 3 bytes a pixel, rows without gaps */
 };
 
+enum canvas_format { CANVAS_PNG, CANVAS_JPEG };
+
 struct canvas_colour {
 	uint8_t r, g, b;
 };
@@ -31,6 +33,7 @@ void canvas_line(struct canvas *canvas, float x0, float y0, float x1, float y1, 
 void canvas_label(struct canvas *canvas, float x, float y, int scale, struct canvas_colour field, const char *text);
 
 /* 0, or a negative errno with a sentence. */
-int canvas_write_png(const struct canvas *canvas, const char *path, struct source_error *ret_error);
+int canvas_write(const struct canvas *canvas, const char *path, enum canvas_format format,
+		 struct source_error *ret_error);
 
 #endif
