@@ -75,7 +75,7 @@ void result_print_json(const char *model, const struct feed_job *job, const stru
 {
 	fputs("{\"file\":", stdout);
 	cli_json_text(job->file);
-	printf(",\"frame\":%u,\"model\":", job->frame);
+	printf(",\"frame\":%u,\"model\":", job->number);
 	cli_json_text(model);
 	putchar(',');
 	json_results(result);
@@ -125,8 +125,8 @@ void result_print(const struct feed_job *job, const struct inferd_result *result
 	const struct inferd_rung *rung = result->rung;
 
 	printf("%s", job->file);
-	if (job->frame)
-		printf(" frame %u", job->frame);
+	if (job->number)
+		printf(" frame %u", job->number);
 	putchar('\n');
 	for (size_t i = 0; i < result->n_items; i++) {
 		char bar[RESULT_BAR_BYTES];

@@ -192,9 +192,9 @@ Test(places, drawings_are_named_after_their_frames)
 {
 	char path[64];
 
-	cr_assert_eq(annotate_path("out", "a/b.jpg", 0, path, sizeof(path)), 0);
+	cr_assert_eq(annotate_path("out", "a/b.jpg", 0, CANVAS_PNG, path, sizeof(path)), 0);
 	cr_assert_str_eq(path, "out/b.jpg.png");
-	cr_assert_eq(annotate_path("out", "-", 7, path, sizeof(path)), 0);
+	cr_assert_eq(annotate_path("out", "-", 7, CANVAS_PNG, path, sizeof(path)), 0);
 	cr_assert_str_eq(path, "out/stdin-00007.png");
-	cr_assert_lt(annotate_path("out", "a/b.jpg", 0, path, 5), 0);
+	cr_assert_lt(annotate_path("out", "a/b.jpg", 0, CANVAS_PNG, path, 5), 0);
 }

@@ -14,7 +14,7 @@
 #include <turbojpeg.h>
 #include <unistd.h>
 
-#include "client-lib/inferctl/image.h"
+#include "client-lib/inferctl/source.h"
 
 TEST_SUITE(image);
 
