@@ -182,7 +182,7 @@ static int read_frame_header(struct y4m *video, size_t *ret_length, struct sourc
 static int next_y4m(struct source *source, struct source_error *ret_error, struct source_frame *ret_frame)
 {
 	struct y4m *video = (struct y4m *)source;
-	size_t header, bytes = video->luma_bytes + 2 * video->chroma_bytes;
+	size_t header = 0, bytes = video->luma_bytes + 2 * video->chroma_bytes;
 	int r;
 
 	reader_skip(&video->reader, video->used);
