@@ -109,7 +109,7 @@ static int next_of_camera(struct source *source, struct source_error *ret_error,
 {
 	struct camera *camera = (struct camera *)source;
 	struct source_frame frame = camera->frame;
-	struct v4l2_buffer buffer;
+	struct v4l2_buffer buffer = {0};
 	const char *why;
 	int r = give_back_held(camera, ret_error);
 
