@@ -41,12 +41,6 @@ static const struct skeleton_line face[] = {
 	LINE(3, 78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78),
 };
 
-/* Around the irises, which the network with attention adds. */
-static const struct skeleton_line face_with_irises[] = {
-	LINE(2, 469, 470, 471, 472, 469),
-	LINE(1, 474, 475, 476, 477, 474),
-};
-
 static const struct {
 	size_t n_points;
 	struct skeleton skeleton;
