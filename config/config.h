@@ -36,7 +36,8 @@ enum config_detector {
 	CONFIG_RFB,
 	CONFIG_CORNERS,
 	CONFIG_NANODET,
-	CONFIG_SSD
+	CONFIG_SSD,
+	CONFIG_SSD_ANCHORS
 };
 enum config_landmarks { CONFIG_LANDMARKS_NONE, CONFIG_HAND, CONFIG_FACE, CONFIG_POSE };
 enum config_priority { CONFIG_LOW, CONFIG_NORMAL, CONFIG_HIGH };
@@ -71,6 +72,7 @@ struct config_preprocess {
 struct config_decode {
 	enum config_detector detector;	 /* task detect has one, no other does */
 	enum config_landmarks landmarks; /* task landmarks likewise */
+	bool gestures;			 /* landmarks of a hand: what it shows; default false */
 	float score_min;		 /* 0..1; default 0.5, of nanodet 0.4, of rfb and corners 0.7 */
 	float iou_max;			 /* 0..1: boxes that overlap more are one thing; default 0.3, of nanodet 0.5 */
 	int max_results;		 /* 1..512; default 100 */

@@ -67,7 +67,8 @@ static const char *const detector_words[] = {[CONFIG_DETECTOR_NONE] = "none",
 					     [CONFIG_CORNERS] = "corners",
 					     [CONFIG_NANODET] = "nanodet",
 					     [CONFIG_SSD] = "ssd",
-					     [CONFIG_SSD + 1] = NULL};
+					     [CONFIG_SSD_ANCHORS] = "ssd-anchors",
+					     [CONFIG_SSD_ANCHORS + 1] = NULL};
 static const char *const landmarks_words[] = {[CONFIG_LANDMARKS_NONE] = "none",
 					      [CONFIG_HAND] = "hand",
 					      [CONFIG_FACE] = "face",
@@ -142,6 +143,7 @@ static const struct key keys[] = {
 	{"models[].groups", TYPE_PEERS, false, ANY, AT(config_model, groups), NULL, NULL},
 	{"models[].detector", TYPE_WORD, false, ANY, AT(config_model, decode.detector), "none", detector_words},
 	{"models[].landmarks", TYPE_WORD, false, ANY, AT(config_model, decode.landmarks), "none", landmarks_words},
+	{"models[].gestures", TYPE_BOOL, false, ANY, AT(config_model, decode.gestures), "false", NULL},
 	{"models[].score_min", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.score_min), NULL, NULL},
 	{"models[].iou_max", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.iou_max), NULL, NULL},
 	{"models[].max_results", TYPE_INT, false, {1, 512, false}, AT(config_model, decode.max_results), "100", NULL},
@@ -687,18 +689,20 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 
 	if ((model->task == CONFIG_DETECT) != (decode->detector != CONFIG_DETECTOR_NONE))
 		return fail(reading, map, where,
-			    "the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet or ssd) belongs to "
-			    "task: detect, which needs it");
+			    "the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet, ssd or ssd-anchors) "
+			    "belongs to task: detect, which needs it");
 	if ((model->task == CONFIG_LANDMARKS) != (decode->landmarks != CONFIG_LANDMARKS_NONE))
 		return fail(reading, map, where,
 			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
+	if (decode->gestures && decode->landmarks != CONFIG_HAND)
+		return fail(reading, map, where, "gestures are told from the landmarks of a hand: landmarks: hand");
 	if (model->task == CONFIG_SEGMENT && model->preprocess.fit != CONFIG_FIT_STRETCH)
 		return fail(reading, map, where,
 			    "task: segment needs fit: stretch, so that the mask covers the picture");
 	if (!tree_get(reading->tree, map, "score_min"))
 		decode->score_min = nanodet ? 0.4f : rfb ? 0.7f : 0.5f;
 	if (!tree_get(reading->tree, map, "iou_max"))
-		decode->iou_max = nanodet ? 0.5f : 0.3f;
+		decode->iou_max = nanodet || decode->detector == CONFIG_SSD_ANCHORS ? 0.5f : 0.3f;
 	return 0;
 }
 

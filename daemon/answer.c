@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "detect.h"
+#include "gesture.h"
 #include "landmarks.h"
 #include "mask.h"
+#include "raw.h"
 #include "stream.h"
 #include "task.h"
 
@@ -24,6 +26,7 @@ struct answer {
 	float corners[BOXES_MAX][4];
 	float points[BOXES_MAX * BOXES_POINTS_MAX][POINT_NUMBERS];
 	struct landmark landmarks[LANDMARKS_MAX];
+	struct ipc_tensor tensors[IPC_TENSORS_MAX];
 };
 
 _Static_assert(LANDMARKS_MAX <= BOXES_MAX * BOXES_POINTS_MAX, "landmarks go where the points of boxes do");
@@ -50,15 +53,18 @@ void answer_destroy(struct answer *answer)
 /* ---- what is possible ----------------------------------------------------------------------------- */
 
 int answer_check(const struct config_model *config, const struct engine_plan *plan, int width, int height,
-		 size_t *ret_mask_bytes, char ret_why[OUTPUTS_WHY_BYTES])
+		 size_t *ret_slot_bytes, char ret_why[OUTPUTS_WHY_BYTES])
 {
 	struct outputs outputs;
 	struct detect_layout boxes;
 	struct landmarks_layout landmarks;
 	struct mask_layout mask;
-	int rc = outputs_read(plan, &outputs, ret_why);
+	int rc;
 
-	*ret_mask_bytes = 0;
+	*ret_slot_bytes = 0;
+	if (config->task == CONFIG_RAW)
+		return raw_check(plan, ret_slot_bytes, ret_why);
+	rc = outputs_read(plan, &outputs, ret_why);
 	if (rc < 0)
 		return rc;
 	if (config->task == CONFIG_DETECT)
@@ -67,7 +73,7 @@ int answer_check(const struct config_model *config, const struct engine_plan *pl
 		return landmarks_layout(config->decode.landmarks, &outputs, width, height, &landmarks, ret_why);
 	rc = mask_layout(plan, &outputs, &mask, ret_why);
 	if (rc == 0)
-		*ret_mask_bytes = (size_t)mask.width * (size_t)mask.height;
+		*ret_slot_bytes = (size_t)mask.width * (size_t)mask.height;
 	return rc;
 }
 
@@ -238,26 +244,66 @@ static int read_landmarks(struct answer *answer, const struct model *model, cons
 		.points = answer->points[0],
 		.n_points = (uint32_t)layout->n,
 	};
+	if (model->ladder->decode.gestures) {
+		enum gesture gesture = gesture_tell(answer->points, &answer->items[0].gesture_score);
+
+		answer->items[0].gesture = gesture_name(gesture);
+	}
 	return 1;
 }
 
-/* Behind the pixels, at the end of the frame's slot. */
+/* Behind the pixels, at the end of the frame's slot; NULL: it has no room. */
+static uint8_t *room_in_slot(const struct job *job, size_t bytes, uint32_t *ret_offset)
+{
+	const struct pool *pool = &job->stream->pool;
+	uint8_t *slot = pool_slot_for_writing(pool, job->frame.slot);
+
+	if (!slot || bytes > pool->slot_bytes)
+		return NULL;
+	*ret_offset = pool->slot_bytes - (uint32_t)bytes;
+	return slot + *ret_offset;
+}
+
 static int read_mask(const struct job *job, const struct mask_layout *layout, const float *const *values,
 		     const char **ret_why, struct reply_answer *ret_reply)
 {
-	const struct pool *pool = &job->stream->pool;
-	size_t bytes = (size_t)layout->width * (size_t)layout->height;
-	uint8_t *slot = pool_slot_for_writing(pool, job->frame.slot);
+	uint32_t offset;
+	uint8_t *mask = room_in_slot(job, (size_t)layout->width * (size_t)layout->height, &offset);
 
-	if (!slot || bytes > pool->slot_bytes) {
+	if (!mask) {
 		*ret_why = "the stream's memory has no room for the mask";
 		return -ENOSPC;
 	}
-	mask_fill(layout, values[layout->output], slot + pool->slot_bytes - bytes);
+	mask_fill(layout, values[layout->output], mask);
 	*ret_reply = (struct reply_answer){
 		.mask_width = (uint32_t)layout->width,
 		.mask_height = (uint32_t)layout->height,
-		.mask_offset = pool->slot_bytes - (uint32_t)bytes,
+		.mask_offset = offset,
+	};
+	return 0;
+}
+
+static int read_raw(struct answer *answer, const struct job *job, const struct model *model,
+		    struct engine_context *context, const char **ret_why, struct reply_answer *ret_reply)
+{
+	const struct engine_plan *plan = model->ladder->details[job->rung].plan;
+	size_t bytes = raw_slot_bytes(plan);
+
+	if (bytes) {
+		uint32_t offset;
+		uint8_t *room = room_in_slot(job, bytes, &offset);
+
+		if (!room) {
+			*ret_why = "the stream's memory has no room for the tensors";
+			return -ENOSPC;
+		}
+		raw_copy(context, plan, room, offset, answer->tensors);
+	} else {
+		raw_refer(context, plan, answer->tensors);
+	}
+	*ret_reply = (struct reply_answer){
+		.tensors = answer->tensors,
+		.n_tensors = (uint32_t)engine_plan_output_count(plan),
 	};
 	return 0;
 }
@@ -308,5 +354,7 @@ int answer_read(struct answer *answer, const struct job *job, const struct model
 
 	if (task == CONFIG_CLASSIFY || task == CONFIG_EMBED)
 		return read_single(answer, job, model, context, ret_why, ret_reply);
+	if (task == CONFIG_RAW)
+		return read_raw(answer, job, model, context, ret_why, ret_reply);
 	return read_places(answer, job, model, context, roi, ret_why, ret_reply);
 }

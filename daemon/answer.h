@@ -1,5 +1,6 @@
 /*
- * answer.h - what a network said about a frame, read by its model's task: classes, a vector, boxes, points, a mask.
+ * answer.h - what a network said about a frame, read by its model's task: classes, a vector, boxes, points, a mask,
+ * or its outputs as they are.
  *
  * The reader is what a lane keeps from frame to frame; the answer points into it until the next frame.  One thread at
  * a time.
@@ -19,14 +20,14 @@ void answer_destroy(struct answer *answer);    /* accepts NULL */
 /*
  * Whether this plan's outputs are what the model's task reads, for networks with an input of width x height.  0;
  * negative errno with a sentence.  Not for classify and embed, whose one output the ladder looks at.
- * *ret_mask_bytes: of a mask, 0 for other tasks.
+ * *ret_slot_bytes: what of an answer goes to the frame's slot, 0 for most.
  */
 int answer_check(const struct config_model *config, const struct engine_plan *plan, int width, int height,
-		 size_t *ret_mask_bytes, char ret_why[OUTPUTS_WHY_BYTES]);
+		 size_t *ret_slot_bytes, char ret_why[OUTPUTS_WHY_BYTES]);
 
 /*
- * Reads the outputs of the context's last run, which was of the job's rung.  roi: what the network saw.  A mask goes to
- * the end of the frame's slot.  0, or negative errno with a constant sentence.
+ * Reads the outputs of the context's last run, which was of the job's rung.  roi: what the network saw.  A mask and
+ * large tensors go to the end of the frame's slot.  0, or negative errno with a constant sentence.
  */
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
 		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply);

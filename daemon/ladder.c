@@ -69,11 +69,17 @@ static bool same_preprocess(const struct config_preprocess *a, const struct conf
 	       !memcmp(a->scale, b->scale, sizeof(a->scale)) && !memcmp(a->pad, b->pad, sizeof(a->pad));
 }
 
+static bool same_decode(const struct config_decode *a, const struct config_decode *b)
+{
+	return a->detector == b->detector && a->landmarks == b->landmarks && a->gestures == b->gestures &&
+	       a->score_min == b->score_min && a->iou_max == b->iou_max && a->max_results == b->max_results;
+}
+
 static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
 {
 	if (a->model.task != b->model.task || a->model.n_variants != b->model.n_variants ||
 	    a->model.gray != b->model.gray || a->model.n_inputs != b->model.n_inputs ||
-	    memcmp(&a->model.decode, &b->model.decode, sizeof(a->model.decode)) ||
+	    !same_decode(&a->model.decode, &b->model.decode) ||
 	    !same_preprocess(&a->model.preprocess, &b->model.preprocess) ||
 	    memcmp(a->model.inputs, b->model.inputs, (size_t)a->model.n_inputs * sizeof(int)))
 		return false;
@@ -100,7 +106,7 @@ bool ladder_serves(const struct ladder *ladder, const struct config_model *confi
 
 /* ---- loading -------------------------------------------------------------------------------------- */
 
-static const char *task_name(enum config_task task)
+const char *ladder_task_name(enum config_task task)
 {
 	static const char *const names[] = {"classify", "detect", "landmarks", "segment", "embed", "raw"};
 
@@ -164,7 +170,7 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 	}
 	if (io.type != ENGINE_F32 && io.type != ENGINE_U8 && io.type != ENGINE_S8) {
 		fail(b->error, "%s: the output is %s, which task %s does not read", variant, engine_type_name(io.type),
-		     task_name(b->config->task));
+		     ladder_task_name(b->config->task));
 		return -ENOTSUP;
 	}
 	if (b->ladder->n_outputs && b->ladder->n_outputs != count) {
@@ -180,22 +186,23 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 static int check_outputs(struct builder *b, const struct engine_plan *plan, int width, int height)
 {
 	char why[OUTPUTS_WHY_BYTES] = "";
-	size_t mask_bytes;
-	int rc = answer_check(b->config, plan, width, height, &mask_bytes, why);
+	size_t slot_bytes;
+	int rc = answer_check(b->config, plan, width, height, &slot_bytes, why);
 
 	if (rc < 0) {
 		fail(b->error, "%s at %dx%d: %s", b->config->variants[b->variant].name, width, height, why);
 		return rc;
 	}
 	b->ladder->n_outputs = 1;
-	if (mask_bytes > b->ladder->mask_bytes)
-		b->ladder->mask_bytes = mask_bytes;
+	if (slot_bytes > b->ladder->slot_bytes)
+		b->ladder->slot_bytes = slot_bytes;
 	return 0;
 }
 
-static bool has_places(enum config_task task)
+/* Only these look at one output, and at its numbers as one list. */
+static bool reads_single(enum config_task task)
 {
-	return task == CONFIG_DETECT || task == CONFIG_LANDMARKS || task == CONFIG_SEGMENT;
+	return task == CONFIG_CLASSIFY || task == CONFIG_EMBED;
 }
 
 static int add_rungs(struct builder *b, const struct engine_plan *plan, int width, int height, int channels)
@@ -205,7 +212,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 	bool gray = channels == 1 && b->own_channels == 3;
 	double ratio = (double)(width < height ? width : height) /
 		       (b->own_width < b->own_height ? b->own_width : b->own_height);
-	int rc = has_places(b->config->task) ? check_outputs(b, plan, width, height) : check_output(b, plan);
+	int rc = reads_single(b->config->task) ? check_output(b, plan) : check_outputs(b, plan, width, height);
 
 	if (rc < 0)
 		return rc;
@@ -371,10 +378,6 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	struct builder builder;
 	int rc = 0;
 
-	if (config->task == CONFIG_RAW) {
-		fail(ret_error, "task %s is not part of this version", task_name(config->task));
-		return -ENOTSUP;
-	}
 	box = calloc(1, sizeof(*box));
 	if (!box) {
 		fail(ret_error, "out of memory");
@@ -510,7 +513,7 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	rc = run_once(context, detail->plan, threads, preprocess, &image, &cold_us);
 	if (rc < 0)
 		goto out;
-	if (detail->own_size && !has_places(ladder->task))
+	if (detail->own_size && reads_single(ladder->task))
 		look_at_answer(ladder, rung, context, values);
 	detail->warm_us = cold_us;
 	for (int i = 0; rc == 0 && i < 2 && cold_us < WARM_SLOW_US; i++) {

@@ -48,7 +48,7 @@ struct ladder {
 	struct config_decode decode;
 	struct engine_normalize normalize;
 	int n_outputs;	   /* classes, or length of the embedding; 1 for tasks that read several outputs */
-	size_t mask_bytes; /* of the largest mask; 0 where there is none */
+	size_t slot_bytes; /* of the largest answer that goes to the frame's slot; 0: none does */
 	int n_variants, n_rungs, n_lanes;
 	int best;		    /* the most accurate rung of all */
 	int quickest;		    /* by its prior, of those that are not dominated */
@@ -100,5 +100,8 @@ void ladder_inherit(struct ladder *ladder, const struct ladder *before);
 
 /* A rung's index by name, or -1.  Without "/lane" the fastest one of that name. */
 int ladder_find(const struct ladder *ladder, const char *name);
+
+/* "classify", ... */
+const char *ladder_task_name(enum config_task task);
 
 #endif

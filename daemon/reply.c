@@ -50,6 +50,8 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 		.mask_width = answer->mask_width,
 		.mask_height = answer->mask_height,
 		.mask_offset = answer->mask_offset,
+		.tensors = answer->tensors,
+		.n_tensors = answer->n_tensors,
 		.reason = job->decision.reason,
 	};
 

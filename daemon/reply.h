@@ -15,6 +15,8 @@ struct reply_answer {
 	const float *embedding;
 	uint32_t n_embedding;
 	uint32_t mask_width, mask_height, mask_offset; /* in the frame's slot; width 0: none */
+	const struct ipc_tensor *tensors;
+	uint32_t n_tensors;
 };
 
 /*

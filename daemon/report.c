@@ -215,7 +215,7 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		put_text(writer, "identity", identity);
 		put_text(writer, "costs", ladder->profile ? "profile" : "warm-up");
 		put_uint(writer, "runs", ladder->latency.n_runs);
-		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
+		put_text(writer, "task", ladder_task_name(ladder->task));
 		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);
 		put_uint(writer, "deadline_ms", (uint64_t)model->deadline_ms);

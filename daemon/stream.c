@@ -25,17 +25,17 @@ static bool wants_pinned(const struct ipc_stream_open *asked)
 
 void stream_make_room(struct ipc_stream_open *open, const struct model *model)
 {
-	size_t mask_bytes = model->ladder->mask_bytes;
+	size_t answer_bytes = model->ladder->slot_bytes;
 
 	/* What is over the limit is refused as it is. */
-	if (open->slot_bytes <= IPC_SLOT_BYTES_MAX && mask_bytes <= IPC_SLOT_BYTES_MAX - open->slot_bytes)
-		open->slot_bytes += (uint32_t)mask_bytes;
+	if (open->slot_bytes <= IPC_SLOT_BYTES_MAX && answer_bytes <= IPC_SLOT_BYTES_MAX - open->slot_bytes)
+		open->slot_bytes += (uint32_t)answer_bytes;
 }
 
 int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes, int import_fd,
 		  const char **ret_reason, struct stream **ret_stream)
 {
-	bool masked = model->ladder->mask_bytes > 0;
+	bool written = model->ladder->slot_bytes > 0;
 	struct stream *stream;
 	int rc;
 
@@ -62,9 +62,9 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 	}
 	*ret_reason = "the pool could not be made";
 	if (import_fd >= 0)
-		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, masked, ret_reason, &stream->pool);
+		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, written, ret_reason, &stream->pool);
 	else
-		rc = pool_create(open->n_slots, open->slot_bytes, masked, &stream->pool);
+		rc = pool_create(open->n_slots, open->slot_bytes, written, &stream->pool);
 	if (rc < 0) {
 		free(stream);
 		return rc;

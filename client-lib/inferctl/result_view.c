@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "tensors.h"
 
 #define PIXEL_DECIMALS 2
 #define BAR_CELLS      ((RESULT_BAR_BYTES - 1) / 3)
@@ -31,6 +32,15 @@ static void json_place(const struct inferd_place *place)
 		putchar(']');
 }
 
+static void json_gesture(const struct inferd_gesture *gesture)
+{
+	fputs(",\"gesture\":{\"name\":", stdout);
+	cli_json_text(gesture->name);
+	fputs(",\"score\":", stdout);
+	cli_json_number(gesture->score, 6);
+	putchar('}');
+}
+
 static void json_results(const struct inferd_result *result)
 {
 	fputs("\"results\":[", stdout);
@@ -41,9 +51,12 @@ static void json_results(const struct inferd_result *result)
 		cli_json_number(result->items[i].score, 6);
 		if (result->places)
 			json_place(&result->places[i]);
+		if (result->gestures)
+			json_gesture(&result->gestures[i]);
 		putchar('}');
 	}
 	putchar(']');
+	tensors_json(result);
 	if (result->mask)
 		printf(",\"mask\":{\"width\":%u,\"height\":%u}", result->mask->width, result->mask->height);
 	if (!result->n_embedding)
@@ -137,8 +150,11 @@ void result_print(const struct feed_job *job, const struct inferd_result *result
 			printf("#%u", result->items[i].index);
 		if (result->places)
 			print_place(&result->places[i]);
+		if (result->gestures)
+			printf(", %s %.1f %%", result->gestures[i].name, 100.0 * result->gestures[i].score);
 		putchar('\n');
 	}
+	tensors_print(result);
 	if (result->mask)
 		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);
 	if (result->n_embedding) {

@@ -8,8 +8,10 @@
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
+void kernels_winograd_scalar(struct kernels *table);
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
+void kernels_winograd_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
@@ -19,6 +21,7 @@ void kernels_igemm_s8_avxvnni(struct kernels *table);
 
 void kernels_avx512(struct kernels *table);
 void kernels_elementwise_avx512(struct kernels *table);
+void kernels_winograd_avx512(struct kernels *table);
 void kernels_igemm_f32_avx512(struct kernels *table);
 void kernels_dwconv_f32_avx512(struct kernels *table);
 
