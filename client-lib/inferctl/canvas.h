@@ -1,5 +1,5 @@
 /*
- * canvas.h - an RGB picture to draw on, from any frame, and a PNG file of it.
+ * canvas.h - an RGB picture to draw on, from any frame (canvas_frame.c), and a file of it (canvas_file.c).
  *
  * Coordinates are pixels from the upper left corner; what lies beyond the picture is cut off, and what is not a number
  * is not drawn.
@@ -20,7 +20,8 @@ struct canvas_colour {
 	uint8_t r, g, b;
 };
 
-/* A copy of the frame's pixels.  0; -ENOMEM; -EINVAL with a sentence when a JPEG cannot be decoded. */
+/* A copy of the frame's pixels.  0; -ENOMEM; -EINVAL with a sentence when a JPEG cannot be decoded or raw pixels are
+ * not all there. */
 int canvas_init(struct canvas *canvas, const struct source_frame *frame, struct source_error *ret_error);
 void canvas_finish(struct canvas *canvas); /* accepts a zeroed one */
 
