@@ -7,7 +7,7 @@
 
 void stream_options_init(struct stream_options *options, enum canvas_format annotate_format)
 {
-	*options = (struct stream_options){.annotate_format = annotate_format, .fps = -1};
+	*options = (struct stream_options){.annotate_format = annotate_format};
 }
 
 static bool take_format(struct stream_options *options)
@@ -31,12 +31,6 @@ static bool take_deadline(struct stream_options *options)
 	return true;
 }
 
-/* Slower than this is no rate, and its period would not fit into a number. */
-static bool take_rate(struct stream_options *options)
-{
-	return cli_number("--fps", optarg, 0.01, 10000, &options->fps);
-}
-
 int stream_options_take(struct stream_options *options, int option)
 {
 	switch (option) {
@@ -51,8 +45,8 @@ int stream_options_take(struct stream_options *options, int option)
 		options->rung = optarg;
 		return 1;
 	case 'p':
-		return cli_number("--fps", optarg, 0, 10000, &options->fps) &&
-		       (options->fps == 0 || take_rate(options));
+		/* Slower is no rate, and its period would not fit into a number. */
+		return cli_number("--fps", optarg, 0.01, 10000, &options->fps);
 	case 'a':
 		options->annotate = optarg;
 		return 1;

@@ -13,7 +13,7 @@ struct stream_options {
 	enum canvas_format annotate_format;
 	uint32_t top_k, deadline_us; /* 0: the model's */
 	bool full;
-	double fps; /* negative: not given */
+	double fps; /* 0: not given */
 };
 
 /* Their long options, for a command's table. */

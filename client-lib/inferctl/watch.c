@@ -28,7 +28,7 @@ static const char help[] =
 	"Video comes at its own rate, cameras and MJPEG from a pipe as they deliver, all else as fast as it is answered.\n"
 	"A frame that still waits when a newer one comes is dropped as 'replaced'.  Ctrl-C ends with the sums.\n"
 	"\n"
-	"  --fps F          frames a second: of a file instead of its own rate, or asked of a camera; 0 is --fast\n"
+	"  --fps F          frames a second: of a file instead of its own rate, or asked of a camera\n"
 	"  --fast           as fast as possible: each frame waits for the answer to the one before, none is replaced\n"
 	"  --frames N       end after N frames\n"
 	"  --loop           begin files and folders anew at their end\n"
@@ -210,7 +210,7 @@ static void choose_pace(struct watch *watch)
 	double asked = watch->options.fps, own = source_fps(watch->source);
 	bool live = source_is_live(watch->source);
 
-	if (asked == 0 || (asked < 0 && !live && own <= 0))
+	if (asked == 0 && !live && own <= 0)
 		watch->fast = true;
 	if (watch->fast)
 		watch->feed.mode = INFERD_EVERY;
@@ -320,6 +320,6 @@ int cmd_watch(struct cli *cli, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	watch.options.model = argv[optind];
-	watch.asked.fps = watch.options.fps > 0 ? watch.options.fps : 0;
+	watch.asked.fps = watch.options.fps;
 	return watch_source(&watch, argv[optind + 1]);
 }
