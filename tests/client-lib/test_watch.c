@@ -28,15 +28,17 @@ static void serve(struct fixture *fixture)
 	fixture_start(fixture);
 }
 
-/* Runs `inferctl ARGUMENTS` in the fixture's folder; its exit status, and what it says on both outputs. */
-static int inferctl(const struct fixture *fixture, const char *arguments, char out[TEXT_MAX])
+/* Runs shell commands that call inferctl, in the fixture's folder; the exit status, and what is said on both outputs.
+ */
+static int run_shell(const struct fixture *fixture, const char *commands, char out[TEXT_MAX])
 {
 	char command[8192]; /* the build folder may lie deep */
 	FILE *pipe;
 	size_t n;
 
-	snprintf(command, sizeof(command), "cd '%s' && '%s' --socket '%s' %s 2>&1", fixture->dir, INFERCTL_BINARY,
-		 fixture->socket, arguments);
+	snprintf(command, sizeof(command),
+		 "cd '%s' && export INFERD_SOCKET='%s' && inferctl() { '%s' \"$@\"; } && { %s; } 2>&1", fixture->dir,
+		 fixture->socket, INFERCTL_BINARY, commands);
 	pipe = popen(command, "r");
 	cr_assert_not_null(pipe);
 	n = fread(out, 1, TEXT_MAX - 1, pipe);
@@ -44,21 +46,21 @@ static int inferctl(const struct fixture *fixture, const char *arguments, char o
 	return WEXITSTATUS(pclose(pipe));
 }
 
-static void expect(const struct fixture *fixture, const char *arguments, int status, const char *const *texts)
+static void expect(const struct fixture *fixture, const char *commands, int status, const char *const *texts)
 {
 	char out[TEXT_MAX];
 	const char *from = out;
 
-	cr_assert_eq(inferctl(fixture, arguments, out), status, "%s:\n%s", arguments, out);
+	cr_assert_eq(run_shell(fixture, commands, out), status, "%s:\n%s", commands, out);
 	for (; *texts; texts++) {
 		from = strstr(from, *texts);
-		cr_assert_not_null(from, "%s: no \"%s\", or not in its place, in\n%s", arguments, *texts, out);
+		cr_assert_not_null(from, "%s: no \"%s\", or not in its place, in\n%s", commands, *texts, out);
 		from += strlen(*texts);
 	}
 }
 
-#define EXPECT(fixture, arguments, status, ...)                                                                        \
-	expect(fixture, arguments, status, (const char *const[]){__VA_ARGS__, NULL})
+#define EXPECT(fixture, commands, status, ...)                                                                         \
+	expect(fixture, commands, status, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- sources -------------------------------------------------------------------------------------- */
 
@@ -136,13 +138,13 @@ Test(watch, y4m_is_answered_frame_by_frame)
 
 	serve(&fixture);
 	write_y4m(&fixture, "video.y4m", 3, 0);
-	EXPECT(&fixture, "watch tiny video.y4m --fast", 0, "video.y4m frame 0: black",
+	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast", 0, "video.y4m frame 0: black",
 	       "video.y4m frame 1:", "video.y4m frame 2: white", "3 frames in", "3 answered", "us: mean");
-	EXPECT(&fixture, "watch tiny video.y4m --fast --json --top 1", 0, "\"frame\":0,\"model\":\"tiny\"",
+	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --json --top 1", 0, "\"frame\":0,\"model\":\"tiny\"",
 	       "\"label\":\"black\"", "\"frame\":2", "\"label\":\"white\"");
 	/* At the video's rate a frame may be replaced, but each is taken. */
-	EXPECT(&fixture, "watch tiny video.y4m", 0, "3 frames in");
-	EXPECT(&fixture, "watch tiny - --fast <video.y4m", 0, "- frame 2: white", "3 answered");
+	EXPECT(&fixture, "inferctl watch tiny video.y4m", 0, "3 frames in");
+	EXPECT(&fixture, "cat video.y4m | inferctl watch tiny - --fast", 0, "- frame 2: white", "3 answered");
 	fixture_stop(&fixture);
 }
 
@@ -155,11 +157,11 @@ Test(watch, folders_are_shown_in_the_order_of_names)
 	write_picture(&fixture, "pictures/b.jpg", 255);
 	write_picture(&fixture, "pictures/a.jpg", 0);
 	fixture_write(&fixture, "pictures/notes.txt", "no picture");
-	EXPECT(&fixture, "watch tiny pictures", 0, "pictures/a.jpg frame 0: black", "pictures/b.jpg frame 0: white",
-	       "2 frames in", "2 answered");
-	EXPECT(&fixture, "watch tiny pictures --loop --frames 5", 0, "a.jpg", "b.jpg", "a.jpg", "b.jpg", "a.jpg",
-	       "5 answered");
-	EXPECT(&fixture, "run tiny pictures --json --top 1", 0, "\"label\":\"black\"", "\"label\":\"white\"");
+	EXPECT(&fixture, "inferctl watch tiny pictures", 0, "pictures/a.jpg frame 0: black",
+	       "pictures/b.jpg frame 0: white", "2 frames in", "2 answered");
+	EXPECT(&fixture, "inferctl watch tiny pictures --loop --frames 5", 0, "a.jpg", "b.jpg", "a.jpg", "b.jpg",
+	       "a.jpg", "5 answered");
+	EXPECT(&fixture, "inferctl run tiny pictures --json --top 1", 0, "\"label\":\"black\"", "\"label\":\"white\"");
 	fixture_stop(&fixture);
 }
 
@@ -169,9 +171,10 @@ Test(watch, mjpeg_comes_from_files_and_pipes)
 
 	serve(&fixture);
 	write_mjpeg(&fixture, "video.mjpeg", 3);
-	EXPECT(&fixture, "watch tiny video.mjpeg", 0, "frame 0: black", "frame 1:", "frame 2: white", "3 answered");
-	EXPECT(&fixture, "watch tiny - --fast <video.mjpeg", 0, "frame 2: white", "3 answered");
-	EXPECT(&fixture, "run tiny video.mjpeg --json --top 1", 0, "\"frame\":2", "\"label\":\"white\"");
+	EXPECT(&fixture, "inferctl watch tiny video.mjpeg", 0, "frame 0: black", "frame 1:", "frame 2: white",
+	       "3 answered");
+	EXPECT(&fixture, "cat video.mjpeg | inferctl watch tiny - --fast", 0, "frame 2: white", "3 answered");
+	EXPECT(&fixture, "inferctl run tiny video.mjpeg --json --top 1", 0, "\"frame\":2", "\"label\":\"white\"");
 	fixture_stop(&fixture);
 }
 
@@ -196,8 +199,9 @@ Test(watch, drawings_are_jpegs_or_pngs)
 
 	serve(&fixture);
 	write_y4m(&fixture, "video.y4m", 2, 0);
-	EXPECT(&fixture, "watch tiny video.y4m --fast --annotate drawn", 0, "2 answered");
-	EXPECT(&fixture, "watch tiny video.y4m --fast --annotate drawn --annotate-format png", 0, "2 answered");
+	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --annotate drawn", 0, "2 answered");
+	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --annotate drawn --annotate-format png", 0,
+	       "2 answered");
 	expect_drawing(&fixture, "video.y4m.jpg", INFERD_JPEG);
 	expect_drawing(&fixture, "video.y4m-00001.jpg", INFERD_JPEG);
 	expect_drawing(&fixture, "video.y4m-00001.png", INFERD_RGB);
@@ -212,9 +216,9 @@ Test(watch, frames_before_a_cut_are_answered)
 
 	serve(&fixture);
 	write_y4m(&fixture, "cut.y4m", 3, 7);
-	EXPECT(&fixture, "watch tiny cut.y4m --fast", 1, "frame 0: black",
+	EXPECT(&fixture, "inferctl watch tiny cut.y4m --fast", 1, "frame 0: black",
 	       "frame 1:", "cut.y4m: the video ends within frame 2", "2 answered");
-	EXPECT(&fixture, "run tiny cut.y4m", 1, "black", "cut.y4m: the video ends within frame 2");
+	EXPECT(&fixture, "inferctl run tiny cut.y4m", 1, "black", "cut.y4m: the video ends within frame 2");
 	fixture_stop(&fixture);
 }
 
@@ -226,10 +230,13 @@ Test(watch, a_broken_jpeg_is_named_and_the_others_are_answered)
 	serve(&fixture);
 	file = create(&fixture, "video.mjpeg");
 	add_jpeg(file, 0);
-	fputs("\xff\xd8\xff\xe0", file);
+	fwrite("\xff\xd8\xff\xe0\0\4ab", 1, 8, file);
 	add_jpeg(file, 255);
 	fclose(file);
-	EXPECT(&fixture, "watch tiny - <video.mjpeg", 0, "frame 1 is broken: ", "1 broken");
+	EXPECT(&fixture, "inferctl watch tiny video.mjpeg", 1, "video.mjpeg: frame 1 is broken: ", "frame 2: white",
+	       "2 answered", "1 broken");
+	/* A live source may lose a frame. */
+	EXPECT(&fixture, "cat video.mjpeg | inferctl watch tiny -", 0, "frame 1 is broken: ", "1 broken");
 	fixture_stop(&fixture);
 }
 
@@ -238,15 +245,15 @@ Test(watch, sources_that_give_nothing_say_why)
 	struct fixture fixture;
 
 	serve(&fixture);
-	make_folder(&fixture, "empty");
-	EXPECT(&fixture, "watch tiny empty", 1, "empty: the folder is empty");
-	EXPECT(&fixture, "run tiny empty", 1, "empty: the folder is empty");
-	fixture_write(&fixture, "empty/notes.txt", "no picture");
-	EXPECT(&fixture, "watch tiny empty", 1, "none of the 1 files in the folder is a JPEG, PNG or BMP");
-	EXPECT(&fixture, "watch tiny /dev/video999", 1, "/dev/video999: there is no such camera");
-	EXPECT(&fixture, "watch tiny missing.y4m", 1, "missing.y4m: cannot be opened: No such file");
-	EXPECT(&fixture, "watch tiny /dev/null", 1, "/dev/null: an empty file");
-	EXPECT(&fixture, "watch nothing empty", 1, "nothing");
+	make_folder(&fixture, "album");
+	EXPECT(&fixture, "inferctl watch tiny album", 1, "album: the folder is empty");
+	EXPECT(&fixture, "inferctl run tiny album", 1, "album: the folder is empty");
+	fixture_write(&fixture, "album/notes.txt", "no picture");
+	EXPECT(&fixture, "inferctl watch tiny album", 1, "none of the 1 files in the folder is a JPEG, PNG or BMP");
+	EXPECT(&fixture, "inferctl watch tiny /dev/video999", 1, "/dev/video999: there is no such camera");
+	EXPECT(&fixture, "inferctl watch tiny missing.y4m", 1, "missing.y4m: cannot be opened: No such file");
+	EXPECT(&fixture, "inferctl watch tiny /dev/null", 1, "/dev/null: an empty file");
+	EXPECT(&fixture, "inferctl watch nothing album", 1, "nothing");
 	fixture_stop(&fixture);
 }
 
@@ -255,13 +262,14 @@ Test(watch, misuse_is_told_from_failure)
 	struct fixture fixture;
 
 	serve(&fixture);
-	EXPECT(&fixture, "watch tiny", 2, "usage: inferctl watch MODEL SOURCE");
-	EXPECT(&fixture, "watch tiny - --fps 0", 2, "--fps takes a number");
-	EXPECT(&fixture, "run tiny - --fps 0", 2, "--fps takes a number");
-	EXPECT(&fixture, "watch tiny - --size 640", 2, "--size takes a size such as 640x480");
-	EXPECT(&fixture, "watch tiny - --full --rung x", 2, "exclude each other");
-	EXPECT(&fixture, "watch tiny - --annotate-format gif", 2, "--annotate-format takes png or jpeg");
-	EXPECT(&fixture, "watch tiny - --loop <inferd.yaml", 1, "only files and folders can begin anew");
+	EXPECT(&fixture, "inferctl watch tiny", 2, "usage: inferctl watch MODEL SOURCE");
+	EXPECT(&fixture, "inferctl watch tiny - --fps 0", 2, "--fps takes a number");
+	EXPECT(&fixture, "inferctl run tiny - --fps 0", 2, "--fps takes a number");
+	EXPECT(&fixture, "inferctl watch tiny - --size 640", 2, "--size takes a size such as 640x480");
+	EXPECT(&fixture, "inferctl watch tiny - --full --rung x", 2, "exclude each other");
+	EXPECT(&fixture, "inferctl watch tiny - --annotate-format gif", 2, "--annotate-format takes png or jpeg");
+	write_y4m(&fixture, "video.y4m", 2, 0);
+	EXPECT(&fixture, "inferctl watch tiny - --loop <video.y4m", 1, "only files and folders can begin anew");
 	fixture_stop(&fixture);
 }
 
