@@ -45,10 +45,10 @@ static const struct {
 	size_t n_points;
 	struct skeleton skeleton;
 } skeletons[] = {
-	{21, {COUNT(hand), hand, 21}},
-	{33, {COUNT(pose), pose, 33}},
-	{468, {COUNT(face), face, 0}},
-	{478, {COUNT(face), face, 0}},
+	{21, {COUNT(hand), hand, false}},
+	{33, {COUNT(pose), pose, false}},
+	{468, {COUNT(face), face, true}},
+	{478, {COUNT(face), face, true}},
 };
 
 const struct skeleton *skeleton_of(size_t n_points)

@@ -4,6 +4,7 @@
 #ifndef INFERCTL_SKELETON_H
 #define INFERCTL_SKELETON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +18,7 @@ struct skeleton_line {
 struct skeleton {
 	size_t n_lines;
 	const struct skeleton_line *lines;
-	size_t n_dots; /* the first landmarks have a dot each; of a mesh none */
+	bool mesh; /* landmarks lie so close that dots must be small */
 };
 
 /* The skeleton of what has this many landmarks; NULL: it has none. */
