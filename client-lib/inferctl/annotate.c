@@ -74,9 +74,10 @@ static void draw_points(struct canvas *canvas, const struct inferd_place *place,
 	if (skeleton && skeleton->mesh)
 		draw_dots(canvas, place, fine * 0.4f, 0, colour_of(index));
 	for (size_t i = 0; skeleton && i < skeleton->n_lines; i++)
-		draw_line(canvas, place, &skeleton->lines[i], fine, colour_of(index + skeleton->lines[i].colour));
+		draw_line(canvas, place, &skeleton->lines[i], skeleton->mesh ? fine : fine * 1.5f,
+			  colour_of(index + skeleton->lines[i].colour));
 	if (!skeleton || !skeleton->mesh)
-		draw_dots(canvas, place, fine * 1.2f, fine * 0.5f, colour_of(index));
+		draw_dots(canvas, place, fine * 1.5f, fine * 0.5f, colour_of(index));
 }
 
 /* ---- boxes and labels ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 
 #include "client-lib/inferctl/annotate.h"
 #include "client-lib/inferctl/font.h"
+#include "client-lib/inferctl/skeleton.h"
 #include "client-lib/inferd.h"
 #include "support/test.h"
 
@@ -209,6 +210,39 @@ Test(canvas, letters_are_told_apart)
 	}
 	for (int i = 0; i < FONT_WIDTH * FONT_HEIGHT; i++)
 		cr_assert(!font_pixel(' ', i % FONT_WIDTH, i / FONT_WIDTH));
+}
+
+Test(canvas, skeletons_name_landmarks_that_exist)
+{
+	static const size_t known[] = {21, 33, 468, 478};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const struct skeleton *skeleton = skeleton_of(known[i]);
+
+		cr_assert_not_null(skeleton);
+		for (size_t j = 0; j < skeleton->n_lines; j++)
+			for (size_t k = 0; k < skeleton->lines[j].n_points; k++)
+				cr_assert_lt((size_t)skeleton->lines[j].points[k], known[i]);
+	}
+	cr_assert_null(skeleton_of(0));
+	cr_assert_null(skeleton_of(20));
+}
+
+/* All but two landmarks of a hand are not seen; those are the ends of the little finger's first bone. */
+Test(canvas, seen_landmarks_are_joined)
+{
+	struct inferd_point points[21] = {{0}};
+	struct inferd_place place = {.x1 = 60, .y1 = 40, .points = points, .n_points = 21};
+	struct inferd_item item = {.label = "", .score = 1};
+	struct inferd_result result = {.items = &item, .n_items = 1, .places = &place};
+	struct canvas canvas = black_canvas(64, 48);
+
+	points[17] = (struct inferd_point){.x = 10, .y = 30, .visibility = 1};
+	points[18] = (struct inferd_point){.x = 50, .y = 30, .visibility = 1};
+	annotate_draw(&canvas, &result);
+	cr_assert_gt((int)canvas.rgb[(30 * 64 + 30) * 3 + 1], 150);
+	cr_assert_eq(red_at(&canvas, 30, 20), 0);
+	canvas_finish(&canvas);
 }
 
 Test(canvas, a_mask_tints_what_it_covers)
