@@ -8,6 +8,8 @@
 #ifndef INFERD_ANSWER_H
 #define INFERD_ANSWER_H
 
+#include "boxes.h"
+#include "landmarks.h"
 #include "outputs.h"
 #include "reply.h"
 #include "roi.h"
@@ -31,5 +33,25 @@ int answer_check(const struct config_model *config, const struct engine_plan *pl
  */
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
 		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply);
+
+/*
+ * The stages of a pipeline, whose results are read apart; errors as above.
+ *
+ * What a detector's rung found, at most `limit`, best first, in parts of the input; until the next call.
+ */
+int answer_find(struct answer *answer, const struct ladder *detector, int rung, struct engine_context *context,
+		int limit, const char **ret_why, const struct boxes **ret_boxes);
+
+/*
+ * What a landmark network saw in a region, into item `at` (0..CONFIG_PLACES_MAX - 1) of the answer: 1, or 0 when there
+ * is nothing.  *ret_landmarks: the network's points in parts of the input, more than the item has of poses; until the
+ * next call.  labels: the model that has them.
+ */
+int answer_look(struct answer *answer, const struct ladder *network, int rung, const struct model *labels,
+		struct engine_context *context, const struct engine_region *region, int at, const char **ret_why,
+		const struct landmark **ret_landmarks);
+
+/* The first n items as a reply. */
+struct reply_answer answer_items(const struct answer *answer, int n);
 
 #endif

@@ -118,6 +118,7 @@ static int need_stream(struct feed *feed, const char *file, size_t bytes)
 		.top_k = options->top_k,
 		.full = options->full,
 		.rung = options->rung,
+		.gallery = options->gallery,
 		.on_result = on_result,
 		.user = feed,
 	};
@@ -175,6 +176,14 @@ static struct feed_job *begin_job(struct feed *feed, const struct source_frame *
 	return job;
 }
 
+/* 0, for which the daemon takes the time of arrival, or a frame's place in its file. */
+static uint64_t capture_time_us(struct feed *feed, const struct source_frame *source)
+{
+	if (source->number == 0)
+		feed->file_us = clock_now_ns() / 1000;
+	return feed->in_file_time ? feed->file_us + (uint64_t)(source->time_s * 1e6) : 0;
+}
+
 int feed_submit(struct feed *feed, const struct source_frame *source)
 {
 	struct inferd_frame frame = {
@@ -184,6 +193,7 @@ int feed_submit(struct feed *feed, const struct source_frame *source)
 		.height = source->height,
 		.data = source->data,
 		.bytes = source->bytes,
+		.captured_us = capture_time_us(feed, source),
 	};
 	struct inferd_buffer buffer;
 	struct feed_job *job;

@@ -31,11 +31,13 @@ struct feed {
 	const struct stream_options *options;
 	enum inferd_mode mode;
 	uint32_t n_buffers; /* 1..FEED_BUFFERS_MAX */
+	bool in_file_time;  /* a gallery's vote looks at the last seconds of a video, however fast that is read */
 	feed_on_answer on_answer;
 	void *user;
 	const volatile sig_atomic_t *stop; /* becomes true when waiting is to end, with -EINTR; NULL: never */
 
 	struct inferd_stream *stream;
+	uint64_t file_us; /* when the file's first frame was submitted */
 	unsigned in_flight;
 	bool failed;
 	struct feed_job jobs[FEED_BUFFERS_MAX];

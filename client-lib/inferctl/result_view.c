@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "names.h"
 #include "tensors.h"
 
 #define PIXEL_DECIMALS 2
@@ -84,14 +85,18 @@ static void json_rung(const struct inferd_rung *rung)
 	printf(",\"threads\":%u}", rung->threads);
 }
 
-void result_print_json(const char *model, const struct feed_job *job, const struct inferd_result *result)
+void result_print_json(const struct stream_options *options, const struct feed_job *job,
+		       const struct inferd_result *result)
 {
 	fputs("{\"file\":", stdout);
 	cli_json_text(job->file);
 	printf(",\"frame\":%u,\"model\":", job->number);
-	cli_json_text(model);
+	cli_json_text(options->model);
 	putchar(',');
-	json_results(result);
+	if (options->gallery)
+		names_json(result);
+	else
+		json_results(result);
 	fputs(",\"rung\":", stdout);
 	json_rung(result->rung);
 	if (result->status == INFERD_FAILED) {
@@ -136,6 +141,7 @@ static void print_place(const struct inferd_place *place)
 void result_print(const struct feed_job *job, const struct inferd_result *result)
 {
 	const struct inferd_rung *rung = result->rung;
+	char verdict[NAMES_VERDICT_BYTES];
 
 	printf("%s", job->file);
 	if (job->number)
@@ -154,6 +160,8 @@ void result_print(const struct feed_job *job, const struct inferd_result *result
 			printf(", %s %.1f %%", result->gestures[i].name, 100.0 * result->gestures[i].score);
 		putchar('\n');
 	}
+	if (result->verdict != INFERD_VERDICT_NONE)
+		printf("  %s\n", names_verdict(result, verdict));
 	tensors_print(result);
 	if (result->mask)
 		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);

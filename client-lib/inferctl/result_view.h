@@ -8,7 +8,8 @@
 
 #define RESULT_BAR_BYTES (20 * 3 + 1) /* twenty cells of three bytes each in UTF-8 */
 
-void result_print_json(const char *model, const struct feed_job *job, const struct inferd_result *result);
+void result_print_json(const struct stream_options *options, const struct feed_job *job,
+		       const struct inferd_result *result);
 void result_print(const struct feed_job *job, const struct inferd_result *result);
 
 /* A share of 0..1 as a bar of twenty cells. */

@@ -39,7 +39,7 @@ static void on_answer(void *user, const struct feed_job *job, const struct infer
 	const struct run *run = user;
 
 	if (run->cli->json)
-		result_print_json(run->options.model, job, result);
+		result_print_json(&run->options, job, result);
 	else
 		result_print(job, result);
 	fflush(stdout);
@@ -122,6 +122,7 @@ static int run_files(struct run *run, char **files, int n_files)
 		.client = cli_connect(run->cli),
 		.options = &run->options,
 		.n_buffers = run->options.fps > 0 ? FEED_BUFFERS_MAX : 1,
+		.in_file_time = run->options.fps == 0,
 		.on_answer = on_answer,
 		.user = run,
 	};

@@ -18,6 +18,7 @@
 
 #define PIXELS_MAX	   (64u << 20)
 #define PROBE_BYTES	   10
+#define USUAL_FPS	   25 /* of video that does not say */
 #define CAMERA_MAJOR	   81 /* of the kernel's list of devices: video4linux */
 #define CAMERA_NAME_PREFIX "/dev/video"
 
@@ -198,6 +199,7 @@ int source_try(struct source *source, struct source_error *ret_error, struct sou
 		source->ended = true;
 	if (r == 0) {
 		source->gave_any = true;
+		frame.time_s = frame.number / (source->fps > 0 ? source->fps : USUAL_FPS);
 		*ret_frame = frame;
 	}
 	return r;

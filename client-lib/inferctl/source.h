@@ -47,6 +47,7 @@ struct source_frame {
 	uint32_t offset[3], stride[3]; /* planes within data; JPEG: zero */
 	const char *file;	       /* the path that was opened, or of the picture in the folder */
 	uint32_t number;	       /* of the frame in that file, from 0 */
+	double time_s;		       /* of that, at the rate of the file, or the usual one; a picture's: 0 */
 	uint32_t missed;	       /* frames of a camera that were lost between the one before and this one */
 };
 

@@ -44,6 +44,9 @@ int stream_options_take(struct stream_options *options, int option)
 	case 'r':
 		options->rung = optarg;
 		return 1;
+	case 'g':
+		options->gallery = optarg;
+		return 1;
 	case 'p':
 		/* Slower is no rate, and its period would not fit into a number. */
 		return cli_number("--fps", optarg, 0.01, 10000, &options->fps);

@@ -9,6 +9,7 @@
 
 struct stream_options {
 	const char *model, *rung; /* rung NULL: the policy's choice */
+	const char *gallery;	  /* whose names are the answers; NULL: none */
 	const char *annotate;	  /* folder for drawings; NULL: none */
 	enum canvas_format annotate_format;
 	uint32_t top_k, deadline_us; /* 0: the model's */
@@ -20,7 +21,8 @@ struct stream_options {
 #define STREAM_OPTIONS                                                                                                 \
 	{"top", required_argument, NULL, 't'}, {"deadline", required_argument, NULL, 'd'},                             \
 		{"full", no_argument, NULL, 'f'}, {"rung", required_argument, NULL, 'r'},                              \
-		{"fps", required_argument, NULL, 'p'}, {"annotate", required_argument, NULL, 'a'},                     \
+		{"gallery", required_argument, NULL, 'g'}, {"fps", required_argument, NULL, 'p'},                      \
+		{"annotate", required_argument, NULL, 'a'},                                                            \
 	{                                                                                                              \
 		"annotate-format", required_argument, NULL, 'A'                                                        \
 	}
@@ -30,7 +32,8 @@ struct stream_options {
 	"  --top K          results of a frame (default: the model's)\n"                                               \
 	"  --deadline MS    drop a frame that cannot be answered in time (default: the model's)\n"                     \
 	"  --full           always the most accurate way the model can be run\n"                                       \
-	"  --rung NAME      always this way; 'inferctl models' lists them\n"
+	"  --rung NAME      always this way; 'inferctl models' lists them\n"                                           \
+	"  --gallery NAME   of a model that embeds: answer with the names of this gallery\n"
 
 void stream_options_init(struct stream_options *options, enum canvas_format annotate_format);
 

@@ -79,7 +79,7 @@ static void on_answer(void *user, const struct feed_job *job, const struct infer
 		watch->view.deadline_us = inferd_stream_deadline_us(watch->feed.stream);
 	if (watch->cli->json) {
 		watch_view_count(&watch->view, result, clock_now_ns());
-		result_print_json(watch->options.model, job, result);
+		result_print_json(&watch->options, job, result);
 		fflush(stdout);
 		return;
 	}
@@ -214,6 +214,7 @@ static void choose_pace(struct watch *watch)
 		watch->fast = true;
 	if (watch->fast)
 		watch->feed.mode = INFERD_EVERY;
+	watch->feed.in_file_time = watch->fast && !live;
 	/* A live source has been asked for its rate already, where it can be. */
 	pace_init(&watch->pace, watch->fast || live ? 0 : asked > 0 ? asked : own);
 }

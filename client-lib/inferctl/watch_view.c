@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "names.h"
 #include "result_view.h"
 
 #define ITEMS_SHOWN    5
@@ -99,13 +100,15 @@ static void write_items(struct watch_view *view, const struct inferd_result *res
 
 static void write_body(struct watch_view *view, const struct inferd_result *result)
 {
-	char *line;
+	char *line, verdict[NAMES_VERDICT_BYTES];
 
 	memset(view->body, 0, sizeof(view->body));
 	view->n_body = 0;
 	write_items(view, result);
 	line = view->body[view->n_body++];
-	if (result->mask)
+	if (result->verdict != INFERD_VERDICT_NONE)
+		add(line, "  %s", names_verdict(result, verdict));
+	else if (result->mask)
 		add(line, "  mask of %ux%u", result->mask->width, result->mask->height);
 	else if (result->n_embedding)
 		add(line, "  embedding of %zu", result->n_embedding);
@@ -150,7 +153,7 @@ static void draw(struct watch_view *view, uint64_t now_ns)
 
 static void print_plain(struct watch_view *view, const struct feed_job *job, const struct inferd_result *result)
 {
-	char line[WATCH_LINE_BYTES] = "";
+	char line[WATCH_LINE_BYTES] = "", verdict[NAMES_VERDICT_BYTES];
 
 	add(line, "%.200s frame %u:", job->file, job->number);
 	if (result->status != INFERD_OK)
@@ -161,6 +164,8 @@ static void print_plain(struct watch_view *view, const struct feed_job *job, con
 		add_item(line, result, i);
 		add(line, " %.1f %%", 100.0 * (double)result->items[i].score);
 	}
+	if (result->verdict != INFERD_VERDICT_NONE)
+		add(line, "  %s", names_verdict(result, verdict));
 	if (result->status == INFERD_OK)
 		add(line, "%s  %.1f fps  %u us",
 		    result->n_items || result->mask || result->n_embedding ? "" : " nothing", watch_view_fps(view),

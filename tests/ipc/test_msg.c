@@ -177,6 +177,34 @@ Test(msg, small_requests_round_trip)
 	ipc_writer_finish(&writer);
 }
 
+Test(msg, what_concerns_galleries_round_trips)
+{
+	struct ipc_gallery asked = {.what = "add", .gallery = "clips", .name = "a b", .model = "look"}, back;
+	struct ipc_stream_open open = {.model = "look", .gallery = "clips"}, open_back;
+	struct ipc_result result = {.stream = 3, .verdict = IPC_VERDICT_MAYBE, .name = "a b", .space = UINT64_MAX - 1};
+	struct ipc_writer writer;
+	void *storage = NULL;
+
+	ipc_writer_init(&writer);
+	ipc_put_gallery(&writer, &asked);
+	cr_assert_eq(ipc_get_gallery(writer.data, writer.size, &back, NULL), 0);
+	cr_assert(!strcmp(back.what, "add") && !strcmp(back.gallery, "clips") && !strcmp(back.name, "a b") &&
+		  !strcmp(back.model, "look"));
+	ipc_writer_reset(&writer);
+	ipc_put_stream_open(&writer, &open);
+	cr_assert_eq(ipc_get_stream_open(writer.data, writer.size, &open_back, NULL), 0);
+	cr_assert_str_eq(open_back.gallery, "clips");
+	ipc_writer_reset(&writer);
+	ipc_put_result(&writer, &result);
+	result = (struct ipc_result){0};
+	cr_assert_eq(ipc_get_result(writer.data, writer.size, &result, &storage, NULL), 0);
+	cr_assert_eq(result.verdict, IPC_VERDICT_MAYBE);
+	cr_assert_str_eq(result.name, "a b");
+	cr_assert_eq(result.space, UINT64_MAX - 1);
+	ipc_storage_free(storage);
+	ipc_writer_finish(&writer);
+}
+
 Test(msg, error_round_trips)
 {
 	struct ipc_error error = {ENOENT, "no model is called 'x'"}, back;
