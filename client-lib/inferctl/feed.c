@@ -42,6 +42,7 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 	feed->in_flight--;
 	job->used = false;
 	if (result->status == INFERD_LOST) {
+		feed->n_lost++;
 		complain_of(feed, job->file, "lost, the daemon went away");
 	} else {
 		feed->on_answer(feed->user, job, result);

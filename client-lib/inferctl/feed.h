@@ -39,6 +39,7 @@ struct feed {
 	struct inferd_stream *stream;
 	uint64_t file_us; /* when the file's first frame was submitted */
 	unsigned in_flight;
+	uint64_t n_lost; /* with the daemon */
 	bool failed;
 	struct feed_job jobs[FEED_BUFFERS_MAX];
 };

@@ -85,7 +85,7 @@ static void complain(struct run *run, const struct source_error *error)
 	run->feed.failed = true;
 }
 
-/* A negative result ends the command. */
+/* A negative result ends the command.  A refused picture of a folder is not the last one; a video is given up. */
 static int run_file(struct run *run, const char *file)
 {
 	struct source_error error = {{0}};
@@ -103,7 +103,7 @@ static int run_file(struct run *run, const char *file)
 			continue;
 		}
 		r = submit(run, &frame);
-		if (r < 0) {
+		if (feed_is_over(r) || (r < 0 && frame.number > 0)) {
 			source_close(source);
 			return feed_is_over(r) ? r : 0;
 		}

@@ -131,8 +131,11 @@ static int take_frame(struct watch *watch)
 	pace_advance(&watch->pace, clock_now_ns());
 	watch->view.missed += frame.missed;
 	r = feed_submit(&watch->feed, &frame);
-	if (r < 0)
+	if (r < 0) {
+		/* A refused picture of a folder is not the last one; a video is given up. */
+		watch->ended = frame.number > 0;
 		return feed_is_over(r) ? r : 0;
+	}
 	watch->view.submitted++;
 	if (watch->frames_max && watch->view.submitted >= watch->frames_max)
 		watch->ended = true;
@@ -258,6 +261,7 @@ static int watch_source(struct watch *watch, const char *path)
 		choose_pace(watch);
 		prepare_view(watch);
 		r = run_loop(watch);
+		watch->view.by_status[INFERD_LOST] = watch->feed.n_lost;
 		watch_view_summary(&watch->view, clock_now_ns());
 	}
 	source_close(watch->source);
