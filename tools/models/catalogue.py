@@ -280,8 +280,7 @@ def main():
             show_list(store, families)
             return
         families = chosen(families, args.name, args.quantize)
-        if not args.check:
-            families = leave_out(families, store, args)
+        families = leave_out(families, store, args)
         if args.needs:
             needed = fetch.missing(store.fetched(with_sources(store, families)), args.into)
             print(" ".join(sorted({DEBIAN[entry.registry] for entry in needed})))
