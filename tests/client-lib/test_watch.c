@@ -21,11 +21,16 @@ TEST_SUITE(watch);
 #define SIDE	 16
 #define TEXT_MAX 16384
 
-static void serve(struct fixture *fixture)
+static void serve_models(struct fixture *fixture, const char *models)
 {
 	fixture_init(fixture);
-	fixture_configure(fixture, fixture_models);
+	fixture_configure(fixture, models);
 	fixture_start(fixture);
+}
+
+static void serve(struct fixture *fixture)
+{
+	serve_models(fixture, fixture_models);
 }
 
 /* Runs shell commands that call inferctl, in the fixture's folder; the exit status, and what is said on both outputs.
@@ -205,6 +210,28 @@ Test(watch, drawings_are_jpegs_or_pngs)
 	expect_drawing(&fixture, "video.y4m.jpg", INFERD_JPEG);
 	expect_drawing(&fixture, "video.y4m-00001.jpg", INFERD_JPEG);
 	expect_drawing(&fixture, "video.y4m-00001.png", INFERD_RGB);
+	fixture_stop(&fixture);
+}
+
+/* Black, then gray, then white; of a gallery that knows black and white. */
+Test(watch, a_gallery_gives_names)
+{
+	struct fixture fixture;
+
+	serve_models(&fixture,
+		     "  - {name: look, task: embed, deadline_ms: 60000, variants: [{name: t, file: tiny.param}]}\n");
+	write_picture(&fixture, "black.jpg", 0);
+	write_mjpeg(&fixture, "video.mjpeg", 3);
+	write_y4m(&fixture, "cut.y4m", 2, 7);
+	EXPECT(&fixture, "inferctl gallery add shades night black.jpg", 0, "night in shades: 1 pictures, 1 added");
+	/* What came before the cut is kept. */
+	EXPECT(&fixture, "inferctl gallery add shades cut cut.y4m", 1, "the video ends within frame 1",
+	       "cut in shades: 1 pictures");
+	EXPECT(&fixture, "inferctl watch look video.mjpeg --gallery shades --top 1", 0, "frame 0: night", "3 answered");
+	EXPECT(&fixture, "inferctl run look video.mjpeg --gallery shades --json", 0, "\"frame\":0",
+	       "{\"name\":\"night\"", "\"verdict\":", "\"frame\":2");
+	EXPECT(&fixture, "inferctl gallery query shades video.mjpeg", 0, "video.mjpeg: ", "night");
+	EXPECT(&fixture, "inferctl watch look video.mjpeg --gallery none", 1, "none");
 	fixture_stop(&fixture);
 }
 
