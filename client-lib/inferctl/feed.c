@@ -107,14 +107,14 @@ int feed_dispatch(struct feed *feed)
 /* ---- submitting ------------------------------------------------------------------------------------ */
 
 /* Opens the stream, or opens it anew with larger buffers. */
-static int need_stream(struct feed *feed, const char *file, size_t bytes)
+static int need_stream(struct feed *feed, const struct source_frame *frame)
 {
 	const struct stream_options *options = feed->options;
 	struct inferd_stream_options asked = {
 		.model = options->model,
 		.mode = feed->mode,
 		.n_buffers = feed->n_buffers,
-		.buffer_bytes = bytes,
+		.buffer_bytes = frame->bytes,
 		.deadline_us = options->deadline_us,
 		.top_k = options->top_k,
 		.full = options->full,
@@ -125,17 +125,18 @@ static int need_stream(struct feed *feed, const char *file, size_t bytes)
 	};
 	int r;
 
-	if (feed->stream && inferd_stream_buffer_bytes(feed->stream) >= bytes)
+	if (feed->stream && inferd_stream_buffer_bytes(feed->stream) >= frame->bytes)
 		return 0;
 	/* JPEGs differ in length; a stream is not opened anew for each that is a little longer. */
-	if (feed->stream)
-		asked.buffer_bytes += bytes / 4;
+	if (feed->stream && frame->format == INFERD_JPEG)
+		asked.buffer_bytes += frame->bytes / 4;
 	r = feed_drain(feed);
 	if (r < 0)
 		return r;
-	feed_finish(feed);
+	inferd_stream_close(feed->stream);
+	feed->stream = NULL;
 	r = inferd_stream_open(feed->client, &asked, &feed->stream);
-	return r < 0 ? complain_client(feed, file, r) : 0;
+	return r < 0 ? complain_client(feed, frame->file, r) : 0;
 }
 
 static int acquire(struct feed *feed, const char *file, struct inferd_buffer *ret_buffer)
@@ -198,7 +199,7 @@ int feed_submit(struct feed *feed, const struct source_frame *source)
 	};
 	struct inferd_buffer buffer;
 	struct feed_job *job;
-	int r = need_stream(feed, source->file, source->bytes);
+	int r = need_stream(feed, source);
 
 	memcpy(frame.offset, source->offset, sizeof(frame.offset));
 	memcpy(frame.stride, source->stride, sizeof(frame.stride));
@@ -224,12 +225,6 @@ void feed_cancel(struct feed *feed)
 {
 	if (feed->stream)
 		inferd_cancel(feed->stream, 0);
-}
-
-void feed_finish(struct feed *feed)
-{
-	inferd_stream_close(feed->stream);
-	feed->stream = NULL;
 }
 
 bool feed_is_over(int error)

@@ -54,7 +54,6 @@ int feed_drain(struct feed *feed);
 /* Hands over the answers that are there, without waiting.  The same errors. */
 int feed_dispatch(struct feed *feed);
 void feed_cancel(struct feed *feed); /* what waits is answered as cancelled */
-void feed_finish(struct feed *feed); /* closes the stream */
 
 /* An error after which further frames make no sense: the daemon is gone, or there is no such model. */
 bool feed_is_over(int error);

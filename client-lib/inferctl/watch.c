@@ -215,8 +215,10 @@ static void choose_pace(struct watch *watch)
 
 	if (asked == 0 && !live && own <= 0)
 		watch->fast = true;
-	if (watch->fast)
+	if (watch->fast) {
 		watch->feed.mode = INFERD_EVERY;
+		watch->feed.n_buffers = 1; /* large pictures have room */
+	}
 	watch->feed.in_file_time = watch->fast && !live;
 	/* A live source has been asked for its rate already, where it can be. */
 	pace_init(&watch->pace, watch->fast || live ? 0 : asked > 0 ? asked : own);

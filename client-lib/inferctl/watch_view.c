@@ -48,7 +48,8 @@ static void add_item(char line[WATCH_LINE_BYTES], const struct inferd_result *re
 
 /* ---- counting -------------------------------------------------------------------------------------- */
 
-double watch_view_fps(const struct watch_view *view)
+/* Of the last answers; 0: unknown. */
+static double answers_per_second(const struct watch_view *view)
 {
 	uint64_t kept = view->n_times < WATCH_TIMES ? view->n_times : WATCH_TIMES, newest, oldest, n = 0;
 
@@ -129,7 +130,7 @@ static void write_status(struct watch_view *view, const struct feed_job *job)
 {
 	*view->status = '\0';
 	add(view->status, "%.200s  frame %u  %.1f fps  late %" PRIu64 "  dropped %" PRIu64, job->file, job->number,
-	    watch_view_fps(view), view->late, count_dropped(view));
+	    answers_per_second(view), view->late, count_dropped(view));
 	if (view->broken || view->missed)
 		add(view->status, "  broken %" PRIu64 "  missed %" PRIu64, view->broken, view->missed);
 }
@@ -168,7 +169,7 @@ static void print_plain(struct watch_view *view, const struct feed_job *job, con
 		add(line, "  %s", names_verdict(result, verdict));
 	if (result->status == INFERD_OK)
 		add(line, "%s  %.1f fps  %u us",
-		    result->n_items || result->mask || result->n_embedding ? "" : " nothing", watch_view_fps(view),
+		    result->n_items || result->mask || result->n_embedding ? "" : " nothing", answers_per_second(view),
 		    result->total_us);
 	if (result->rung)
 		add(line, "  %s", result->rung->name);

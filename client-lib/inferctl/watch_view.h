@@ -43,6 +43,4 @@ void watch_view_interrupt(struct watch_view *view);
 /* The panel as it is now, and the sums. */
 void watch_view_summary(struct watch_view *view, uint64_t now_ns);
 
-double watch_view_fps(const struct watch_view *view); /* of the last answers; 0: unknown */
-
 #endif
