@@ -5,8 +5,8 @@
 #define INFERCTL_GALLERY_H
 
 #include "cli.h"
-#include "source.h"
 #include "json.h"
+#include "source.h"
 
 #define GALLERY_TIMEOUT_MS   60000
 #define GALLERY_VARIANTS_MAX 16

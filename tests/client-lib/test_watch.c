@@ -267,6 +267,20 @@ Test(watch, a_broken_jpeg_is_named_and_the_others_are_answered)
 	fixture_stop(&fixture);
 }
 
+Test(watch, a_broken_picture_does_not_end_its_folder)
+{
+	struct fixture fixture;
+
+	serve(&fixture);
+	make_folder(&fixture, "pictures");
+	fixture_write(&fixture, "pictures/a.bmp", "BM, and no more");
+	write_picture(&fixture, "pictures/b.jpg", 255);
+	EXPECT(&fixture, "inferctl watch tiny pictures", 1, "pictures/a.bmp: the BMP ends within its header",
+	       "b.jpg frame 0: white", "1 answered", "1 broken");
+	EXPECT(&fixture, "inferctl run tiny pictures", 1, "pictures/a.bmp: the BMP ends", "white");
+	fixture_stop(&fixture);
+}
+
 Test(watch, sources_that_give_nothing_say_why)
 {
 	struct fixture fixture;
