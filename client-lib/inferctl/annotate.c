@@ -9,7 +9,8 @@
 #include "skeleton.h"
 
 #define MASK_SHARE     0.55f
-#define UNITS	       240 /* of a line's width, or of a letter's pixels, on the picture's shorter side */
+#define UNITS	       240 /* of a line's width on the picture's shorter side */
+#define LETTER_UNITS   200 /* of a letter's pixels there */
 #define UNITS_OF_PLACE 90  /* at least, on the longer side of what has points */
 #define UNIT_MIN       1.0f
 #define VISIBILITY_MIN 0.5f
@@ -165,7 +166,7 @@ void annotate_draw(struct canvas *canvas, const struct inferd_result *result)
 {
 	int side = canvas->width < canvas->height ? canvas->width : canvas->height;
 	float unit = fmaxf((float)side / UNITS, 1.5f);
-	int scale = side > UNITS ? (side + UNITS / 2) / UNITS : 1;
+	int scale = side > LETTER_UNITS ? (side + LETTER_UNITS / 2) / LETTER_UNITS : 1;
 
 	if (result->mask)
 		draw_mask(canvas, result->mask);
