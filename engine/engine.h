@@ -233,9 +233,10 @@ int engine_context_output_dims(struct engine_context *context, const struct engi
 			       int32_t dims[ENGINE_RANK_MAX]);
 
 /*
- * Runs one inference on the first n_threads threads of the team (0: all).  Inputs are consumed: their
- * memory may be reused by later steps.  -EINVAL when the plan was not reserved; -EDOM and others where an operator
- * refuses its data, such as an index outside of a tensor.
+ * Runs one inference on the first n_threads threads of the team (0: all), or on one of them for a while after another
+ * program was seen to take the core of one (crowd.h).  Inputs are consumed: their memory may be reused by later steps.
+ * -EINVAL when the plan was not reserved; -EDOM and others where an operator refuses its data, such as an index outside
+ * of a tensor.
  */
 int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads);
 
