@@ -10,7 +10,7 @@
 #include "import/ncnn_operators.h"
 #include "operators/operators.h"
 #include "reading.h"
-#include "trim.h"
+#include <trim.h>
 
 #define ALIGNMENT    64
 #define BYTE_ORDER_1 0x01020304u

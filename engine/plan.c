@@ -15,7 +15,7 @@
 #include "operators/operators.h"
 #include "squeeze.h"
 #include "step.h"
-#include "trim.h"
+#include <trim.h>
 #include "views.h"
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
@@ -675,12 +675,12 @@ static int check_left_out(const struct graph_node *node, struct engine_error *er
 {
 	const char *name = NULL;
 
-	if (!makers[node->op])
+	if (node->op == GRAPH_UNARY && !has_act[node->unary.kind])
+		name = graph_act_name(&node->unary);
+	else if (!makers[node->op])
 		name = graph_op_name(node->op);
 	else if (!has_act[node->act.kind])
 		name = graph_act_name(&node->act);
-	else if (node->op == GRAPH_UNARY && !has_act[node->unary.kind])
-		name = graph_act_name(&node->unary);
 	return name ? graph_error(error, -ENOTSUP, "'%.60s' needs the operator %s, which " OPERATORS_LEFT_OUT,
 				  node->name, name)
 		    : 0;

@@ -10,7 +10,7 @@
 #include "plan.h"
 #include "quantize.h"
 #include "reading.h"
-#include "trim.h"
+#include <trim.h>
 
 struct engine_quantizer {
 	struct engine_model *real, *small; /* small: NULL before engine_quantizer_finish() */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trim.h"
+#include <trim.h>
 
 int reading_import(const struct import_source *source, struct graph *graph, struct engine_error *ret_error)
 {

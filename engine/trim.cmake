@@ -1,8 +1,9 @@
 # What a build of the engine leaves out; docs/trimming.md tells how to use it.
 #
-# trim.h has 1 or 0 for every operator of the graph (WITH_conv), every activation (WITH_gelu) and every format
-# (WITH_FORMAT_onnx); engine_operators.inc has the general operators.  Code that nothing refers to any more is for the
-# linker to drop, whose work the options of sections are.
+# Two headers are generated, and so included with angle brackets: trim.h has 1 or 0 for every operator of the graph
+# (WITH_conv), every activation (WITH_gelu) and every format (WITH_FORMAT_onnx); engine_operators.inc has the general
+# operators.  Code that nothing refers to any more is for the linker to drop: programs are linked with --gc-sections.
+# (Not the tests: Criterion finds them in a section that nothing refers to either.)
 set(INFERD_OPERATORS "" CACHE FILEPATH "a list of operators as of `inferd-model inspect --ops`; empty: all")
 set(INFERD_FORMATS "" CACHE STRING "formats that are read: tflite;onnx;ncnn;caffe;converted; empty: all")
 set(INFERD_CPU_LEVELS "" CACHE STRING "levels of the CPU beside portable C, such as avx2; empty: all of the architecture")

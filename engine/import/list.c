@@ -3,7 +3,7 @@
 
 #include "../operators/operators.h"
 #include "import.h"
-#include "trim.h"
+#include <trim.h>
 
 /* What is left out of an operator's definition. */
 static const struct {

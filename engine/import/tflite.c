@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "trim.h"
+#include <trim.h>
 
 #define TENSORS_MAX (GRAPH_VALUES_MAX / 8)
 #define NODES_MAX   (GRAPH_NODES_MAX / 4)

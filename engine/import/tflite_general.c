@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "flexbuffer.h"
-#include "trim.h"
+#include <trim.h>
 
 /* ---- custom operators -------------------------------------------------------------------------- */
 

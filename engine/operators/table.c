@@ -12,12 +12,12 @@
 #undef OPERATOR
 #define OPERATOR(NAME) extern const struct engine_operator operator_##NAME;
 #define LEFT_OUT(NAME)
-#include "engine_operators.inc"
+#include <engine_operators.inc>
 
 #undef OPERATOR
 #define OPERATOR(NAME) &operator_##NAME,
 static const struct engine_operator *const builtin[] = {
-#include "engine_operators.inc"
+#include <engine_operators.inc>
 	NULL,
 };
 
@@ -27,7 +27,7 @@ static const struct engine_operator *const builtin[] = {
 #define LEFT_OUT(NAME) #NAME "\0"
 /* One after the other; an empty one ends them. */
 static const char left_out[] =
-#include "engine_operators.inc"
+#include <engine_operators.inc>
 	"";
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
