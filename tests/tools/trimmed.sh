@@ -29,7 +29,7 @@ mkdir -p "$folder"
 cd "$folder"
 network wanted 'Softmax last 1 1 pool last 0=0'
 network other 'Sigmoid last 1 1 pool last'
-network general 'YoloDetectionOutput last 1 1 pool last 0=20 1=5 2=0.25 3=0.45 -23304=10,1,1,1,1,1,1,1,1,1,1'
+network general 'YoloDetectionOutput last 1 1 data last 0=20 1=5 2=0.25 3=0.45 -23304=10,1,1,1,1,1,1,1,1,1,1'
 printf 'name: "other"\nlayer { name: "data" type: "Input" top: "data" }\n' >other.prototxt
 printf 0000 >other.caffemodel
 
