@@ -269,7 +269,7 @@ void graph_set_general(struct graph *graph, int node, const struct graph_general
 	for (int i = 0; i < graph->n_generals; i++)
 		if (graph->generals[i] == general->op)
 			return;
-	if (graph->n_generals < GRAPH_GENERALS_MAX)
+	if (graph->n_generals < GRAPH_GENERAL_MAX)
 		graph->generals[graph->n_generals++] = general->op;
 }
 

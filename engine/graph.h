@@ -18,12 +18,12 @@
 #include "attributes.h"
 #include "engine.h"
 
-#define GRAPH_NODES_MAX	   16384
-#define GRAPH_VALUES_MAX   65536
-#define GRAPH_GENERALS_MAX 256 /* that are told of */
-#define GRAPH_DIM_UNKNOWN  (-1)
-#define GRAPH_WINDOW_MAX   32768 /* stride, dilation and padding of a window; a slice's step */
-#define GRAPH_TAPS_MAX	   16384 /* positions of a convolution's kernel */
+#define GRAPH_NODES_MAX	  16384
+#define GRAPH_VALUES_MAX  65536
+#define GRAPH_GENERAL_MAX 256 /* that are told of */
+#define GRAPH_DIM_UNKNOWN (-1)
+#define GRAPH_WINDOW_MAX  32768 /* stride, dilation and padding of a window; a slice's step */
+#define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
 
 enum graph_op {
 	GRAPH_CONV,    /* in: x, weights, [bias]; struct graph_conv */
@@ -234,10 +234,9 @@ struct graph {
 	int n_inputs, n_outputs;
 	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
 	/* General operators that reading the file took, each once, also those whose results were constants. */
-	const struct engine_operator *generals[GRAPH_GENERALS_MAX];
+	const struct engine_operator *generals[GRAPH_GENERAL_MAX];
 	int n_generals;
-	bool is_general; /* an operator of the file took the way to them, whatever became of it; set by TFLite's reader
-			  */
+	bool is_general; /* an operator of a TFLite file took the way to them, whatever became of it */
 	bool unread;	 /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 

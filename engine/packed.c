@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "import/ncnn_operators.h"
 #include "operators/operators.h"
 #include "reading.h"
-#include <trim.h>
 
 #define ALIGNMENT    64
 #define BYTE_ORDER_1 0x01020304u

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "arena.h"
 #include "fixed.h"
@@ -15,7 +16,6 @@
 #include "operators/operators.h"
 #include "squeeze.h"
 #include "step.h"
-#include <trim.h>
 #include "views.h"
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "histogram.h"
 #include "model.h"
@@ -10,7 +11,6 @@
 #include "plan.h"
 #include "quantize.h"
 #include "reading.h"
-#include <trim.h>
 
 struct engine_quantizer {
 	struct engine_model *real, *small; /* small: NULL before engine_quantizer_finish() */

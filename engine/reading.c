@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <trim.h>
 
 int reading_import(const struct import_source *source, struct graph *graph, struct engine_error *ret_error)

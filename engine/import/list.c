@@ -1,9 +1,9 @@
 /* list.c - what the readers know, for those who tell users about it. */
 #include <string.h>
+#include <trim.h>
 
 #include "../operators/operators.h"
 #include "import.h"
-#include <trim.h>
 
 /* What is left out of an operator's definition. */
 static const struct {

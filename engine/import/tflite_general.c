@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <trim.h>
 
 #include "flexbuffer.h"
-#include <trim.h>
 
 /* ---- custom operators -------------------------------------------------------------------------- */
 
