@@ -71,6 +71,28 @@ float *onnx_read_floats(struct onnx *o, const struct tensor *t)
 	return NULL;
 }
 
+bool onnx_is_borrowable(const struct onnx *o, const struct tensor *t)
+{
+	const struct onnx_tensor *constant = &t->constant;
+
+	return !o->source->passing && !t->is_dequantised && !constant->external && constant->count &&
+	       (constant->type == ONNX_FLOAT || constant->type == ONNX_FLOAT16) && constant->raw.data &&
+	       constant->raw.size == constant->count * onnx_element_size(constant->type);
+}
+
+int onnx_borrow_weights(struct onnx *o, const struct tensor *t, int rank, const int32_t *dims)
+{
+	int value = onnx_add_value(o, t->constant.type == ONNX_FLOAT16 ? ENGINE_F16 : ENGINE_F32, rank, dims), r;
+
+	if (value < 0)
+		return onnx_result(o, value);
+	r = graph_set_data(o->graph, value, t->constant.raw.data, t->constant.raw.size);
+	if (r < 0)
+		return onnx_result(o, r);
+	o->graph->values[value].filed = true;
+	return value;
+}
+
 /* ---- quantised tensors -------------------------------------------------------------------------- */
 
 /* A constant's integers, which the caller frees; NULL: out of memory, or they are malformed. */
