@@ -10,6 +10,9 @@
 
 #include "fixed.h"
 
+/* Of a file, which are given back together. */
+#define RELEASE_BYTES (512u << 10)
+
 static size_t round_up(size_t bytes)
 {
 	return (bytes + 63) / 64 * 64;
@@ -259,6 +262,7 @@ struct packing {
 	float *w_f32, *bias_f32, *turned;
 	int16_t *w_s16;
 	int32_t *bias_s32, *multiplier, *shift;
+	size_t released; /* bytes of w->data, from its beginning */
 };
 
 static bool is_fc(const struct graph_node *node)
@@ -442,6 +446,21 @@ static size_t panel_channels(const struct packing *p, const struct weights_conv 
 	return conv->igemm_s8 ? conv->igemm_s8->nr : p->weights->kernels->igemm_f32.nr;
 }
 
+/*
+ * The first n output channels are packed: what the file holds of them need not stay in memory.  In pieces that are worth
+ * a system call.
+ */
+static void release_channels(struct packing *p, size_t n)
+{
+	const struct weights_pool *pool = p->weights->pool;
+	size_t end = p->w->data_bytes / p->channels * n;
+
+	if (!pool->release || p->w->owned || (end - p->released < RELEASE_BYTES && n < p->channels))
+		return;
+	pool->release(pool->context, (const uint8_t *)p->w->data + p->released, end - p->released);
+	p->released = end;
+}
+
 static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
 {
 	const struct kernels *k = p->weights->kernels;
@@ -462,6 +481,7 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32, p->bias_f32, p->turned, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32, p->bias_f32, to);
+			release_channels(p, group * p->group_n + n + count);
 		}
 	return 0;
 }
@@ -493,6 +513,8 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 			       &(struct kernel_requant){words, words + channels, words + 2 * channels}, to);
 	else if (r == 0)
 		pack_dwconv_f32(channels, p->taps, (const float *)(const void *)turned, bias, to);
+	if (r == 0)
+		release_channels(p, channels);
 	free(turned);
 	free(words);
 	free(bias);
@@ -601,8 +623,6 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	if (r == 0)
 		r = share(weights, entry, packed_bytes(&p, &conv, quantised));
 	if (r == 0) {
-		if (weights->pool->release && !p.w->owned)
-			weights->pool->release(weights->pool->context, p.w->data, p.w->data_bytes);
 		conv.packed = entry->data;
 		conv.padding = entry->padding;
 		entry->conv = conv;

@@ -45,7 +45,7 @@ struct weights_blob;
 struct weights_pool {
 	struct weights_blob *first;
 	atomic_size_t bytes;
-	/* Told of borrowed weights that are packed now: their pages need not stay in memory.  NULL: nobody is. */
+	/* Told of bytes of borrowed weights that are packed: their pages need not stay in memory.  NULL: nobody is. */
 	void (*release)(void *context, const void *data, size_t bytes);
 	void *context;
 };
