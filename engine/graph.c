@@ -374,20 +374,3 @@ void *graph_settled(const struct graph_value *value)
 				memcpy(data + (o + t * in + i) * size, from + (o + i * taps + t) * size, size);
 	return data;
 }
-
-int graph_settle(struct graph *graph)
-{
-	for (int i = 0; i < graph->n_values; i++) {
-		struct graph_value *value = &graph->values[i];
-		void *data = value->filed ? graph_settled(value) : NULL;
-
-		if (!value->filed)
-			continue;
-		if (!data)
-			return -ENOMEM;
-		value->data = data;
-		value->owned = true;
-		value->filed = false;
-	}
-	return 0;
-}

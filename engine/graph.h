@@ -261,10 +261,9 @@ void *graph_alloc_data(struct graph *graph, int value, size_t bytes);
 /*
  * Weights of a file are not copied to be put in order: borrowed data of a `filed` value is at any alignment, and that of
  * a convolution [O][I / groups][KH][KW] while its dims are as ever.  Packing reads it so; who else wants to read it asks
- * for a copy in the order of the dims, to free(), or settles all of them.  NULL, or -ENOMEM, when memory is short.
+ * for a copy in the order of the dims, to free(); NULL when memory is short.
  */
 void *graph_settled(const struct graph_value *value);
-int graph_settle(struct graph *graph);
 
 /* Elements of a shape; -EOVERFLOW past ENGINE_TENSOR_BYTES_MAX, -EINVAL for a negative dimension. */
 int graph_elements(int rank, const int32_t *dims, size_t *ret_elements);

@@ -83,8 +83,6 @@ static int load(struct engine_model *model, const struct import_source *source, 
 		r = infer_own_size(model, error);
 	if (r == 0 && !packed && !model->graph.unread)
 		r = passes_run(&model->graph, model->shapes, model->purpose, error);
-	if (r == 0 && model->purpose == PASSES_TO_QUANTIZE)
-		r = graph_settle(&model->graph);
 	if (r < 0)
 		reading_name_error(error, source->name);
 	return r;
@@ -197,7 +195,8 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	       struct engine_model **ret_model)
 {
 	struct engine_model *model = model_new();
-	struct import_source source = {.name = path, .find_beside = find_beside};
+	struct import_source source = {
+		.name = path, .find_beside = find_beside, .copies = purpose == PASSES_TO_QUANTIZE};
 	int r;
 
 	if (!model)

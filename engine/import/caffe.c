@@ -282,7 +282,7 @@ int import_caffe(const struct import_source *source, struct graph *graph, struct
 		struct import_source onnx = {.name = source->name,
 					     .data = c->out.file.data,
 					     .size = c->out.file.size,
-					     .passing = true};
+					     .copies = true};
 
 		r = import_onnx(&onnx, graph, ret_error);
 	}

@@ -26,7 +26,7 @@ struct import_source {
 	 */
 	int (*find_beside)(void *context, const char *location, const uint8_t **ret_data, size_t *ret_size);
 	void *context;
-	bool passing; /* data is gone after the reading: nothing is borrowed of it */
+	bool copies; /* weights are copied in the order of the graph, though they might stay in the file */
 	const struct graph_shape *shapes; /* of the inputs, in the graph's order; NULL: those of the file */
 };
 

@@ -30,7 +30,7 @@ static int add_weights(struct ncnn *n, size_t out, size_t in, size_t taps, int r
 	value = graph_add_value(n->graph, NULL, 0, tagged.type, rank, dims);
 	if (value < 0)
 		return ncnn_result(n, value);
-	if (tagged.data) {
+	if (tagged.data && !n->copies) {
 		if (graph_set_data(n->graph, value, tagged.data, out * in * taps * engine_type_size(tagged.type)) < 0)
 			return ncnn_result(n, -EINVAL);
 		n->graph->values[value].filed = true;

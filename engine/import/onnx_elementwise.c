@@ -16,8 +16,8 @@ static int add_matrix(struct onnx *o, const struct tensor *t, bool is_out_in, fl
 	float *from, *to = NULL;
 	int value;
 
-	if (is_out_in && factor == 1.0f && onnx_is_borrowable(o, t))
-		return onnx_borrow_weights(o, t, 2, t->constant.dims);
+	if (is_out_in && factor == 1.0f && onnx_borrow_weights(o, t, 2, t->constant.dims, &value))
+		return value;
 	from = onnx_read_floats(o, t);
 	value = from ? onnx_add_floats(o, 2, (int32_t[]){out, in}, &to) : -EINVAL;
 

@@ -38,8 +38,8 @@ static int add_weights(struct onnx *o, const struct tensor *t, const int32_t dim
 	float *from, *to = NULL;
 	int value;
 
-	if (onnx_is_borrowable(o, t))
-		return onnx_borrow_weights(o, t, 4, dims);
+	if (onnx_borrow_weights(o, t, 4, dims, &value))
+		return value;
 	from = onnx_read_floats(o, t);
 	value = from ? onnx_add_floats(o, 4, dims, &to) : -EINVAL;
 
