@@ -259,9 +259,9 @@ int graph_set_data(struct graph *graph, int value, const void *data, size_t byte
 void *graph_alloc_data(struct graph *graph, int value, size_t bytes);
 
 /*
- * Weights of a file are not copied to be put in order: borrowed data of a `filed` value is at any alignment, and that of
- * a convolution [O][I / groups][KH][KW] while its dims are as ever.  Packing reads it so; who else wants to read it asks
- * for a copy in the order of the dims, to free(); NULL when memory is short.
+ * Weights of a file are not copied to be put in order: borrowed data of a `filed` value is at any alignment, and that
+ * of a convolution [O][I / groups][KH][KW] while its dims are as ever.  Packing reads it so; who else wants to read it
+ * asks for a copy in the order of the dims, to free(); NULL when memory is short.
  */
 void *graph_settled(const struct graph_value *value);
 

@@ -167,7 +167,10 @@ static void release_pages(void *context, const void *data, size_t bytes)
 	mapping_beside_release(&model->beside, data, bytes);
 }
 
-/* A plan of what is not a converted file, which is run from where it lies, reads nothing of the files any more. */
+/*
+ * A plan has copies of what its steps read; what an operator kept a pointer to is found in the file again.  Only a
+ * converted file is run from where it lies.
+ */
 static void release_files(const struct engine_model *model)
 {
 	if (model->file.data && packed_is(model->file.data, model->file.size))

@@ -190,8 +190,7 @@ static bool is_weights(const struct graph_value *w)
 	size_t n = w->data_bytes / sizeof(float);
 	const float *data = w->data;
 
-	if (!w->data || w->rank < 1 || w->dims[0] < 1 ||
-	    (w->quant.n_scales != 1 && w->quant.n_scales != w->dims[0]))
+	if (!w->data || w->rank < 1 || w->dims[0] < 1 || (w->quant.n_scales != 1 && w->quant.n_scales != w->dims[0]))
 		return false;
 	if (w->type != ENGINE_F32)
 		return is_bytes(w);

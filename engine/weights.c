@@ -447,8 +447,8 @@ static size_t panel_channels(const struct packing *p, const struct weights_conv 
 }
 
 /*
- * The first n output channels are packed: what the file holds of them need not stay in memory.  In pieces that are worth
- * a system call.
+ * The first n output channels are packed: what the file holds of them need not stay in memory.  In pieces that are
+ * worth a system call.
  */
 static void release_channels(struct packing *p, size_t n)
 {

@@ -135,7 +135,7 @@ static bool broadcasts_as_before(struct onnx *o)
 	return false;
 }
 
-/* A constant that is read as what it stands for when somebody wants it: integers with a scale, floats of another size. */
+/* A constant that is read as what it stands for when somebody wants it: integers with a scale, or float16. */
 static bool stays_in_file(struct onnx *o)
 {
 	const struct tensor *from = onnx_input_of(o, 0);

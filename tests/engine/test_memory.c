@@ -9,14 +9,14 @@
 #include "engine/import/onnx_writer.h"
 #include "support/test.h"
 
-#define LAYERS	       4
-#define CHANNELS       256
-#define TAPS	       9
-#define WEIGHTS	       (CHANNELS * CHANNELS * TAPS) /* of a layer */
-#define NETWORK_BYTES  (LAYERS * WEIGHTS * sizeof(float))
-#define SIDE	       4
+#define LAYERS	      4
+#define CHANNELS      256
+#define TAPS	      9
+#define WEIGHTS	      (CHANNELS * CHANNELS * TAPS) /* of a layer */
+#define NETWORK_BYTES (LAYERS * WEIGHTS * sizeof(float))
+#define SIDE	      4
 /* Beside the weights: the channels that are being packed, the graph, the plan. */
-#define BESIDE_BYTES   (NETWORK_BYTES / 8)
+#define BESIDE_BYTES (NETWORK_BYTES / 8)
 /* Of a file's pages when all of it is packed. */
 #define RESIDENT_BYTES (64u << 10)
 
@@ -162,8 +162,8 @@ static void load_leanly(const char *name)
 
 	counted_restart();
 	load_and_plan(name, &model);
-	cr_assert_leq(counted_peak_bytes() - before, NETWORK_BYTES + BESIDE_BYTES, "%s: %zu bytes for %zu of weights", name,
-		      counted_peak_bytes() - before, NETWORK_BYTES);
+	cr_assert_leq(counted_peak_bytes() - before, NETWORK_BYTES + BESIDE_BYTES, "%s: %zu bytes for %zu of weights",
+		      name, counted_peak_bytes() - before, NETWORK_BYTES);
 	engine_model_destroy(model);
 	cr_assert_eq(counted_bytes(), before);
 }

@@ -39,7 +39,8 @@ struct bench {
 	double *ms; /* of each run, sorted at the end */
 	uint64_t *step_ns, *step_sum;
 	double cpu_ms, peak_gflops, load_ms;
-	long before_kb, peak_rss_kb; /* resident memory at most: before the file is loaded, and until all runs are done */
+	/* Resident memory at most: before the file was loaded, and until all runs were done. */
+	long before_kb, peak_rss_kb;
 };
 
 static double clock_ms(clockid_t clock)
@@ -50,7 +51,7 @@ static double clock_ms(clockid_t clock)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-/* Not getrusage()'s, which counts what the process was before it became this program; 0 where the kernel does not say. */
+/* Not getrusage()'s, which counts what the process was before it became this program.  0: the kernel does not say. */
 static long peak_rss_kb(void)
 {
 	FILE *status = fopen("/proc/self/status", "re");
@@ -306,8 +307,8 @@ static void print_json(const struct bench *bench, bool profile)
 	tool_json_string(bench->network.path);
 	printf(",\"threads\":%d,\"runs\":%d,\"ms\":{\"min\":%.6f,\"median\":%.6f,\"p90\":%.6f}", bench->threads,
 	       bench->runs, bench->ms[0], quantile(bench, 50), quantile(bench, 90));
-	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld",
-	       gflops(bench), bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb);
+	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld", gflops(bench),
+	       bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb);
 	printf(",\"rss_growth_kb\":%ld,\"load_ms\":%.6f", bench->peak_rss_kb - bench->before_kb, bench->load_ms);
 	if (profile)
 		json_steps(bench);
