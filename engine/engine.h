@@ -63,8 +63,8 @@ struct engine_model;
 /*
  * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4), ONNX or ncnn text
  * .param ("7767517"), whose weights are read from the same path with the suffix .bin, or a file of
- * engine_model_pack().  The files are
- * mapped read-only; they must not be truncated while the model lives, so replace them by rename.
+ * engine_model_pack().  The files are mapped read-only, and a plan packs their weights from there; they must
+ * not be truncated or written to while the model lives, so replace them by rename.
  */
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model);
 
