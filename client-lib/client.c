@@ -100,7 +100,7 @@ static int reserve(void **array, size_t *capacity, size_t count, size_t element_
 static int reserve_items(struct result_store *store, size_t count)
 {
 	size_t capacity = store->items_capacity;
-	void *items = store->items, *places = store->places;
+	void *items = store->items, *places = store->places, *gestures = store->gestures;
 	int r = reserve(&items, &capacity, count, sizeof(*store->items));
 
 	store->items = items;
@@ -108,6 +108,11 @@ static int reserve_items(struct result_store *store, size_t count)
 		capacity = store->items_capacity;
 		r = reserve(&places, &capacity, count, sizeof(*store->places));
 		store->places = places;
+	}
+	if (r == 0) {
+		capacity = store->items_capacity;
+		r = reserve(&gestures, &capacity, count, sizeof(*store->gestures));
+		store->gestures = gestures;
 	}
 	if (r == 0)
 		store->items_capacity = capacity;
@@ -131,6 +136,18 @@ static bool fill_places(struct result_store *store, const struct ipc_result *fro
 		for (uint32_t j = 0; j < item->n_points; j++, points++)
 			memcpy(points, item->points + (size_t)j * IPC_POINT_FLOATS, sizeof(*points));
 		any |= item->box || item->n_points;
+	}
+	return any;
+}
+
+/* What the items show.  false: nothing was looked for. */
+static bool fill_gestures(struct result_store *store, const struct ipc_result *from)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < from->n_items; i++) {
+		store->gestures[i] = (struct inferd_gesture){from->items[i].gesture, from->items[i].gesture_score};
+		any |= *from->items[i].gesture != '\0';
 	}
 	return any;
 }
@@ -202,7 +219,11 @@ static int fill_result(struct result_store *store, const struct ipc_result *from
 		.advice_width = from->advice_width,
 		.advice_height = from->advice_height,
 		.advice_channels = from->advice_channels,
+		.space = from->space,
+		.verdict = (enum inferd_verdict)from->verdict,
+		.name = from->name,
 		.places = fill_places(store, from) ? store->places : NULL,
+		.gestures = fill_gestures(store, from) ? store->gestures : NULL,
 	};
 	return 0;
 }
@@ -226,6 +247,7 @@ static int on_result(struct inferd *client, const struct ipc_message *message)
 	if (r < 0)
 		return client_fail(client, r, "no memory for a result");
 	client->live.result.mask = fill_mask(&client->live, &result, stream, slot);
+	tensors_fill(&client->live, &result, stream, (size_t)(slot - stream->slots));
 	stream_deliver(stream, slot, &client->live);
 	return 0;
 }
@@ -240,7 +262,7 @@ static bool deliver_refusal(struct inferd *client, uint32_t serial, const char *
 			if (slot->state != SLOT_SENT || slot->serial != serial)
 				continue;
 			client->live.result =
-				(struct inferd_result){.status = INFERD_FAILED, .text = text, .reason = ""};
+				(struct inferd_result){.status = INFERD_FAILED, .text = text, .reason = "", .name = ""};
 			stream_deliver(stream, slot, &client->live);
 			return true;
 		}
@@ -558,6 +580,7 @@ static void finish_store(struct result_store *store)
 	ipc_storage_free(store->storage);
 	free(store->items);
 	free(store->places);
+	free(store->gestures);
 	free(store->points);
 }
 
@@ -617,8 +640,7 @@ int inferd_dispatch(struct inferd *client, int timeout_ms)
 	return r == 0 || r == -ETIMEDOUT ? client->n_results : r;
 }
 
-/* Before a request for a report. */
-static int prepare_report(struct inferd *client, int timeout_ms)
+int client_prepare_report(struct inferd *client, int timeout_ms)
 {
 	int r;
 
@@ -630,7 +652,7 @@ static int prepare_report(struct inferd *client, int timeout_ms)
 	return r;
 }
 
-static int take_report(struct inferd *client, char **ret_json)
+int client_take_report(struct inferd *client, char **ret_json)
 {
 	int r = ipc_report_json(client->reply.body, client->reply.length, ret_json);
 
@@ -640,19 +662,19 @@ static int take_report(struct inferd *client, char **ret_json)
 
 int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json)
 {
-	int r = prepare_report(client, timeout_ms);
+	int r = client_prepare_report(client, timeout_ms);
 
 	if (r < 0)
 		return r;
 	ipc_put_query(&client->writer, what);
 	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 int inferd_change_models(struct inferd *client, const char *how, const char *what, int timeout_ms, char **ret_json)
 {
 	bool by_name = strcmp(how, "remove") == 0;
-	int r = prepare_report(client, timeout_ms), fd = -1;
+	int r = client_prepare_report(client, timeout_ms), fd = -1;
 	struct ipc_change change = {.what = ""};
 
 	if (r < 0)
@@ -666,7 +688,7 @@ int inferd_change_models(struct inferd *client, const char *how, const char *wha
 	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
 	if (fd >= 0)
 		close(fd);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 /* A file without a name that holds these bytes; negative errno. */
@@ -688,7 +710,7 @@ int inferd_set_profile(struct inferd *client, const char *model, const char *tex
 		       char **ret_json)
 {
 	struct ipc_change change = {.what = "profile"};
-	int r = prepare_report(client, timeout_ms), fd;
+	int r = client_prepare_report(client, timeout_ms), fd;
 
 	if (r < 0)
 		return r;
@@ -699,7 +721,7 @@ int inferd_set_profile(struct inferd *client, const char *model, const char *tex
 	ipc_put_change(&client->writer, &change);
 	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
 	close(fd);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 void inferd_text_free(char *text)

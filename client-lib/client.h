@@ -45,10 +45,12 @@ struct result_store {
 	void *storage;
 	struct inferd_item *items;
 	size_t items_capacity;
-	struct inferd_place *places; /* as many as items */
+	struct inferd_place *places; /* as many as items, and so the gestures */
+	struct inferd_gesture *gestures;
 	struct inferd_point *points;
 	size_t points_capacity;
 	struct inferd_mask mask;
+	struct inferd_tensor tensors[IPC_TENSORS_MAX];
 	struct inferd_rung rung;
 	struct inferd_result result;
 };
@@ -106,6 +108,15 @@ bool link_retry(struct link *link);	   /* connects when it is time to; true: the
 /* Until there is something to read, to send or to retry: 0; -ETIMEDOUT. */
 int link_wait(const struct link *link, uint64_t deadline_ns);
 
+/* ---- tensors.c ------------------------------------------------------------------------------------ */
+
+/*
+ * Fills the store's tensors and what the result says of them.  index: the frame's slot.  None at all where one of them
+ * would not lie in the slot.
+ */
+void tensors_fill(struct result_store *store, const struct ipc_result *from, const struct inferd_stream *stream,
+		  size_t index);
+
 /* ---- client.c ------------------------------------------------------------------------------------- */
 
 /* Tests connect through a socketpair.  Consumes fd. */
@@ -141,6 +152,10 @@ int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int
 /* Before a request is put together: the daemon must be there.  0, -ETIMEDOUT, -ECONNRESET. */
 int client_wait_up(struct inferd *client, uint64_t deadline_ns);
 void client_reply_finish(struct inferd *client);
+
+/* Before a request for a report is put together, and after client_request(). */
+int client_prepare_report(struct inferd *client, int timeout_ms);
+int client_take_report(struct inferd *client, char **ret_json);
 
 /* The frames of a stream that are still in flight end as lost, in the order of their submission. */
 void stream_lose_frames(struct inferd_stream *stream);

@@ -111,11 +111,24 @@ static int split_labels(struct model *model)
 
 /* ---- one generation ------------------------------------------------------------------------------- */
 
-static struct ladder *ladder_to_share(const struct models *before, const struct config_model *config)
+/* The ladder of the same model before, where it would be made of the same again, or a new one. */
+static int find_ladder(const struct config *whole, const struct config_model *config, const struct models *before,
+		       const struct topology_lane *lanes, int n_lanes, struct config_error *error,
+		       struct ladder **ret_ladder)
 {
+	const struct config_model *stages[CONFIG_STAGES] = {0};
 	struct model *old = before ? models_find(before, config->name) : NULL;
+	bool pipeline = config_is_pipeline(config);
 
-	return old && ladder_serves(old->ladder, config) ? ladder_ref(old->ladder) : NULL;
+	for (int i = 0; i < CONFIG_STAGES && pipeline; i++)
+		stages[i] = config_find_model(whole, config->stages[i]);
+	if (old && (pipeline ? ladder_serves_pipeline(old->ladder, stages) : ladder_serves(old->ladder, config))) {
+		*ret_ladder = ladder_ref(old->ladder);
+		return 0;
+	}
+	if (pipeline)
+		return ladder_create_pipeline(stages, lanes, n_lanes, error, ret_ladder);
+	return ladder_create(config, lanes, n_lanes, error, ret_ladder);
 }
 
 /* The networks may come and go (residency.h), but each model's must fit by themselves. */
@@ -128,6 +141,22 @@ static int check_fits(const struct ladder *ladder, const struct config *config, 
 	snprintf(error->text, sizeof(error->text), "needs %zu MB, and memory_budget_mb is %d", (bytes >> 20) + 1,
 		 config->memory_budget_mb);
 	return -ENOMEM;
+}
+
+static void fill_vote(struct model *model, const struct config_model *config)
+{
+	const struct config_gallery *gallery = &config->gallery;
+
+	model->vote_rules =
+		(struct vote_rules){.window_us = (int64_t)(gallery->window_s * 1e6f), .lead = gallery->lead};
+	for (int i = 0; i < config->n_variants; i++) {
+		const struct config_variant *variant = &config->variants[i];
+
+		model->vote_scales[i] = (struct vote_scale){
+			.maybe = variant->maybe > 0 ? variant->maybe : gallery->maybe,
+			.sure = variant->sure > 0 ? variant->sure : gallery->sure,
+		};
+	}
 }
 
 static int model_create(const struct config *whole, const struct config_model *config, const struct models *before,
@@ -143,11 +172,13 @@ static int model_create(const struct config *whole, const struct config_model *c
 	}
 	model->references = 1;
 	memcpy(model->name, config->name, sizeof(model->name));
-	model->top_k = config->task == CONFIG_DETECT ? config->decode.max_results : config->top_k;
+	model->top_k = config->task == CONFIG_DETECT || config_is_pipeline(config) ? config->decode.max_results
+										   : config->top_k;
 	model->deadline_ms = config->deadline_ms;
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;
 	model->priority = config->priority;
+	fill_vote(model, config);
 	rc = peer_list_resolve(config, error, &model->allowed);
 	if (rc < 0)
 		goto fail;
@@ -160,9 +191,7 @@ static int model_create(const struct config *whole, const struct config_model *c
 			goto fail;
 		}
 	}
-	model->ladder = ladder_to_share(before, config);
-	if (!model->ladder)
-		rc = ladder_create(config, lanes, n_lanes, error, &model->ladder);
+	rc = find_ladder(whole, config, before, lanes, n_lanes, error, &model->ladder);
 	if (rc == 0)
 		rc = check_fits(model->ladder, whole, n_lanes, error);
 	if (rc < 0)
