@@ -26,8 +26,8 @@ static struct tile tile_of(const struct step *step, size_t index)
 }
 
 /*
- * Where a walk over the output pixels of a tile is.  Divisions for each pixel would cost as much as the multiply-adds of
- * a network's first layer.
+ * Where a walk over the output pixels of a tile is.  Divisions for each pixel would cost as much as the multiply-adds
+ * of a network's first layer.
  */
 struct walk {
 	const uint8_t **to; /* of the pixel's first tap; its others are mr apart */

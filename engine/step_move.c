@@ -95,7 +95,7 @@ struct block {
 				y[2 * i] = x[i];                                                                       \
 				y[2 * i + 1] = x[(ptrdiff_t)i + b->x_column];                                          \
 			}                                                                                              \
-		else if (b->m > b->n)                                                                                       \
+		else if (b->m > b->n)                                                                                  \
 			for (size_t j = 0; j < b->n; j++)                                                              \
 				for (size_t i = 0; i < b->m; i++)                                                      \
 					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \

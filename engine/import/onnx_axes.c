@@ -203,9 +203,9 @@ static bool asks_for(int n, const int32_t *dims, const int32_t *shape)
 }
 
 /*
- * Channels are shuffled by a reshape of the image to five axes, a transpose and a reshape back.  In the order of the file
- * that is three walks through memory, as an image one: such tensors have it beside the order of the file, and what is
- * not read in the end is dropped.
+ * Channels are shuffled by a reshape of the image to five axes, a transpose and a reshape back.  In the order of the
+ * file that is three walks through memory, as an image one: such tensors have it beside the order of the file, and what
+ * is not read in the end is dropped.
  */
 static int group_channels(struct onnx *o, int n, const int32_t *dims)
 {
@@ -219,8 +219,7 @@ static int group_channels(struct onnx *o, int n, const int32_t *dims)
 	if (image[3] % groups ||
 	    !asks_for(n, dims, (int32_t[]){image[0], groups, image[3] / groups, image[1], image[2]}))
 		return 0;
-	value = onnx_add_reshape(o, t->image, n,
-				 (int32_t[]){image[0], image[1], image[2], groups, image[3] / groups});
+	value = onnx_add_reshape(o, t->image, n, (int32_t[]){image[0], image[1], image[2], groups, image[3] / groups});
 	o->tensors[o->outputs[0]].grouped = value;
 	return value < 0 ? value : 0;
 }

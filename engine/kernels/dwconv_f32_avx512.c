@@ -52,8 +52,8 @@ static size_t list_taps(const struct dwconv_args *args, size_t x, size_t pixels,
 			unsigned inside = pixels_inside(args, at, pixels);
 
 			if (inside)
-				taps[n++] = (struct tap){args->rows[ky], at * args->in_stride, ky * args->kw + kx,
-							 inside};
+				taps[n++] =
+					(struct tap){args->rows[ky], at * args->in_stride, ky * args->kw + kx, inside};
 		}
 	}
 	return n;

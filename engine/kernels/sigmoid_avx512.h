@@ -1,10 +1,10 @@
 /*
  * sigmoid_avx512.h - the sigmoid, and x times it, sixteen at a time.
  *
- * 2^t is taken apart as 2^floor(t), sixteen steps of 2^(1/16) from a register, and a polynomial of degree 3 (Taylor) for
- * what is left, |r| <= 1/32.  The reciprocal is the processor's estimate of 14 bits and one step of Newton's: a division
- * would take as long as all of the rest.  Relative error below 4e-7 for |x| <= 4; beyond, that of a rounded
- * x log2(e) in the exponent.
+ * 2^t is taken apart as 2^floor(t), sixteen steps of 2^(1/16) from a register, and a polynomial of degree 3 (Taylor)
+ * for what is left, |r| <= 1/32.  The reciprocal is the processor's estimate of 14 bits and one step of Newton's: a
+ * division would take as long as all of the rest.  Relative error below 4e-7 for |x| <= 4; beyond, that of a rounded x
+ * log2(e) in the exponent.
  */
 #ifndef INFERD_KERNELS_SIGMOID_AVX512_H
 #define INFERD_KERNELS_SIGMOID_AVX512_H
