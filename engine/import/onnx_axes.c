@@ -211,10 +211,12 @@ static int group_channels(struct onnx *o, int n, const int32_t *dims)
 {
 	const struct tensor *t = onnx_input_of(o, 0);
 	const int32_t *image;
-	int value, groups = dims[1];
+	int32_t groups;
+	int value;
 
-	if (n != 5 || t->is_constant || t->image < 0 || groups < 1)
+	if (n != 5 || t->is_constant || t->image < 0 || dims[1] < 1)
 		return 0;
+	groups = dims[1];
 	image = o->shapes[t->image].dims;
 	if (image[3] % groups ||
 	    !asks_for(n, dims, (int32_t[]){image[0], groups, image[3] / groups, image[1], image[2]}))
