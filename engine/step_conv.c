@@ -26,6 +26,76 @@ static struct tile tile_of(const struct step *step, size_t index)
 }
 
 /*
+ * Where a walk over the output pixels of a tile is.  Divisions for each pixel would cost as much as the multiply-adds
+ * of a network's first layer.
+ */
+struct walk {
+	const uint8_t **to; /* of the pixel's first tap; its others are mr apart */
+	size_t row;	    /* of the tile */
+	size_t lane, mr;    /* row of a block, and how many it has */
+	int y0, x0;	    /* where the pixel's window begins in the input */
+	int x;		    /* of the output */
+};
+
+static struct walk walk_begin(const struct plan_window *w, size_t first, size_t mr, const uint8_t **a)
+{
+	int x = (int)(first % (size_t)w->out_w), y = (int)(first / (size_t)w->out_w);
+
+	return (struct walk){a, 0, 0, mr, y * w->stride_h - w->top, x * w->stride_w - w->left, x};
+}
+
+/* To the next row of `count` pixels; rows past the last repeat it. */
+static void walk_next(const struct plan_window *w, size_t taps, size_t count, struct walk *walk)
+{
+	walk->to++;
+	if (++walk->lane == walk->mr) {
+		walk->lane = 0;
+		walk->to += (taps - 1) * walk->mr;
+	}
+	if (++walk->row >= count)
+		return;
+	walk->x0 += w->stride_w;
+	if (++walk->x == w->out_w) {
+		walk->x = 0;
+		walk->x0 = -w->left;
+		walk->y0 += w->stride_h;
+	}
+}
+
+static size_t round_up(size_t n, size_t multiple)
+{
+	return (n + multiple - 1) / multiple * multiple;
+}
+
+static void gather_pointwise(const uint8_t *x, size_t pixel, const struct tile *tile, size_t mr, const uint8_t **a)
+{
+	size_t rows = round_up(tile->count, mr);
+
+	for (size_t r = 0; r < rows; r++)
+		a[r] = x + (tile->first + (r < tile->count ? r : tile->count - 1)) * pixel;
+}
+
+/* Of one output pixel. */
+static void gather_window(const struct step *step, const uint8_t *x, size_t pixel, const struct walk *walk)
+{
+	const struct plan_window *w = &step->window;
+	const uint8_t **to = walk->to;
+
+	for (int ky = 0; ky < w->kh; ky++) {
+		int iy = walk->y0 + ky * w->dilation_h;
+		bool inside = (unsigned)iy < (unsigned)w->in_h;
+		const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
+
+		for (int kx = 0; kx < w->kw; kx++, to += walk->mr) {
+			int ix = walk->x0 + kx * w->dilation_w;
+
+			*to = inside && (unsigned)ix < (unsigned)w->in_w ? row + (size_t)ix * pixel
+									 : step->gemm.weights->padding;
+		}
+	}
+}
+
+/*
  * Fills a[block][tap][mr] with the input pixels under every tap of the tile's output pixels; rows past the tile's last
  * repeat it.
  */
@@ -33,33 +103,17 @@ static void gather_pixels(const struct step *step, const uint8_t *x, size_t size
 			  const uint8_t **a)
 {
 	const struct plan_window *w = &step->window;
-	const struct plan_gemm *g = &step->gemm;
-	size_t pixel = w->in_stride * size, offset = tile->group * (size_t)g->group_c * size;
-	size_t taps = (size_t)w->kh * (size_t)w->kw, padded = (tile->count + mr - 1) / mr * mr;
+	size_t pixel = w->in_stride * size, taps = (size_t)w->kh * (size_t)w->kw, rows = round_up(tile->count, mr);
+	struct walk walk = walk_begin(w, tile->first, mr, a);
 
-	for (size_t r = 0; r < padded; r++) {
-		size_t p = tile->first + (r < tile->count ? r : tile->count - 1);
-		const uint8_t **to = a + r / mr * taps * mr + r % mr;
-		int y0, x0;
-
-		if (g->pointwise) {
-			*to = x + p * pixel + offset;
-			continue;
-		}
-		y0 = (int)(p / (size_t)w->out_w) * w->stride_h - w->top;
-		x0 = (int)(p % (size_t)w->out_w) * w->stride_w - w->left;
-		for (int ky = 0; ky < w->kh; ky++) {
-			int iy = y0 + ky * w->dilation_h;
-			bool inside = (unsigned)iy < (unsigned)w->in_h;
-			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel + offset : NULL;
-
-			for (int kx = 0; kx < w->kw; kx++, to += mr) {
-				int ix = x0 + kx * w->dilation_w;
-
-				*to = inside && (unsigned)ix < (unsigned)w->in_w ? row + (size_t)ix * pixel
-										 : g->weights->padding;
-			}
-		}
+	x += tile->group * (size_t)step->gemm.group_c * size;
+	if (step->gemm.pointwise) {
+		gather_pointwise(x, pixel, tile, mr, a);
+		return;
+	}
+	for (size_t r = 0; r < rows; r++) {
+		gather_window(step, x, pixel, &walk);
+		walk_next(w, taps, tile->count, &walk);
 	}
 }
 
@@ -82,31 +136,30 @@ static void gather_flat(const struct step *step, const uint8_t *x, size_t size, 
 {
 	const struct plan_window *w = &step->window;
 	size_t pixel = w->in_stride * size, taps = (size_t)w->kh, bytes = (size_t)(w->kw * w->in_c) * size;
-	size_t padded = (tile->count + mr - 1) / mr * mr;
+	size_t rows = round_up(tile->count, mr);
 	bool dense = w->in_stride == (size_t)w->in_c;
+	struct walk walk = walk_begin(w, tile->first, mr, a);
 
-	for (size_t r = 0; r < padded; r++) {
-		size_t p = tile->first + (r < tile->count ? r : tile->count - 1);
-		const uint8_t **to = a + r / mr * taps * mr + r % mr;
-		int y0 = (int)(p / (size_t)w->out_w) * w->stride_h - w->top;
-		int x0 = (int)(p % (size_t)w->out_w) * w->stride_w - w->left;
-		bool direct = dense && x0 >= 0 && x0 + w->kw <= w->in_w;
+	for (size_t r = 0; r < rows; r++) {
+		const uint8_t **to = walk.to;
+		bool direct = dense && walk.x0 >= 0 && walk.x0 + w->kw <= w->in_w;
 
 		for (int ky = 0; ky < w->kh; ky++, to += mr) {
-			int iy = y0 + ky * w->dilation_h;
+			int iy = walk.y0 + ky * w->dilation_h;
 			bool inside = (unsigned)iy < (unsigned)w->in_h;
 			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
 
 			if (!inside) {
 				*to = step->gemm.weights->padding;
 			} else if (direct) {
-				*to = row + (size_t)x0 * pixel;
+				*to = row + (size_t)walk.x0 * pixel;
 			} else {
-				copy_row(step, row, x0, size, copies);
+				copy_row(step, row, walk.x0, size, copies);
 				*to = copies;
 				copies += bytes;
 			}
 		}
+		walk_next(w, taps, tile->count, &walk);
 	}
 }
 
@@ -143,7 +196,7 @@ void step_finish(const struct step *step, const struct exec *exec, size_t n, voi
 					 values);
 }
 
-/* Columns of a tile are contiguous in each output pixel. */
+/* Columns of a tile are contiguous in each output pixel; where they are all there is, pixels are too. */
 static void finish_tile(const struct step *step, const struct exec *exec, const struct tile *tile, size_t nr,
 			size_t size, uint8_t *c)
 {
@@ -154,6 +207,10 @@ static void finish_tile(const struct step *step, const struct exec *exec, const 
 		return;
 	if (end > (size_t)g->group_n)
 		end = (size_t)g->group_n;
+	if (end - from == step->window.out_stride) {
+		step_finish(step, exec, tile->count * end, c);
+		return;
+	}
 	for (size_t r = 0; r < tile->count; r++)
 		step_finish(step, exec, end - from, c + (r * step->window.out_stride + from) * size);
 }

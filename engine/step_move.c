@@ -80,14 +80,22 @@ struct block {
 	ptrdiff_t x_row, x_column;
 };
 
-/* The longer walk is the inner one: pixels of few groups are as common as few pixels of many channels. */
+/*
+ * The longer walk is the inner one: pixels of few groups are as common as few pixels of many channels.  Two groups are
+ * shuffled so often that they are written in order.
+ */
 #define COPY_BLOCK(name, type)                                                                                         \
 	static void name(const struct block *b, const void *from, void *to)                                            \
 	{                                                                                                              \
-		const type *x = from;                                                                                  \
-		type *y = to;                                                                                          \
+		const type *restrict x = from;                                                                         \
+		type *restrict y = to;                                                                                 \
                                                                                                                        \
-		if (b->m > b->n)                                                                                       \
+		if (b->n == 2 && b->y_row == 2 && b->x_row == 1)                                                       \
+			for (size_t i = 0; i < b->m; i++) {                                                            \
+				y[2 * i] = x[i];                                                                       \
+				y[2 * i + 1] = x[(ptrdiff_t)i + b->x_column];                                          \
+			}                                                                                              \
+		else if (b->m > b->n)                                                                                  \
 			for (size_t j = 0; j < b->n; j++)                                                              \
 				for (size_t i = 0; i < b->m; i++)                                                      \
 					y[i * b->y_row + j] = x[(ptrdiff_t)i * b->x_row + (ptrdiff_t)j * b->x_column]; \

@@ -30,6 +30,7 @@ enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_DOMAIN 
 struct tensor {
 	struct protobuf_bytes name;
 	int file, image;  /* values, in the order of the file and as an image; -1 not made yet */
+	int grouped;	  /* beside `file`: an image with channels on two axes, [n][h][w][group][channel]; -1 none */
 	bool is_constant; /* of the file, or computed from constants: then value `file` has its data */
 	struct onnx_tensor constant;
 	/* A constant that stands for (stored - zero) * scale: tensors, zero -1 for none; the axis of several scales. */

@@ -2,6 +2,7 @@
 #include "onnx.h"
 
 #include <errno.h>
+#include <string.h>
 
 int onnx_on_concat(struct onnx *o)
 {
@@ -188,11 +189,64 @@ int onnx_on_pad(struct onnx *o)
 	return onnx_set_output(o, 0, onnx_finish_node(o, value), image);
 }
 
+/* Whether a reshape to dims, of which one may be open and the first be kept, gives that shape. */
+static bool asks_for(int n, const int32_t *dims, const int32_t *shape)
+{
+	int open = 0;
+
+	for (int i = 0; i < n; i++) {
+		open += dims[i] == -1;
+		if (dims[i] != shape[i] && dims[i] != -1 && (dims[i] || i))
+			return false;
+	}
+	return open <= 1;
+}
+
+/*
+ * Channels are shuffled by a reshape of the image to five axes, a transpose and a reshape back.  In the order of the
+ * file that is three walks through memory, as an image one: such tensors have it beside the order of the file, and what
+ * is not read in the end is dropped.
+ */
+static int group_channels(struct onnx *o, int n, const int32_t *dims)
+{
+	const struct tensor *t = onnx_input_of(o, 0);
+	const int32_t *image;
+	int32_t groups;
+	int value;
+
+	if (n != 5 || t->is_constant || t->image < 0 || dims[1] < 1)
+		return 0;
+	groups = dims[1];
+	image = o->shapes[t->image].dims;
+	if (image[3] % groups ||
+	    !asks_for(n, dims, (int32_t[]){image[0], groups, image[3] / groups, image[1], image[2]}))
+		return 0;
+	value = onnx_add_reshape(o, t->image, n, (int32_t[]){image[0], image[1], image[2], groups, image[3] / groups});
+	o->tensors[o->outputs[0]].grouped = value;
+	return value < 0 ? value : 0;
+}
+
+/* The image that a reshape makes of grouped channels; -ENOTSUP where it does something else. */
+static int join_channels(struct onnx *o, int n, const int32_t *dims)
+{
+	const struct tensor *t = onnx_input_of(o, 0);
+	const int32_t *shape;
+	int32_t channels;
+
+	if (n != 4 || !t || t->grouped < 0)
+		return -ENOTSUP;
+	shape = o->shapes[t->grouped].dims;
+	channels = shape[3] * shape[4];
+	if (!asks_for(n, dims, (int32_t[]){shape[0], channels, shape[1], shape[2]}))
+		return -ENOTSUP;
+	return onnx_add_reshape(o, t->grouped, n, (int32_t[]){shape[0], shape[1], shape[2], channels});
+}
+
 int onnx_on_reshape(struct onnx *o)
 {
 	int64_t wanted[ENGINE_RANK_MAX];
 	int32_t dims[ENGINE_RANK_MAX];
-	int x, n = onnx_list_of(o, "shape", 1, ENGINE_RANK_MAX, wanted);
+	int x, r, n = onnx_list_of(o, "shape", 1, ENGINE_RANK_MAX, wanted);
 
 	if (n < 0)
 		return n;
@@ -203,8 +257,14 @@ int onnx_on_reshape(struct onnx *o)
 			return onnx_refuse(o, -EINVAL, "wants an impossible shape");
 		dims[i] = (int32_t)wanted[i];
 	}
+	x = join_channels(o, n, dims);
+	if (x != -ENOTSUP)
+		return onnx_set_output(o, 0, x, true);
 	x = onnx_as_file(o, onnx_input_of(o, 0));
-	return x < 0 ? x : onnx_set_output(o, 0, onnx_add_reshape(o, x, n, dims), false);
+	if (x < 0)
+		return x;
+	r = onnx_set_output(o, 0, onnx_add_reshape(o, x, n, dims), false);
+	return r < 0 ? r : group_channels(o, n, dims);
 }
 
 int onnx_on_flatten(struct onnx *o)
@@ -292,11 +352,36 @@ static int on_transposed_image(struct onnx *o, int n, const int64_t *order)
 	return onnx_set_output(o, 0, onnx_finish_node(o, value), first);
 }
 
+static int add_transpose(struct onnx *o, int x, int rank, const int64_t *order)
+{
+	struct graph_node *node;
+	int value = onnx_begin_node(o, GRAPH_TRANSPOSE, &x, 1, &node);
+
+	if (value >= 0) {
+		node->shape.rank = rank;
+		for (int i = 0; i < rank; i++)
+			node->shape.dims[i] = order ? (int32_t)order[i] : rank - 1 - i;
+	}
+	return onnx_finish_node(o, value);
+}
+
+/* See group_channels(). */
+static int swap_groups(struct onnx *o, int n, const int64_t *order)
+{
+	const struct tensor *t = onnx_input_of(o, 0);
+	int value;
+
+	if (n != 5 || t->grouped < 0 || memcmp(order, (int64_t[]){0, 2, 1, 3, 4}, 5 * sizeof(*order)) != 0)
+		return 0;
+	value = add_transpose(o, t->grouped, n, (int64_t[]){0, 1, 2, 4, 3});
+	o->tensors[o->outputs[0]].grouped = value;
+	return value < 0 ? value : 0;
+}
+
 int onnx_on_transpose(struct onnx *o)
 {
 	int64_t order[ENGINE_RANK_MAX];
-	struct graph_node *node;
-	int n = onnx_integers_of(o, "perm", ENGINE_RANK_MAX, order), x = on_transposed_image(o, n, order), rank, value;
+	int n = onnx_integers_of(o, "perm", ENGINE_RANK_MAX, order), x = on_transposed_image(o, n, order), rank, r;
 
 	if (x != -ENOTSUP)
 		return x;
@@ -306,13 +391,8 @@ int onnx_on_transpose(struct onnx *o)
 	rank = o->shapes[x].rank;
 	if (n && n != rank)
 		return onnx_refuse(o, -EINVAL, "orders other axes than there are");
-	value = onnx_begin_node(o, GRAPH_TRANSPOSE, &x, 1, &node);
-	if (value >= 0) {
-		node->shape.rank = rank;
-		for (int i = 0; i < rank; i++)
-			node->shape.dims[i] = n ? (int32_t)order[i] : rank - 1 - i;
-	}
-	return onnx_set_output(o, 0, onnx_finish_node(o, value), false);
+	r = onnx_set_output(o, 0, add_transpose(o, x, rank, n ? order : NULL), false);
+	return r < 0 ? r : swap_groups(o, n, order);
 }
 
 int onnx_on_reduce_mean(struct onnx *o)

@@ -66,7 +66,7 @@ static bool declared_shape(struct onnx *o, int i, struct graph_shape *ret)
 static int general_inputs(struct onnx *o, int inputs[ENGINE_OPERATOR_IO_MAX])
 {
 	struct onnx_attribute attribute;
-	struct tensor fill = {.file = -1, .image = -1, .is_constant = true};
+	struct tensor fill = {.file = -1, .image = -1, .grouped = -1, .is_constant = true};
 	int n = o->n_inputs;
 
 	if (n > ENGINE_OPERATOR_IO_MAX)

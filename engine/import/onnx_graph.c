@@ -209,6 +209,7 @@ int onnx_set_output(struct onnx *o, int i, int value, bool is_image)
 	t = &o->tensors[o->outputs[i]];
 	t->file = is_image ? -1 : value;
 	t->image = is_image ? value : -1;
+	t->grouped = -1;
 	if (o->graph->values[value].name)
 		return 0;
 	o->graph->values[value].name = strndup((const char *)t->name.data, t->name.size);

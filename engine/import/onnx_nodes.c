@@ -19,7 +19,7 @@ int onnx_tensor_of(struct onnx *o, struct protobuf_bytes name, bool *ret_new)
 	if (o->n_tensors == o->cap_tensors)
 		return graph_error(o->error, -EFBIG, "the network has too many tensors");
 	*entry = (struct names_entry){name.data, name.size, o->n_tensors};
-	o->tensors[o->n_tensors] = (struct tensor){.name = name, .file = -1, .image = -1};
+	o->tensors[o->n_tensors] = (struct tensor){.name = name, .file = -1, .image = -1, .grouped = -1};
 	*ret_new = true;
 	return o->n_tensors++;
 }

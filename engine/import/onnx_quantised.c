@@ -208,7 +208,7 @@ static int on_inner(struct onnx *o, const struct qlinear *q, int first, int n_in
 static void clear_spare(struct onnx *o, int first)
 {
 	for (int i = 0; i < ONNX_SPARE_TENSORS; i++)
-		o->tensors[first + i] = (struct tensor){.name = o->name, .file = -1, .image = -1};
+		o->tensors[first + i] = (struct tensor){.name = o->name, .file = -1, .image = -1, .grouped = -1};
 }
 
 /* The axis of the output channels, where there is a scale for each. */

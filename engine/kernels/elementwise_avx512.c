@@ -1,3 +1,7 @@
 /* elementwise_avx512.c - elementwise.inc for AVX-512. */
-#define KERNEL(name) name##_avx512
+#define KERNEL(name)	    name##_avx512
+#define SIGMOID(n, in, out) sigmoid_avx512(false, n, in, out)
+#define SILU(n, in, out)    sigmoid_avx512(true, n, in, out)
+#include "sigmoid_avx512.h"
+
 #include "elementwise.inc"

@@ -99,6 +99,44 @@ Test(import_onnx, reshape_follows_the_order_of_the_file)
 	expect(13, answer, 8);
 }
 
+/* Channels x0 x1 r0 r1 of which the shuffle of two groups makes x0 r0 x1 r1; `back` is the shape that it ends in. */
+static void add_shuffle(const int64_t *groups, int n, const int64_t *back)
+{
+	begin_image();
+	onnx_node(&graph, "Relu", "x", "r");
+	onnx_attribute_integer(onnx_node(&graph, "Concat", "x r", "c"), "axis", 1);
+	onnx_integers(&graph, "g", 5, groups);
+	onnx_node(&graph, "Reshape", "c g", "split");
+	onnx_attribute_integers(onnx_node(&graph, "Transpose", "split", "turned"), "perm", 5, DIMS(0, 2, 1, 3, 4));
+	onnx_integers(&graph, "b", n, back);
+	onnx_node(&graph, "Reshape", "turned b", "y");
+	onnx_output(&graph, "y");
+}
+
+/* As an image they come out pixel by pixel. */
+Test(import_onnx, a_shuffle_of_channels_stays_an_image)
+{
+	static const float answer[] = {1, 1, -5, 0, 2, 2, 6, 6, 3, 3, 7, 7, 4, 4, -8, 0};
+
+	add_shuffle(DIMS(1, 2, 2, 2, 2), 4, DIMS(1, 4, 2, 2));
+	expect(13, answer, 16);
+	add_shuffle(DIMS(0, 2, -1, 2, 2), 4, DIMS(0, -1, 2, 2));
+	expect(13, answer, 16);
+}
+
+Test(import_onnx, reshapes_like_a_shuffle_follow_the_order_of_the_file)
+{
+	static const float shuffled[] = {1, 2, 3, 4, 1, 2, 3, 4, -5, 6, 7, -8, 0, 6, 7, 0};
+	static const float pairs[] = {1, 2, -5, 6, 3, 4, 7, -8, 1, 2, 0, 6, 3, 4, 7, 0};
+
+	add_shuffle(DIMS(1, 2, 2, 2, 2), 2, DIMS(1, -1));
+	expect(13, shuffled, 16);
+	add_shuffle(DIMS(1, 2, 2, 2, 2), 4, DIMS(1, 2, 4, 2));
+	expect(13, shuffled, 16);
+	add_shuffle(DIMS(2, 2, 2, 2, 1), 2, DIMS(1, -1));
+	expect(13, pairs, 16);
+}
+
 /* What exporters make of x.view(x.size(0), -1). */
 Test(import_onnx, shapes_that_follow_from_shapes_are_known)
 {

@@ -313,6 +313,24 @@ Test(elementwise, functions_of_one_argument)
 	for_every_level(100, check_functions);
 }
 
+/* Where the exponential would overflow, or leave nothing. */
+static void check_far_sigmoids(const struct kernels *table)
+{
+	static const float x[] = {-INFINITY, -1e30f, -200, -88, -87, -20, 0, 20, 87, 88, 200, 1e30f, INFINITY};
+	float y[sizeof(x) / sizeof(*x)];
+	size_t n = sizeof(x) / sizeof(*x);
+
+	table->unary_f32(KERNEL_SIGMOID, 0, 0, n, x, y);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_float_eq((double)y[i], exact(KERNEL_SIGMOID, 0, 0, (double)x[i]), 1e-6, "%s: of %g is %g",
+				   table->level, (double)x[i], (double)y[i]);
+}
+
+Test(elementwise, sigmoids_of_far_values)
+{
+	for_every_level(1, check_far_sigmoids);
+}
+
 Test(elementwise, softmax)
 {
 	for_every_level(100, check_softmax);
