@@ -202,6 +202,9 @@ static int fill_result(struct result_store *store, const struct ipc_result *from
 		.advice_width = from->advice_width,
 		.advice_height = from->advice_height,
 		.advice_channels = from->advice_channels,
+		.space = from->space,
+		.verdict = (enum inferd_verdict)from->verdict,
+		.name = from->name,
 		.places = fill_places(store, from) ? store->places : NULL,
 	};
 	return 0;
@@ -240,7 +243,7 @@ static bool deliver_refusal(struct inferd *client, uint32_t serial, const char *
 			if (slot->state != SLOT_SENT || slot->serial != serial)
 				continue;
 			client->live.result =
-				(struct inferd_result){.status = INFERD_FAILED, .text = text, .reason = ""};
+				(struct inferd_result){.status = INFERD_FAILED, .text = text, .reason = "", .name = ""};
 			stream_deliver(stream, slot, &client->live);
 			return true;
 		}
@@ -617,8 +620,7 @@ int inferd_dispatch(struct inferd *client, int timeout_ms)
 	return r == 0 || r == -ETIMEDOUT ? client->n_results : r;
 }
 
-/* Before a request for a report. */
-static int prepare_report(struct inferd *client, int timeout_ms)
+int client_prepare_report(struct inferd *client, int timeout_ms)
 {
 	int r;
 
@@ -630,7 +632,7 @@ static int prepare_report(struct inferd *client, int timeout_ms)
 	return r;
 }
 
-static int take_report(struct inferd *client, char **ret_json)
+int client_take_report(struct inferd *client, char **ret_json)
 {
 	int r = ipc_report_json(client->reply.body, client->reply.length, ret_json);
 
@@ -640,19 +642,19 @@ static int take_report(struct inferd *client, char **ret_json)
 
 int inferd_query(struct inferd *client, const char *what, int timeout_ms, char **ret_json)
 {
-	int r = prepare_report(client, timeout_ms);
+	int r = client_prepare_report(client, timeout_ms);
 
 	if (r < 0)
 		return r;
 	ipc_put_query(&client->writer, what);
 	r = client_request(client, IPC_QUERY, IPC_REPORT, timeout_ms);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 int inferd_change_models(struct inferd *client, const char *how, const char *what, int timeout_ms, char **ret_json)
 {
 	bool by_name = strcmp(how, "remove") == 0;
-	int r = prepare_report(client, timeout_ms), fd = -1;
+	int r = client_prepare_report(client, timeout_ms), fd = -1;
 	struct ipc_change change = {.what = ""};
 
 	if (r < 0)
@@ -666,7 +668,7 @@ int inferd_change_models(struct inferd *client, const char *how, const char *wha
 	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
 	if (fd >= 0)
 		close(fd);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 /* A file without a name that holds these bytes; negative errno. */
@@ -688,7 +690,7 @@ int inferd_set_profile(struct inferd *client, const char *model, const char *tex
 		       char **ret_json)
 {
 	struct ipc_change change = {.what = "profile"};
-	int r = prepare_report(client, timeout_ms), fd;
+	int r = client_prepare_report(client, timeout_ms), fd;
 
 	if (r < 0)
 		return r;
@@ -699,7 +701,7 @@ int inferd_set_profile(struct inferd *client, const char *model, const char *tex
 	ipc_put_change(&client->writer, &change);
 	r = client_request_fd(client, IPC_CHANGE, IPC_REPORT, timeout_ms, fd);
 	close(fd);
-	return r < 0 ? r : take_report(client, ret_json);
+	return r < 0 ? r : client_take_report(client, ret_json);
 }
 
 void inferd_text_free(char *text)

@@ -142,6 +142,10 @@ int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int
 int client_wait_up(struct inferd *client, uint64_t deadline_ns);
 void client_reply_finish(struct inferd *client);
 
+/* Before a request for a report is put together, and after client_request(). */
+int client_prepare_report(struct inferd *client, int timeout_ms);
+int client_take_report(struct inferd *client, char **ret_json);
+
 /* The frames of a stream that are still in flight end as lost, in the order of their submission. */
 void stream_lose_frames(struct inferd_stream *stream);
 struct slot *stream_slot_by_seq(struct inferd_stream *stream, uint64_t seq);

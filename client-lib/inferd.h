@@ -20,8 +20,8 @@
  * valid all along, filled ones included.  Until then inferd_submit() returns -ENOTCONN.
  *
  * Callbacks may acquire, release, submit and cancel.  Calls that wait return -EBUSY there: inferd_dispatch(),
- * inferd_run(), inferd_query(), inferd_stream_open(), inferd_stream_close().  inferd_close() must not be
- * called from one.
+ * inferd_run(), inferd_query(), inferd_gallery_*(), inferd_stream_open(), inferd_stream_close().  inferd_close() must
+ * not be called from one.
  *
  * Times are microseconds unless a name says otherwise.  Texts are UTF-8.
  */
@@ -104,6 +104,41 @@ INFERD_API int inferd_change_models(struct inferd *client, const char *how, cons
 INFERD_API int inferd_set_profile(struct inferd *client, const char *model, const char *text, size_t size,
 				  int timeout_ms, char **ret_json);
 INFERD_API void inferd_text_free(char *text); /* accepts NULL */
+
+/* ---- galleries ----------------------------------------------------------------------------------- */
+
+/*
+ * A gallery holds names, each with the vectors of its pictures, and belongs to one model of task embed.  A stream that
+ * names one answers with its names (see inferd_stream_options).
+ */
+
+/*
+ * What one variant of the model says of n pictures: n vectors of `length` numbers, as results of a stream that is
+ * pinned to the variant have them (inferd_result.embedding), with their space (inferd_result.space).  Borrowed.
+ */
+struct inferd_vectors {
+	uint64_t space;
+	uint32_t length;
+	const float *data;
+};
+
+/*
+ * Adds n_pictures (1..256) under a name, each with the vectors of every variant of the model.  A picture that is much
+ * like one that the name has is left out.  model: of a gallery that is to be made; NULL: it is there.  Returns when it
+ * is on disk.  -EPERM: it is another user's; -EINVAL: another model's; -ESTALE: the vectors are not of the model's
+ * networks as they are now; -ENOENT, -EDQUOT, -ENOSPC, -EBUSY.  *ret_json: one line, an object with `added`,
+ * `duplicates` and `pictures`; free it with inferd_text_free().  At most 16 MB at a time.
+ */
+INFERD_API int inferd_gallery_add(struct inferd *client, const char *gallery, const char *name, const char *model,
+				  const struct inferd_vectors *variants, size_t n_variants, size_t n_pictures,
+				  int timeout_ms, char **ret_json);
+
+/* Takes a name, or with NULL the whole gallery, for good.  For who made it, and those who may change models. */
+INFERD_API int inferd_gallery_remove(struct inferd *client, const char *gallery, const char *name, int timeout_ms,
+				     char **ret_json);
+
+/* What is in a gallery, or with NULL which galleries there are. */
+INFERD_API int inferd_gallery_list(struct inferd *client, const char *gallery, int timeout_ms, char **ret_json);
 
 /* ---- frames -------------------------------------------------------------------------------------- */
 
@@ -192,6 +227,14 @@ struct inferd_mask {
 	uint32_t width, height;
 };
 
+/* What a stream with a gallery has seen over the last seconds. */
+enum inferd_verdict {
+	INFERD_VERDICT_NONE, /* the stream has no gallery, or the frame was not run */
+	INFERD_ABSENT,	     /* nothing of the gallery */
+	INFERD_MAYBE,
+	INFERD_SURE
+};
+
 struct inferd_rung { /* how the frame was run */
 	const char *name, *variant, *lane;
 	uint32_t width, height, channels, threads;
@@ -217,6 +260,11 @@ struct inferd_result {
 	uint32_t advice_width, advice_height, advice_channels; /* more than this is of no use now; 0: unknown */
 	const struct inferd_place *places; /* of the items, one for each; NULL: the model finds no places */
 	const struct inferd_mask *mask;	   /* NULL: the model makes none */
+	uint64_t space; /* of the embedding: only vectors of one space can be compared; 0: there is none */
+	/* Of a stream with a gallery, whose items are names as labels, with the cosine to the best of their pictures.
+	 */
+	enum inferd_verdict verdict;
+	const char *name; /* INFERD_MAYBE and INFERD_SURE: whose it is; otherwise "" */
 };
 
 /* The result is valid until the callback returns.  The frame's buffer is free again. */
@@ -253,7 +301,9 @@ struct inferd_stream_options {
 	 * or a dma-buf, of n_buffers times buffer_bytes rounded up to whole pages.  Stays the caller's.  0: none.
 	 */
 	int import_fd;
-	uint32_t reserved[6]; /* zero */
+	/* Of a model of task embed: answer with the names of this gallery instead of with the vector.  NULL: none. */
+	const char *gallery;
+	uint32_t reserved[4]; /* zero */
 };
 
 /* Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have. */

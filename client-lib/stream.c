@@ -68,7 +68,8 @@ void stream_lose_frames(struct inferd_stream *stream)
 		}
 		if (!first)
 			return;
-		stream->client->live.result = (struct inferd_result){.status = INFERD_LOST, .text = "", .reason = ""};
+		stream->client->live.result =
+			(struct inferd_result){.status = INFERD_LOST, .text = "", .reason = "", .name = ""};
 		stream_deliver(stream, first, &stream->client->live);
 	}
 }
@@ -116,6 +117,7 @@ static int fill_open(struct inferd *client, const struct inferd_stream_options *
 	int r = copy_name(client, "model", options->model, open.model);
 
 	r = r < 0 ? r : copy_name(client, "rung", options->rung, open.rung);
+	r = r < 0 ? r : copy_name(client, "gallery", options->gallery, open.gallery);
 	if (r < 0)
 		return r;
 	if (!open.model[0])

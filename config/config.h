@@ -54,6 +54,7 @@ struct config_variant {
 	char name[CONFIG_NAME_BYTES];
 	char file[CONFIG_PATH_BYTES]; /* absolute; a relative one is resolved against the file that names it */
 	float accuracy;		      /* 0..1, at the network's own size in colour; default 0.5 */
+	float sure, maybe;	      /* 0: those of the model's gallery */
 };
 
 struct config_preprocess {
@@ -76,6 +77,13 @@ struct config_decode {
 	int max_results;		 /* 1..512; default 100 */
 };
 
+/* How frames are told from a gallery; docs/gallery.md.  Scores are cosines. */
+struct config_gallery {
+	float sure, maybe; /* default 0.85 and 0.75; maybe < sure */
+	float lead;	   /* of the first name over the second, in units of sure - maybe; default 0.25 */
+	float window_s;	   /* default 2 */
+};
+
 struct config_model {
 	char name[CONFIG_NAME_BYTES];
 	enum config_task task;
@@ -92,6 +100,7 @@ struct config_model {
 	int n_variants; /* at least 1 */
 	struct config_preprocess preprocess;
 	struct config_decode decode;
+	struct config_gallery gallery; /* task embed */
 	int inputs[CONFIG_INPUTS_MAX]; /* extra input sizes (width = height), 16..4096; 0 entries: own size only */
 	int n_inputs;
 	bool gray;
@@ -103,6 +112,7 @@ struct config_limits {
 	int clients_per_user;	    /* default 16 */
 	int connections_per_second; /* new ones of a user; default 50 */
 	int messages_per_second;    /* of a client; default 4000 */
+	int gallery_mb;		    /* of all galleries on disk; default 512 */
 	int unread_seconds;	    /* how long a client may leave its answers unread; default 10 */
 };
 

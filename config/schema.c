@@ -126,6 +126,7 @@ static const struct key keys[] = {
 	 AT(config, limits.messages_per_second),
 	 "4000",
 	 NULL},
+	{"limits.gallery_mb", TYPE_INT, false, {1, MB_MAX, false}, AT(config, limits.gallery_mb), "512", NULL},
 	{"limits.unread_seconds", TYPE_INT, false, {1, 3600, false}, AT(config, limits.unread_seconds), "10", NULL},
 	{"plugins", TYPE_PLUGINS, false, ANY, 0, NULL, NULL},
 	{"models", TYPE_MODELS, false, ANY, 0, NULL, NULL},
@@ -149,6 +150,12 @@ static const struct key keys[] = {
 	{"models[].variants[].name", TYPE_NAME, true, ANY, AT(config_variant, name), NULL, NULL},
 	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
 	{"models[].variants[].accuracy", TYPE_FLOAT, false, {0, 1, false}, AT(config_variant, accuracy), "0.5", NULL},
+	{"models[].variants[].sure", TYPE_FLOAT, false, {0, 1, true}, AT(config_variant, sure), NULL, NULL},
+	{"models[].variants[].maybe", TYPE_FLOAT, false, {0, 1, true}, AT(config_variant, maybe), NULL, NULL},
+	{"models[].gallery.sure", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, gallery.sure), "0.85", NULL},
+	{"models[].gallery.maybe", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, gallery.maybe), "0.75", NULL},
+	{"models[].gallery.lead", TYPE_FLOAT, false, {0, 10, false}, AT(config_model, gallery.lead), "0.25", NULL},
+	{"models[].gallery.window_s", TYPE_FLOAT, false, {0, 60, true}, AT(config_model, gallery.window_s), "2", NULL},
 	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},
 	{"models[].preprocess.sampling", TYPE_WORD, false, ANY, AT(config_model, preprocess.sampling), "area",
 	 sampling_words},
@@ -702,6 +709,26 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 	return 0;
 }
 
+/* Thresholds are in order, those of a variant included, and belong to models whose answers are vectors. */
+static int check_gallery(struct reading *reading, const yaml_node_t *map, const char *where, struct config_model *model)
+{
+	const struct config_gallery *gallery = &model->gallery;
+	bool given = tree_get(reading->tree, map, "gallery") != NULL;
+
+	for (int i = 0; i < model->n_variants; i++) {
+		const struct config_variant *variant = &model->variants[i];
+		float sure = variant->sure > 0 ? variant->sure : gallery->sure;
+		float maybe = variant->maybe > 0 ? variant->maybe : gallery->maybe;
+
+		given |= variant->sure > 0 || variant->maybe > 0;
+		if (!(maybe < sure))
+			return fail(reading, map, where, "'maybe' must be below 'sure', for every variant");
+	}
+	if (given && model->task != CONFIG_EMBED)
+		return fail(reading, map, where, "'gallery', 'sure' and 'maybe' belong to task: embed");
+	return 0;
+}
+
 /* Remembers which lines named files; that these can be read is checked once the last file has had its say. */
 static void note_lines(struct reading *reading, const yaml_node_t *map, int slot)
 {
@@ -725,6 +752,8 @@ static int read_model(struct reading *reading, const yaml_node_t *map, int index
 		rc = check_preprocess(reading, map, where, ret_model);
 	if (!rc)
 		rc = check_decode(reading, map, where, ret_model);
+	if (!rc)
+		rc = check_gallery(reading, map, where, ret_model);
 	if (rc < 0)
 		return rc;
 	if (!tree_get(reading->tree, map, "min_fps"))

@@ -105,7 +105,11 @@ static int read_single(struct answer *answer, const struct job *job, const struc
 		return rc;
 	if (ladder->task == CONFIG_EMBED) {
 		task_normalize(answer->values, n);
-		*ret_reply = (struct reply_answer){.embedding = answer->values, .n_embedding = (uint32_t)n};
+		*ret_reply = (struct reply_answer){
+			.embedding = answer->values,
+			.n_embedding = (uint32_t)n,
+			.space = ladder->variants[ladder->rungs[job->rung].variant].space,
+		};
 		return 0;
 	}
 	n_hits = task_top(answer->values, n, job->top_k, answer->hits);

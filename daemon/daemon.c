@@ -134,6 +134,7 @@ static void finish(struct daemon *daemon)
 	while (daemon->host.sessions)
 		session_close(daemon->host.sessions);
 	dispatch_finish(&daemon->dispatch);
+	gallery_service_close(&daemon->gallery_service);
 	session_tidy(&daemon->host);
 	for (int i = 0; i < 3; i++)
 		close_handle((uv_handle_t *)&daemon->signals[i]);
@@ -170,8 +171,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct daemon *daemon = prepare->data;
 
 	session_tidy(&daemon->host);
-	if (daemon->draining && !daemon->loader.busy && dispatch_idle(&daemon->dispatch) &&
-	    session_all_sent(&daemon->host))
+	if (daemon->draining && !daemon->loader.busy && !gallery_service_busy(&daemon->gallery_service) &&
+	    dispatch_idle(&daemon->dispatch) && session_all_sent(&daemon->host))
 		finish(daemon);
 }
 
@@ -234,6 +235,9 @@ static void swap(struct daemon *daemon)
 	daemon->host.config = daemon->config;
 	governor_configure(&daemon->governor, daemon->config);
 	observe_configure(&daemon->observe, daemon->config, clock_us());
+	if (daemon->gallery_service.galleries)
+		galleries_set_limit(daemon->gallery_service.galleries,
+				    (uint64_t)daemon->config->limits.gallery_mb << 20);
 	daemon->learned.period_us = (int64_t)daemon->config->record.flush_s * 1000000;
 	if (before) {
 		learned_save(&daemon->learned, before, clock_us());
@@ -479,6 +483,12 @@ static void on_change(struct session_host *host, struct session *session, uint32
 		config_destroy(config);
 }
 
+static void on_gallery(struct session_host *host, struct session *session, uint32_t serial,
+		       const struct ipc_gallery *asked, int fd)
+{
+	gallery_service_handle(&daemon_of(host)->gallery_service, session, serial, asked, fd);
+}
+
 static void on_query(struct session_host *host, struct session *session, uint32_t serial, const char *what)
 {
 	static const struct {
@@ -615,6 +625,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->host.config = config;
 	daemon->host.on_query = on_query;
 	daemon->host.on_change = on_change;
+	daemon->host.on_gallery = on_gallery;
 	daemon->host.on_streams = on_streams;
 	daemon->loader.loop = &daemon->loop;
 	daemon->loader.dispatch = &daemon->dispatch;
@@ -634,6 +645,8 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->learned.store = daemon->observe.store;
 	daemon->learned.device = identity_device(options->root_fd, daemon->lanes, daemon->n_lanes);
 	daemon->host.make_room = make_room;
+	gallery_service_init(&daemon->gallery_service, &daemon->host, options->state_dir,
+			     (uint64_t)config->limits.gallery_mb << 20);
 	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
 	return 0;
 }
@@ -663,6 +676,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	observe_finish(&daemon->observe, clock_us());
 	uv_loop_close(&daemon->loop);
 	session_host_finish(&daemon->host);
+	gallery_service_finish(&daemon->gallery_service);
 	models_destroy(daemon->models);
 	config_destroy(daemon->config);
 	sensors_destroy(daemon->sensors);

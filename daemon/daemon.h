@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "dispatch.h"
+#include "gallery_service.h"
 #include "governor.h"
 #include "learned.h"
 #include "loader.h"
@@ -53,6 +54,7 @@ struct daemon {
 	struct dispatch dispatch;
 	struct observe observe;
 	struct session_host host;
+	struct gallery_service gallery_service;
 	int handed_fd;	       /* the service manager's socket, until it is listened at; negative: none */
 	struct server *server; /* NULL until the first generation serves */
 

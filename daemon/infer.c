@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "clock.h"
 #include "jpeg.h"
+#include "recognise.h"
 #include "reply.h"
 #include "stream.h"
 
@@ -45,6 +46,7 @@ struct infer {
 	uint64_t uses;
 	struct ipc_writer writer;
 	struct answer *answer;
+	struct recogniser *recogniser;
 };
 
 int infer_create(size_t decode_bytes_max, struct infer **ret_infer)
@@ -57,7 +59,10 @@ int infer_create(size_t decode_bytes_max, struct infer **ret_infer)
 	rc = jpeg_decoder_create(decode_bytes_max, &infer->decoder);
 	if (rc == 0)
 		rc = answer_create(&infer->answer);
+	if (rc == 0)
+		rc = recogniser_create(&infer->recogniser);
 	if (rc < 0) {
+		answer_destroy(infer->answer);
 		jpeg_decoder_destroy(infer->decoder);
 		free(infer);
 		return rc;
@@ -75,6 +80,7 @@ void infer_destroy(struct infer *infer)
 		engine_preprocess_destroy(infer->passes[i].preprocess);
 	jpeg_decoder_destroy(infer->decoder);
 	answer_destroy(infer->answer);
+	recogniser_destroy(infer->recogniser);
 	ipc_writer_finish(&infer->writer);
 	free(infer->jpeg);
 	free(infer);
@@ -244,6 +250,29 @@ static bool send_reply(struct infer *infer, const struct job *job, struct worker
 	return loop_is_needed;
 }
 
+/* When a picture was taken: what the client says counts from a clock of its own, which may be anything. */
+static int64_t taken_us(const struct job *job)
+{
+	uint64_t captured_us = job->frame.captured_us;
+
+	return captured_us && captured_us < INT64_MAX ? (int64_t)captured_us : job->arrived_us;
+}
+
+static int read_answer(struct infer *infer, struct job *job, const struct model *model, struct engine_context *context,
+		       const struct engine_region *roi, struct reply_answer *ret_answer)
+{
+	struct recognition *recognition = job->stream->recognition;
+	const char *why = "";
+	int rc = answer_read(infer->answer, job, model, context, roi, &why, ret_answer);
+
+	if (rc < 0)
+		return fail(job, rc, why);
+	if (!recognition)
+		return 0;
+	return recognise(infer->recogniser, recognition, model, model->ladder->rungs[job->rung].variant, taken_us(job),
+			 job->top_k, job->text, ret_answer);
+}
+
 bool infer_run(struct worker_task *task, struct worker *worker)
 {
 	struct job *job = (struct job *)task;
@@ -252,7 +281,6 @@ bool infer_run(struct worker_task *task, struct worker *worker)
 	struct engine_context *context = worker_context(worker);
 	struct reply_answer answer = {0};
 	int64_t start = clock_us(), prepared, finished;
-	const char *why = "";
 	struct engine_region roi;
 	int rc = prepare(infer, job, model->ladder, context, &roi);
 
@@ -263,9 +291,11 @@ bool infer_run(struct worker_task *task, struct worker *worker)
 		rc = engine_run(context, model->ladder->details[job->rung].plan, rung->threads);
 		if (rc < 0)
 			fail(job, rc, "the network could not be run");
-		else if ((rc = answer_read(infer->answer, job, model, context, &roi, &why, &answer)) < 0)
-			fail(job, rc, why);
+		else
+			rc = read_answer(infer, job, model, context, &roi, &answer);
 	}
+	if (rc < 0)
+		answer = (struct reply_answer){0};
 	finished = clock_us();
 	job->status = rc < 0 ? IPC_FAILED : IPC_OK;
 	job->queue_us = span(job->arrived_us, start);

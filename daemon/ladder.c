@@ -335,20 +335,34 @@ static int add_variant(struct builder *b)
 	return rc;
 }
 
-/* What decides how long rungs take and how right they are, but for the device. */
-static uint64_t digest(const struct ladder *ladder)
+static uint64_t add_normalize(uint64_t hash, const struct engine_normalize *normalize)
 {
-	const struct engine_normalize *normalize = &ladder->normalize;
-	uint64_t hash = identity_add_number(IDENTITY_START, ladder->n_rungs);
-
-	hash = identity_add_number(hash, ladder->task);
 	hash = identity_add_number(hash, normalize->fit);
 	hash = identity_add_number(hash, normalize->sampling);
 	hash = identity_add(hash, &normalize->crop, sizeof(normalize->crop));
 	hash = identity_add_number(hash, normalize->bgr | normalize->given << 1);
 	hash = identity_add(hash, normalize->mean, sizeof(normalize->mean));
 	hash = identity_add(hash, normalize->scale, sizeof(normalize->scale));
-	hash = identity_add(hash, normalize->pad, sizeof(normalize->pad));
+	return identity_add(hash, normalize->pad, sizeof(normalize->pad));
+}
+
+/* Its vectors can be compared with those of the same network, prepared alike; of whatever size the input was. */
+static uint64_t space_of(const struct ladder *ladder, const struct ladder_variant *variant)
+{
+	uint64_t hash = identity_add_number(IDENTITY_START, (int64_t)network_digest(variant->network));
+
+	hash = add_normalize(hash, &ladder->normalize);
+	hash = identity_add_number(hash, ladder->n_outputs);
+	return hash ? hash : 1;
+}
+
+/* What decides how long rungs take and how right they are, but for the device. */
+static uint64_t digest(const struct ladder *ladder)
+{
+	uint64_t hash = identity_add_number(IDENTITY_START, ladder->n_rungs);
+
+	hash = identity_add_number(hash, ladder->task);
+	hash = add_normalize(hash, &ladder->normalize);
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];
 
@@ -399,6 +413,8 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	}
 	policy_latency_init(&box->ladder.latency, box->ladder.rungs, box->ladder.n_rungs);
 	box->ladder.digest = digest(&box->ladder);
+	for (int i = 0; i < config->n_variants; i++)
+		box->ladder.variants[i].space = space_of(&box->ladder, &box->ladder.variants[i]);
 	box->ladder.resident = true;
 	*ret_ladder = &box->ladder;
 	return 0;

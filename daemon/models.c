@@ -130,6 +130,22 @@ static int check_fits(const struct ladder *ladder, const struct config *config, 
 	return -ENOMEM;
 }
 
+static void fill_vote(struct model *model, const struct config_model *config)
+{
+	const struct config_gallery *gallery = &config->gallery;
+
+	model->vote_rules =
+		(struct vote_rules){.window_us = (int64_t)(gallery->window_s * 1e6f), .lead = gallery->lead};
+	for (int i = 0; i < config->n_variants; i++) {
+		const struct config_variant *variant = &config->variants[i];
+
+		model->vote_scales[i] = (struct vote_scale){
+			.maybe = variant->maybe > 0 ? variant->maybe : gallery->maybe,
+			.sure = variant->sure > 0 ? variant->sure : gallery->sure,
+		};
+	}
+}
+
 static int model_create(const struct config *whole, const struct config_model *config, const struct models *before,
 			const struct topology_lane *lanes, int n_lanes, struct config_error *error,
 			struct model **ret_model)
@@ -148,6 +164,7 @@ static int model_create(const struct config *whole, const struct config_model *c
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;
 	model->priority = config->priority;
+	fill_vote(model, config);
 	rc = peer_list_resolve(config, error, &model->allowed);
 	if (rc < 0)
 		goto fail;

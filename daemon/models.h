@@ -11,6 +11,7 @@
 #include "ladder.h"
 #include "peer.h"
 #include "stats.h"
+#include "vote.h"
 
 struct model {
 	char name[CONFIG_NAME_BYTES];
@@ -22,6 +23,9 @@ struct model {
 	float weight, min_fps;
 	enum config_priority priority;
 	struct peer_list allowed;
+	/* how frames are told from a gallery; the scales are of the ladder's variants */
+	struct vote_rules vote_rules;
+	struct vote_scale vote_scales[CONFIG_VARIANTS_MAX];
 	struct stats stats;
 	int references;
 };

@@ -14,6 +14,10 @@ struct reply_answer {
 	uint32_t n_items;
 	const float *embedding;
 	uint32_t n_embedding;
+	uint64_t space; /* of the embedding */
+	/* of a stream with a gallery */
+	enum ipc_verdict verdict;
+	const char *name;
 	uint32_t mask_width, mask_height, mask_offset; /* in the frame's slot; width 0: none */
 };
 

@@ -179,7 +179,7 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct policy_rung *rung = &ladder->rungs[i];
 
-		ipc_put_map(writer, 12);
+		ipc_put_map(writer, 13);
 		put_text(writer, "name", ladder->details[i].name);
 		put_text(writer, "variant", ladder->variants[rung->variant].name);
 		put_uint(writer, "width", rung->width);
@@ -193,11 +193,14 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_uint(writer, "learned_us",
 			 (uint64_t)lrintf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
 		put_bool(writer, "dominated", rung->dominated);
+		put_bool(writer, "own_size", ladder->details[i].own_size);
 	}
 }
 
 void report_models(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
+	static const char *const tasks[] = {"classify", "detect", "landmarks", "segment", "embed", "raw"};
+
 	(void)asker;
 	ipc_put_map(writer, 1);
 	ipc_put_text(writer, "models");
@@ -215,7 +218,7 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		put_text(writer, "identity", identity);
 		put_text(writer, "costs", ladder->profile ? "profile" : "warm-up");
 		put_uint(writer, "runs", ladder->latency.n_runs);
-		put_text(writer, "task", ladder->task == CONFIG_EMBED ? "embed" : "classify");
+		put_text(writer, "task", tasks[ladder->task]);
 		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);
 		put_uint(writer, "deadline_ms", (uint64_t)model->deadline_ms);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "recognise.h"
 #include "reply.h"
 #include "session_internal.h"
 
@@ -124,6 +125,28 @@ static int check_quota(struct session *session, uint32_t serial, const struct ip
 	return 0;
 }
 
+/* Whether the stream may have the gallery that it names, if any; otherwise the client was told. */
+static bool check_gallery(struct session *session, uint32_t serial, const struct ipc_stream_open *open,
+			  const struct model *model)
+{
+	char why[IPC_TEXT_MAX + 1] = "";
+	int rc = 0;
+
+	if (!open->gallery[0])
+		return true;
+	if (model->ladder->task != CONFIG_EMBED)
+		session_error(session, serial, EINVAL,
+			      "the model '%s' is not of task embed: it has no vectors to look up in a gallery",
+			      model->name);
+	else if (!session->host->galleries)
+		session_error(session, serial, ENOTSUP, "there are no galleries without --state-dir to keep them in");
+	else if ((rc = recognition_check(session->host->galleries, open->gallery, model, why)) < 0)
+		session_error(session, serial, -rc, "%s", why);
+	else
+		return true;
+	return false;
+}
+
 static int handle_stream_open(struct session *session, const struct ipc_message *message, const char **ret_reason)
 {
 	struct session_host *host = session->host;
@@ -145,11 +168,13 @@ static int handle_stream_open(struct session *session, const struct ipc_message 
 		session_error(session, serial, EACCES, "the model '%s' is not for this user", open.model);
 		return 0;
 	}
+	if (!check_gallery(session, serial, &open, model))
+		return 0;
 	if (!message->header.n_fds)
 		stream_make_room(&open, model);
 	if (check_quota(session, serial, &open))
 		return 0;
-	rc = stream_create(&open, session->last_stream + 1, model, host->dispatch->n_lanes,
+	rc = stream_create(&open, session->last_stream + 1, model, host->galleries, host->dispatch->n_lanes,
 			   message->header.n_fds ? message->fds[0] : -1, &why, &stream);
 	if (rc < 0) {
 		session_error(session, serial, -rc, "%s", why);
@@ -249,10 +274,21 @@ static int handle_change(struct session *session, const struct ipc_message *mess
 	return rc;
 }
 
+static int handle_gallery(struct session *session, const struct ipc_message *message, const char **ret_reason)
+{
+	struct ipc_gallery asked;
+	int rc = ipc_get_gallery(message->body, message->header.length, &asked, ret_reason);
+
+	if (rc == 0)
+		session->host->on_gallery(session->host, session, message->header.serial, &asked,
+					  message->header.n_fds ? message->fds[0] : -1);
+	return rc;
+}
+
 /* How many descriptors a message may bring. */
 static int fds_allowed(uint16_t type)
 {
-	return type == IPC_STREAM_OPEN || type == IPC_CHANGE;
+	return type == IPC_STREAM_OPEN || type == IPC_CHANGE || type == IPC_GALLERY;
 }
 
 int request_handle(struct session *session, const struct ipc_message *message, const char **ret_reason)
@@ -280,6 +316,8 @@ int request_handle(struct session *session, const struct ipc_message *message, c
 		return handle_query(session, message, ret_reason);
 	case IPC_CHANGE:
 		return handle_change(session, message, ret_reason);
+	case IPC_GALLERY:
+		return handle_gallery(session, message, ret_reason);
 	default:
 		*ret_reason = "a message of this type does not come from a client";
 		return -EPROTO;

@@ -35,6 +35,10 @@ struct session_host {
 	/* fd: of the message, borrowed; -1 none. */
 	void (*on_change)(struct session_host *host, struct session *session, uint32_t serial,
 			  const struct ipc_change *change, int fd);
+	/* The same about galleries. */
+	void (*on_gallery)(struct session_host *host, struct session *session, uint32_t serial,
+			   const struct ipc_gallery *asked, int fd);
+	struct galleries *galleries;		       /* that streams may name; NULL: none are kept */
 	void (*on_streams)(struct session_host *host); /* n_streams became 0 or 1 */
 	/* Whether the device has memory for a pool of this size; NULL: always. */
 	bool (*make_room)(struct session_host *host, size_t bytes);

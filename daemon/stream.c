@@ -32,8 +32,8 @@ void stream_make_room(struct ipc_stream_open *open, const struct model *model)
 		open->slot_bytes += (uint32_t)mask_bytes;
 }
 
-int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes, int import_fd,
-		  const char **ret_reason, struct stream **ret_stream)
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, struct galleries *galleries,
+		  int n_lanes, int import_fd, const char **ret_reason, struct stream **ret_stream)
 {
 	bool masked = model->ladder->mask_bytes > 0;
 	struct stream *stream;
@@ -60,12 +60,18 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 		*ret_reason = "out of memory";
 		return -ENOMEM;
 	}
+	if (open->gallery[0] && recognition_create(galleries, open->gallery, &stream->recognition) < 0) {
+		*ret_reason = "out of memory";
+		free(stream);
+		return -ENOMEM;
+	}
 	*ret_reason = "the pool could not be made";
 	if (import_fd >= 0)
 		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, masked, ret_reason, &stream->pool);
 	else
 		rc = pool_create(open->n_slots, open->slot_bytes, masked, &stream->pool);
 	if (rc < 0) {
+		recognition_destroy(stream->recognition);
 		free(stream);
 		return rc;
 	}
@@ -89,6 +95,7 @@ void stream_destroy(struct stream *stream)
 		return;
 	model_unref(stream->model);
 	pool_finish(&stream->pool);
+	recognition_destroy(stream->recognition);
 	free(stream);
 }
 

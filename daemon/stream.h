@@ -9,6 +9,7 @@
 
 #include "job.h"
 #include "pool.h"
+#include "recognise.h"
 #include "scene.h"
 #include "share.h"
 #include "stats.h"
@@ -28,6 +29,7 @@ struct stream {
 	uint64_t trace_number;	/* among all streams of the trace; 0 none yet */
 	uint32_t trace_segment; /* that the policy's memory was told in; 0 none yet */
 	struct scene scene;
+	struct recognition *recognition; /* NULL: it names no gallery */
 	struct pool pool;
 	struct sched_queue queue;
 	struct share share;
@@ -49,10 +51,11 @@ void stream_make_room(struct ipc_stream_open *open, const struct model *model);
 
 /*
  * Makes a stream for a request whose numbers were not checked yet, with memory of its own, whose descriptor is in
- * ret_stream->pool.fd, or with the client's (borrowed; -1: none).  0; negative errno with a constant sentence.
+ * ret_stream->pool.fd, or with the client's (borrowed; -1: none).
+ * galleries: that have the one it names, if any; borrowed.  0; negative errno with a constant sentence.
  */
-int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, int n_lanes, int import_fd,
-		  const char **ret_reason, struct stream **ret_stream);
+int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, struct galleries *galleries,
+		  int n_lanes, int import_fd, const char **ret_reason, struct stream **ret_stream);
 void stream_destroy(struct stream *stream); /* nothing waits and nothing runs; accepts NULL */
 
 /* Moves to another generation's model, or to none.  A pinned rung that is not there any more is none, too. */

@@ -373,6 +373,67 @@ int engine_preprocess_run(struct engine_preprocess *preprocess, const struct eng
 int engine_preprocess_run_region(struct engine_preprocess *preprocess, const struct engine_image *image,
 				 const struct engine_region *region, void *dst);
 
+/* ---- search among vectors ---------------------------------------------------------------------- */
+
+/*
+ * Vectors by their dot product with another one; of vectors of length 1 that is the cosine.  They are searched as
+ * bytes, and the few that may win are scored again from their originals: the answer is that of scoring all originals
+ * with engine_search_score(), proven in search.c.
+ */
+#define ENGINE_SEARCH_ALIGN	 64
+#define ENGINE_SEARCH_LENGTH_MAX 65536
+
+/* What is known of a vector beside its bytes. */
+struct engine_search_code {
+	float scale; /* of its bytes */
+	float norm;  /* length of what the bytes stand for */
+	float error; /* length of the difference to the vector */
+};
+
+/* Bytes of a vector of this many numbers, the zeros at its end included. */
+size_t engine_search_stride(int length);
+/* Fills engine_search_stride() bytes.  -EINVAL: a number is not finite, or the vector is too long to be multiplied. */
+int engine_search_encode(const float *vector, int length, int8_t *ret_codes, struct engine_search_code *ret_code);
+/* The dot product, summed in double precision. */
+float engine_search_score(const float *a, const float *b, int length);
+
+/* Vectors that lie behind each other.  A group is what is asked for, such as all views of one thing. */
+struct engine_search_block {
+	const int8_t *codes;			/* n times the stride, in any alignment */
+	const struct engine_search_code *about; /* of each */
+	const uint32_t *groups;			/* of each, below n_groups */
+	size_t n;
+};
+
+struct engine_search_query {
+	const float *vector; /* `length` numbers */
+	int length;	     /* 1..ENGINE_SEARCH_LENGTH_MAX */
+	int k;		     /* groups wanted, at least 1 */
+	const struct engine_search_block *blocks;
+	int n_blocks;
+	size_t n_groups;
+	/* Reads the original of a block's row into `length` floats.  0, or a negative errno that ends the search. */
+	int (*read)(void *user, int block, size_t row, float *ret_vector);
+	void *user;
+};
+
+struct engine_search_hit {
+	uint32_t group;
+	float score; /* of the best of its vectors */
+};
+
+/* Memory that is kept from search to search, so that nothing is allocated once it is large enough.  One thread. */
+struct engine_search;
+int engine_search_create(struct engine_search **ret_search); /* 0 or -ENOMEM */
+void engine_search_destroy(struct engine_search *search);    /* accepts NULL */
+
+/*
+ * The k best groups, best first, equal ones in their order; fewer where fewer have vectors.  0; -EINVAL for a vector
+ * that is not of finite numbers; -ENOMEM; what read said.
+ */
+int engine_search_run(struct engine_search *search, const struct engine_search_query *query,
+		      struct engine_search_hit *ret_hits, int *ret_n_hits);
+
 /* ---- what can be read -------------------------------------------------------------------------- */
 
 struct engine_operator_info {

@@ -62,7 +62,8 @@ enum ipc_type {
 	IPC_REPORT, /* a map with text keys, made to be shown */
 	IPC_DONE,
 	IPC_ERROR,
-	IPC_CHANGE /* -> struct ipc_change [+ 1 fd]   REPORT, when it serves | ERROR; for owners */
+	IPC_CHANGE, /* -> struct ipc_change [+ 1 fd]   REPORT, when it serves | ERROR; for owners */
+	IPC_GALLERY /* -> struct ipc_gallery [+ 1 fd]  REPORT, when it is on disk | ERROR */
 };
 
 struct ipc_header {
@@ -187,6 +188,9 @@ enum ipc_key {
 	IPC_K_ANGULAR_SPEED,
 	IPC_K_EXPOSURE_US,
 	IPC_K_MASK, /* array of 3: width, height, offset in the slot */
+	IPC_K_GALLERY,
+	IPC_K_VERDICT,
+	IPC_K_SPACE,
 	IPC_K_COUNT
 };
 
@@ -212,14 +216,15 @@ enum ipc_priority { IPC_PRIORITY_DEFAULT, IPC_PRIORITY_LOW, IPC_PRIORITY_NORMAL,
 struct ipc_stream_open {
 	char model[IPC_NAME_MAX + 1];
 	enum ipc_mode mode;
-	uint32_t n_slots;	     /* 1..IPC_SLOTS_MAX */
-	uint32_t slot_bytes;	     /* 1..IPC_SLOT_BYTES_MAX; rounded up to whole pages by the daemon */
-	uint32_t deadline_us;	     /* 0: the model's */
-	uint32_t top_k;		     /* 0: the model's */
-	float min_fps, weight;	     /* 0: the model's */
-	enum ipc_priority priority;  /* at most the model's, which is also the default */
-	bool full;		     /* always the most accurate rung, never skipped */
-	char rung[IPC_NAME_MAX + 1]; /* always this one; "" lets the policy choose */
+	uint32_t n_slots;		/* 1..IPC_SLOTS_MAX */
+	uint32_t slot_bytes;		/* 1..IPC_SLOT_BYTES_MAX; rounded up to whole pages by the daemon */
+	uint32_t deadline_us;		/* 0: the model's */
+	uint32_t top_k;			/* 0: the model's */
+	float min_fps, weight;		/* 0: the model's */
+	enum ipc_priority priority;	/* at most the model's, which is also the default */
+	bool full;			/* always the most accurate rung, never skipped */
+	char rung[IPC_NAME_MAX + 1];	/* always this one; "" lets the policy choose */
+	char gallery[IPC_NAME_MAX + 1]; /* answer with its names instead of the vector; "" none */
 };
 struct ipc_stream_opened {
 	uint32_t stream, n_slots, slot_bytes;
@@ -290,6 +295,9 @@ struct ipc_result_item {
 	uint32_t n_points;
 };
 
+/* What a stream with a gallery has seen over its last seconds; docs/gallery.md. */
+enum ipc_verdict { IPC_VERDICT_NONE, IPC_VERDICT_ABSENT, IPC_VERDICT_MAYBE, IPC_VERDICT_SURE };
+
 struct ipc_result {
 	uint32_t stream;
 	uint64_t seq;
@@ -299,6 +307,9 @@ struct ipc_result {
 	uint32_t n_items;
 	const float *embedding; /* task embed: values, borrowed */
 	uint32_t n_embedding;
+	uint64_t space;		  /* task embed: vectors of other spaces cannot be compared with this one; 0 none */
+	enum ipc_verdict verdict; /* IPC_VERDICT_NONE: the stream has no gallery */
+	const char *name;	  /* of a verdict of maybe or sure; borrowed */
 	uint32_t mask_width, mask_height, mask_offset; /* task segment: one byte a pixel in the frame's slot */
 	struct {				       /* width 0: the frame was not run */
 		const char *name, *variant, *lane;     /* borrowed */
@@ -320,6 +331,17 @@ struct ipc_change {
 	char model[IPC_NAME_MAX + 1];
 };
 
+/*
+ * "add" brings vectors in a memfd, as of docs/protocol.md; "remove" takes one name, or without one the gallery;
+ * "list" tells of one gallery, or without one of all.
+ */
+struct ipc_gallery {
+	char what[IPC_NAME_MAX + 1];
+	char gallery[IPC_NAME_MAX + 1];
+	char name[IPC_NAME_MAX + 1];
+	char model[IPC_NAME_MAX + 1]; /* of a gallery that is to be made; "" it is there */
+};
+
 struct ipc_error {
 	int32_t code;	  /* positive errno */
 	const char *text; /* borrowed */
@@ -335,6 +357,7 @@ void ipc_put_result(struct ipc_writer *writer, const struct ipc_result *result);
 void ipc_put_cancel(struct ipc_writer *writer, uint32_t stream, uint64_t seq);
 void ipc_put_query(struct ipc_writer *writer, const char *what);
 void ipc_put_change(struct ipc_writer *writer, const struct ipc_change *change);
+void ipc_put_gallery(struct ipc_writer *writer, const struct ipc_gallery *gallery);
 void ipc_put_error(struct ipc_writer *writer, const struct ipc_error *error);
 void ipc_put_done(struct ipc_writer *writer);
 
@@ -350,6 +373,7 @@ int ipc_get_stream_close(const void *body, size_t length, uint32_t *ret_stream, 
 int ipc_get_frame(const void *body, size_t length, struct ipc_frame *ret, const char **ret_reason);
 int ipc_get_cancel(const void *body, size_t length, uint32_t *ret_stream, uint64_t *ret_seq, const char **ret_reason);
 int ipc_get_change(const void *body, size_t length, struct ipc_change *ret, const char **ret_reason);
+int ipc_get_gallery(const void *body, size_t length, struct ipc_gallery *ret, const char **ret_reason);
 int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason);
 /*
  * Results and errors hold text and arrays: storage for them comes along, released by the caller.  The second form

@@ -90,6 +90,7 @@ static const struct field open_fields[] = {
 	LIMITED(ipc_stream_open, priority, PRIORITY, IPC_PRIORITY_HIGH),
 	FIELD(ipc_stream_open, full, FULL, BOOL),
 	FIELD(ipc_stream_open, rung, RUNG, NAME),
+	FIELD(ipc_stream_open, gallery, GALLERY, NAME),
 };
 TABLE(open);
 
@@ -137,6 +138,14 @@ static const struct field change_fields[] = {
 };
 TABLE(change);
 
+static const struct field gallery_fields[] = {
+	FIELD(ipc_gallery, what, WHAT, NAME),
+	FIELD(ipc_gallery, gallery, GALLERY, NAME),
+	FIELD(ipc_gallery, name, NAME, NAME),
+	FIELD(ipc_gallery, model, MODEL, NAME),
+};
+TABLE(gallery);
+
 static const struct field rung_fields[] = {
 	FIELD(ipc_result, rung.name, NAME, TEXT),
 	FIELD(ipc_result, rung.variant, VARIANT, TEXT),
@@ -155,6 +164,9 @@ static const struct field result_fields[] = {
 	FIELD(ipc_result, text, TEXT, TEXT),
 	COUNTED(ipc_result, items, ITEMS, ITEMS, n_items),
 	COUNTED(ipc_result, embedding, EMBEDDING, EMBEDDING, n_embedding),
+	FIELD(ipc_result, space, SPACE, U64),
+	LIMITED(ipc_result, verdict, VERDICT, IPC_VERDICT_SURE),
+	FIELD(ipc_result, name, NAME, TEXT),
 	{.key = IPC_K_RUNG, .kind = FIELD_MAP, .at = offsetof(struct ipc_result, rung.width), .inner = &rung_table},
 	FIELD(ipc_result, reason, REASON, TEXT),
 	FIELD(ipc_result, queue_us, QUEUE_US, U32),
@@ -181,7 +193,7 @@ TABLE(done);
 
 /* Enums and three-in-a-row are written through uint32_t. */
 _Static_assert(sizeof(enum ipc_mode) == 4 && sizeof(enum ipc_priority) == 4 && sizeof(enum ipc_format) == 4 &&
-		       sizeof(enum ipc_status) == 4,
+		       sizeof(enum ipc_status) == 4 && sizeof(enum ipc_verdict) == 4,
 	       "");
 _Static_assert(offsetof(struct ipc_result, advice_channels) == offsetof(struct ipc_result, advice_width) + 8, "");
 _Static_assert(offsetof(struct ipc_result, mask_offset) == offsetof(struct ipc_result, mask_width) + 8, "");
@@ -390,6 +402,11 @@ void ipc_put_query(struct ipc_writer *writer, const char *what)
 void ipc_put_change(struct ipc_writer *writer, const struct ipc_change *change)
 {
 	put_table(writer, &change_table, change);
+}
+
+void ipc_put_gallery(struct ipc_writer *writer, const struct ipc_gallery *gallery)
+{
+	put_table(writer, &gallery_table, gallery);
 }
 
 void ipc_put_error(struct ipc_writer *writer, const struct ipc_error *error)
@@ -841,6 +858,16 @@ int ipc_get_change(const void *body, size_t length, struct ipc_change *ret, cons
 	return r;
 }
 
+int ipc_get_gallery(const void *body, size_t length, struct ipc_gallery *ret, const char **ret_reason)
+{
+	struct ipc_gallery gallery = {.what = ""};
+	int r = decode(&gallery_table, body, length, NULL, &gallery, ret_reason);
+
+	if (r == 0)
+		*ret = gallery;
+	return r;
+}
+
 int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 1], const char **ret_reason)
 {
 	struct query query = {0};
@@ -854,7 +881,8 @@ int ipc_get_query(const void *body, size_t length, char ret_what[IPC_NAME_MAX + 
 int ipc_get_result_reusing(const void *body, size_t length, struct ipc_result *ret, void **storage,
 			   const char **ret_reason)
 {
-	struct ipc_result result = {.text = "", .reason = "", .rung = {.name = "", .variant = "", .lane = ""}};
+	struct ipc_result result = {
+		.text = "", .reason = "", .name = "", .rung = {.name = "", .variant = "", .lane = ""}};
 	struct storage *memory = *storage;
 	int r = length <= IPC_BODY_MAX ? storage_reserve(&memory, length) : -EPROTO;
 

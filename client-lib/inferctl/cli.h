@@ -60,5 +60,6 @@ int cmd_top(struct cli *cli, int argc, char **argv);
 int cmd_report(struct cli *cli, int argc, char **argv);
 int cmd_bench(struct cli *cli, int argc, char **argv);
 int cmd_calibrate(struct cli *cli, int argc, char **argv);
+int cmd_gallery(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -17,6 +17,7 @@
 #define PIXELS_MAX	 (64u << 20)
 #define VIDEO_LINE_BYTES 1024 /* of a y4m stream or frame header */
 #define PROBE_BYTES	 10
+#define DEFAULT_FPS	 25 /* of a video that does not say */
 
 /* As in enum inferd_format. */
 enum { FORMAT_I420 = 2, FORMAT_RGB = 4, FORMAT_GRAY8 = 8, FORMAT_JPEG = 9 };
@@ -28,6 +29,7 @@ struct source {
 	bool full_range, mono;
 	uint32_t width, height;
 	uint64_t frame; /* number of the next one */
+	double fps;	/* of video */
 	uint8_t *data;
 	size_t bytes;
 	struct source_frame still; /* a picture's one frame */
@@ -120,7 +122,7 @@ static int open_jpeg(struct source *source, struct source_error *ret_error)
 		ret = fail_size(ret_error, source->name, (uint64_t)width, (uint64_t)height);
 	else
 		source->still = (struct source_frame){
-			FORMAT_JPEG, true, (uint32_t)width, (uint32_t)height, source->data, source->bytes, {0}, {0}};
+			FORMAT_JPEG, true, (uint32_t)width, (uint32_t)height, source->data, source->bytes, {0}, {0}, 0};
 	tjDestroy(handle);
 	return ret;
 }
@@ -309,6 +311,16 @@ static bool parse_side(const char *text, uint32_t *ret_side)
 	return true;
 }
 
+/* "30000:1001".  What makes no sense, such as 0:0 for not known, is none. */
+static double parse_rate(const char *text)
+{
+	unsigned frames, seconds;
+
+	if (sscanf(text, "%9u:%9u", &frames, &seconds) != 2 || !frames || !seconds)
+		return 0;
+	return (double)frames / seconds;
+}
+
 static int parse_chroma(struct source *source, const char *chroma, struct source_error *ret_error)
 {
 	/* These differ in where the chroma lies, by less than a pixel of luma. */
@@ -340,6 +352,8 @@ static int parse_video(struct source *source, char *line, struct source_error *r
 		    (*word == 'H' && !parse_side(word + 1, &source->height)))
 			return fail(ret_error, -EINVAL, source->name, "the video's size \"%.20s\" is not a number",
 				    word);
+		if (*word == 'F')
+			source->fps = parse_rate(word + 1);
 		if (*word == 'C')
 			chroma = word + 1;
 		else if (*word == 'I' && word[1] != 'p' && word[1] != '?')
@@ -396,6 +410,8 @@ static int next_video(struct source *source, struct source_error *ret_error, str
 		return fail(ret_error, ferror(source->file) ? -EIO : -EINVAL, source->name,
 			    "the video ends within frame %llu", (unsigned long long)source->frame);
 	source->frame++;
+	if (!(source->fps > 0))
+		source->fps = DEFAULT_FPS;
 	*ret_frame = (struct source_frame){
 		.format = source->mono ? FORMAT_GRAY8 : FORMAT_I420,
 		.full_range = source->full_range,
@@ -405,6 +421,7 @@ static int next_video(struct source *source, struct source_error *ret_error, str
 		.bytes = source->bytes,
 		.offset = {0, (uint32_t)luma, (uint32_t)(luma + chroma)},
 		.stride = {width, half, half},
+		.time_s = (double)(source->frame - 1) / source->fps,
 	};
 	if (source->mono) {
 		ret_frame->offset[1] = ret_frame->offset[2] = 0;

@@ -32,6 +32,7 @@ struct source_frame {
 	const uint8_t *data;	       /* all planes, or the bytes of the JPEG */
 	size_t bytes;		       /* of data */
 	uint32_t offset[3], stride[3]; /* planes within data; JPEG: zero */
+	double time_s;		       /* since the start of the video; a picture's: 0 */
 };
 
 int source_open(const char *path, struct source_error *ret_error, struct source **ret_source);

@@ -16,6 +16,7 @@ static const char help[] = "usage: inferctl [--socket PATH] [--json] COMMAND [AR
 			   "  stats               what was answered and dropped, and how long it took\n"
 			   "  reload              make the daemon take its configuration anew\n"
 			   "  top                 what happens now, anew every second\n"
+			   "  gallery             names for what is seen: add, list, query, remove\n"
 			   "  report --out FILE    a page of what was recorded while serving\n"
 			   "  calibrate MODEL     measure every way to run a model on this device, and keep that\n"
 			   "  bench MODEL         measure throughput, latency and overhead\n"
@@ -29,9 +30,10 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},	{"status", cmd_status}, {"models", cmd_models},
-	{"stats", cmd_stats},	{"reload", cmd_reload}, {"bench", cmd_bench},
-	{"report", cmd_report}, {"top", cmd_top},	{"calibrate", cmd_calibrate},
+	{"run", cmd_run},	  {"status", cmd_status}, {"models", cmd_models},
+	{"stats", cmd_stats},	  {"reload", cmd_reload}, {"bench", cmd_bench},
+	{"report", cmd_report},	  {"top", cmd_top},	  {"calibrate", cmd_calibrate},
+	{"gallery", cmd_gallery},
 };
 
 int main(int argc, char **argv)

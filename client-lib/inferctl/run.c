@@ -14,6 +14,7 @@
 #include "annotate.h"
 #include "cli.h"
 #include "image.h"
+#include "names.h"
 
 #define BAR_CELLS	  20
 #define PIXEL_DECIMALS	  2
@@ -34,19 +35,21 @@ static const char help[] =
 	"  --fps F          submit at this rate; otherwise each frame waits for the answer to the one before\n"
 	"  --annotate DIR   write each frame with what was found drawn on it, as DIR/FILE.png; of a video's further frames\n"
 	"                   DIR/FILE-00001.png and so on\n"
+	"  --gallery NAME   of a model that embeds: answer with the names of this gallery\n"
 	"  --json           one object a frame\n"
 	"\n"
 	"A file that cannot be read is reported, the others are run, and the exit status is 1.\n";
 
 struct run {
 	struct cli *cli;
-	const char *model, *rung, *annotate;
+	const char *model, *rung, *annotate, *gallery;
 	uint32_t top_k, deadline_us, repeat;
 	bool full;
 	double fps;
 	struct inferd *client;
 	struct inferd_stream *stream;
-	uint64_t due_ns; /* of the next frame, with --fps */
+	uint64_t file_us; /* when the file was begun */
+	uint64_t due_ns;  /* of the next frame, with --fps */
 	unsigned in_flight;
 	bool failed;
 };
@@ -138,7 +141,10 @@ static void print_json(const struct run *run, const struct job *job, const struc
 	printf(",\"frame\":%u,\"model\":", job->frame);
 	cli_json_text(run->model);
 	putchar(',');
-	json_results(result);
+	if (run->gallery)
+		names_json(result);
+	else
+		json_results(result);
 	fputs(",\"rung\":", stdout);
 	json_rung(result->rung);
 	if (result->status == INFERD_FAILED) {
@@ -180,6 +186,7 @@ static void print_place(const struct inferd_place *place)
 static void print_human(const struct job *job, const struct inferd_result *result)
 {
 	const struct inferd_rung *rung = result->rung;
+	char verdict[NAMES_VERDICT_BYTES];
 
 	printf("%s", job->file);
 	if (job->frame)
@@ -195,6 +202,8 @@ static void print_human(const struct job *job, const struct inferd_result *resul
 			print_place(&result->places[i]);
 		putchar('\n');
 	}
+	if (result->verdict != INFERD_VERDICT_NONE)
+		printf("  %s\n", names_verdict(result, verdict));
 	if (result->mask)
 		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);
 	if (result->n_embedding) {
@@ -310,6 +319,7 @@ static int need_stream(struct run *run, const char *file, size_t bytes)
 		.top_k = run->top_k,
 		.full = run->full,
 		.rung = run->rung,
+		.gallery = run->gallery,
 		.on_result = on_result,
 		.user = run,
 	};
@@ -385,6 +395,8 @@ static int submit(struct run *run, const char *file, uint32_t index, const struc
 		.height = source->height,
 		.data = source->data,
 		.bytes = source->bytes,
+		/* A gallery's vote looks at the last seconds of a video, however fast that is read. */
+		.captured_us = run->fps > 0 ? 0 : run->file_us + (uint64_t)(source->time_s * 1e6),
 	};
 	struct source_error error = {{0}};
 	struct inferd_buffer buffer;
@@ -429,6 +441,7 @@ static int run_file(struct run *run, const char *file)
 	struct source *source;
 	int r = source_open(file, &error, &source);
 
+	run->file_us = now_ns() / 1000;
 	if (r < 0)
 		goto complain;
 	for (uint32_t index = 0; (r = source_next(source, &error, &frame)) == 0; index++) {
@@ -465,6 +478,9 @@ static bool run_option(struct run *run, int option)
 	case 'a':
 		run->annotate = optarg;
 		return true;
+	case 'g':
+		run->gallery = optarg;
+		return true;
 	case 'r':
 		run->rung = optarg;
 		return true;
@@ -493,18 +509,22 @@ static int run_files(struct run *run, char **files, int n_files)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"top", required_argument, NULL, 't'},	{"deadline", required_argument, NULL, 'd'},
-		{"full", no_argument, NULL, 'f'},	{"annotate", required_argument, NULL, 'a'},
-		{"rung", required_argument, NULL, 'r'}, {"repeat", required_argument, NULL, 'n'},
-		{"fps", required_argument, NULL, 'p'},	CLI_OPTIONS};
+	static const struct option options[] = {{"top", required_argument, NULL, 't'},
+						{"deadline", required_argument, NULL, 'd'},
+						{"full", no_argument, NULL, 'f'},
+						{"annotate", required_argument, NULL, 'a'},
+						{"rung", required_argument, NULL, 'r'},
+						{"repeat", required_argument, NULL, 'n'},
+						{"fps", required_argument, NULL, 'p'},
+						{"gallery", required_argument, NULL, 'g'},
+						CLI_OPTIONS};
 	struct run run = {.cli = cli, .repeat = 1};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		int status = -1;
 
-		if (strchr("tdfarnp", option)) {
+		if (strchr("tdfarnpg", option)) {
 			if (!run_option(&run, option))
 				return EXIT_USAGE;
 		} else {

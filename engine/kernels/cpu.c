@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -49,6 +53,8 @@ bool cpu_has_level(const char *level)
 #if defined(__x86_64__)
 	return has_x86_level(level);
 #elif defined(__aarch64__)
+	if (strcmp(level, "dotprod") == 0)
+		return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 	/* Part of the architecture. */
 	return strcmp(level, "neon") == 0;
 #else

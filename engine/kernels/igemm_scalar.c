@@ -161,4 +161,5 @@ void kernels_scalar(struct kernels *table)
 	table->dwconv_f32 = dwconv_f32_scalar;
 	table->dwconv_s8 = dwconv_s8_scalar;
 	kernels_elementwise_scalar(table);
+	kernels_dots_s8_scalar(table);
 }

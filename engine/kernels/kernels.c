@@ -31,6 +31,9 @@ static const struct {
 #if defined(KERNELS_HAVE_NEON)
 	{"neon", kernels_neon},
 #endif
+#if defined(KERNELS_HAVE_DOTPROD)
+	{"dotprod", kernels_dotprod},
+#endif
 };
 #define LEVELS (sizeof(levels) / sizeof(*levels))
 

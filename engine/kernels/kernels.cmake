@@ -1,6 +1,7 @@
 # Sources of the kernels and the flags of each level; sets ENGINE_KERNEL_SOURCES.
 set(dir ${CMAKE_CURRENT_LIST_DIR})
-set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c)
+set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c
+  ${dir}/dots_s8_scalar.c)
 
 # Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
 # exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.
@@ -20,4 +21,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   inferd_kernel_level(avx512vnni ${avx512} -mavx512vnni)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   inferd_kernel_level(neon)
+  inferd_kernel_level(dotprod -march=armv8.2-a+dotprod)
 endif()

@@ -3,7 +3,7 @@
  *
  * Kernels know tensors as pointers and strides, nothing of graphs, threads or memory.  Every entry has a
  * portable C version (<op>_scalar.c); kernels.c copies that table and overwrites entries level by level
- * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON), so that a level fills in only what it does better.
+ * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON, dot products), so that a level fills in only what it does better.
  *
  * Contracts shared by all:
  *   - no alignment is required of tensors beyond their element; packed weights are 64-byte aligned
@@ -190,6 +190,11 @@ struct kernels {
 	void (*dequantize_s8)(size_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
 	void (*requantize_s8)(size_t n, float multiplier, int32_t in_zero, int32_t out_zero, const int8_t *in,
 			      int8_t *out);
+	/*
+	 * out[i] = sum over j of rows[i * stride + j] * query[j], for n rows.  stride is a multiple of 64, numbers are
+	 * within -127..127, and at most 65536 of a row are not zero, so that 32 bits hold the sum.
+	 */
+	void (*dots_s8)(size_t n, size_t stride, const int8_t *rows, const int8_t *query, int32_t *out);
 	void (*flip)(size_t n, const uint8_t *in, uint8_t *out); /* xor 0x80 */
 	void (*f16_to_f32)(size_t n, const uint16_t *in, float *out);
 	void (*f32_to_f16)(size_t n, const float *in, uint16_t *out); /* round half to even */

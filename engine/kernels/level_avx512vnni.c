@@ -5,4 +5,5 @@ void kernels_avx512vnni(struct kernels *table)
 {
 	kernels_igemm_s8_avx512vnni(table);
 	kernels_dwconv_s8_avx512vnni(table);
+	kernels_dots_s8_avx512vnni(table);
 }

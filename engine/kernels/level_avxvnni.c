@@ -4,4 +4,5 @@
 void kernels_avxvnni(struct kernels *table)
 {
 	kernels_igemm_s8_avxvnni(table);
+	kernels_dots_s8_avxvnni(table);
 }

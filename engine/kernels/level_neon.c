@@ -6,4 +6,5 @@ void kernels_neon(struct kernels *table)
 	kernels_igemm_f32_neon(table);
 	kernels_igemm_s8_neon(table);
 	kernels_dwconv_neon(table);
+	kernels_dots_s8_neon(table);
 }

@@ -8,14 +8,18 @@
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
+void kernels_dots_s8_scalar(struct kernels *table);
+
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
+void kernels_dots_s8_avx2(struct kernels *table);
 
 void kernels_avxvnni(struct kernels *table);
 void kernels_igemm_s8_avxvnni(struct kernels *table);
+void kernels_dots_s8_avxvnni(struct kernels *table);
 
 void kernels_avx512(struct kernels *table);
 void kernels_elementwise_avx512(struct kernels *table);
@@ -25,10 +29,15 @@ void kernels_dwconv_f32_avx512(struct kernels *table);
 void kernels_avx512vnni(struct kernels *table);
 void kernels_igemm_s8_avx512vnni(struct kernels *table);
 void kernels_dwconv_s8_avx512vnni(struct kernels *table);
+void kernels_dots_s8_avx512vnni(struct kernels *table);
 
 void kernels_neon(struct kernels *table);
 void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
 void kernels_dwconv_neon(struct kernels *table);
+void kernels_dots_s8_neon(struct kernels *table);
+
+void kernels_dotprod(struct kernels *table);
+void kernels_dots_s8_dotprod(struct kernels *table);
 
 #endif

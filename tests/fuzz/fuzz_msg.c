@@ -71,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ipc_welcome welcome;
 	struct ipc_hello hello;
 	struct ipc_change change;
+	struct ipc_gallery gallery;
 	struct ipc_error error;
 	char what[IPC_NAME_MAX + 1];
 	void *storage = NULL;
@@ -85,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ipc_get_cancel(data, size, &stream, &seq, NULL);
 	ipc_get_query(data, size, what, NULL);
 	ipc_get_change(data, size, &change, NULL);
+	ipc_get_gallery(data, size, &gallery, NULL);
 	if (ipc_get_error(data, size, &error, &storage, NULL) == 0)
 		ipc_storage_free(storage);
 	try_frame(data, size);

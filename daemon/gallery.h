@@ -1,0 +1,100 @@
+/*
+ * gallery.h - one gallery in memory: names, and for each of its model's networks the vectors of their pictures.
+ *
+ * Vectors of different networks cannot be compared, so each network with its preprocessing has a space of its own.  A
+ * picture that was added has a vector in the space of each variant that the model had then, and a frame is looked up in
+ * the space of the variant that ran.
+ *
+ * A gallery that others can see never changes: a change makes a copy, edits that and puts it in the place of the old,
+ * which goes when the last search in it has ended.  Copies share chunks of vectors; a chunk's free rows are filled
+ * behind what older copies know of.  So only the latest copy may be copied and edited, by one thread.
+ */
+#ifndef INFERD_GALLERY_H
+#define INFERD_GALLERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "ipc/ipc.h"
+#include "originals.h"
+
+#define GALLERY_SPACES_MAX   32	    /* networks replaced since included */
+#define GALLERY_NAMES_MAX    4096   /* of one gallery */
+#define GALLERY_PICTURES_MAX 10000  /* of one name, all of which a new one is compared with */
+#define GALLERY_VECTORS_MAX  100000 /* of one space: what a search is measured for */
+
+struct gallery_chunk;
+
+/* Rows of a chunk that this copy knows of. */
+struct gallery_part {
+	struct gallery_chunk *chunk;
+	size_t n;
+};
+
+struct gallery_space {
+	uint64_t id;			/* of network and preprocessing, as of ladder_variant.space */
+	int64_t row;			/* in the database */
+	int length;			/* of its vectors */
+	char variant[IPC_NAME_MAX + 1]; /* that it was made by */
+	size_t n_vectors;
+	int n_parts;
+	struct gallery_part *parts;
+};
+
+struct gallery_name {
+	uint64_t id; /* in the database, where it is never used again; 0: this place is free */
+	uint32_t n_pictures;
+	char text[IPC_NAME_MAX + 1];
+};
+
+struct gallery {
+	struct originals *originals; /* borrowed */
+	int64_t row;
+	char name[IPC_NAME_MAX + 1], model[IPC_NAME_MAX + 1];
+	uid_t creator;
+	size_t n_names; /* places, free ones included */
+	struct gallery_name *names;
+	int n_spaces;
+	struct gallery_space spaces[GALLERY_SPACES_MAX];
+};
+
+/* 0 or -ENOMEM.  originals must outlive every copy. */
+int gallery_create(struct originals *originals, const char *name, const char *model, uid_t creator,
+		   struct gallery **ret_gallery);
+int gallery_copy(const struct gallery *gallery, struct gallery **ret_copy);
+struct gallery *gallery_ref(struct gallery *gallery); /* any thread */
+void gallery_unref(struct gallery *gallery);	      /* accepts NULL */
+
+int gallery_find_name(const struct gallery *gallery, const char *text);	 /* its place, or -1 */
+const char *gallery_name_of(const struct gallery *gallery, uint64_t id); /* NULL: it is not there any more */
+int gallery_find_space(const struct gallery *gallery, uint64_t id);	 /* its index, or -1 */
+size_t gallery_count_names(const struct gallery *gallery);
+bool gallery_is_empty(const struct gallery *gallery); /* without vectors */
+
+/* ---- edits of a copy that nobody else sees ---------------------------------------------------------- */
+
+/* The place of a new name; -ENOSPC, -ENOMEM. */
+int gallery_add_name(struct gallery *gallery, const char *text, uint64_t id);
+/* The index of a new space; -ENOSPC. */
+int gallery_add_space(struct gallery *gallery, uint64_t id, int length, const char *variant, int64_t row);
+/* Adds a vector of `length` numbers to a space.  -ENOSPC there are GALLERY_VECTORS_MAX; -EINVAL, -ENOMEM, -EIO. */
+int gallery_add_vector(struct gallery *gallery, int space, int name, const float *vector);
+/* Takes a name with all its vectors; -ENOMEM, -EIO: the copy is then of no use. */
+int gallery_remove_name(struct gallery *gallery, int name);
+
+/* ---- searching -------------------------------------------------------------------------------------- */
+
+/* What a thread keeps from search to search. */
+struct gallery_searcher;
+int gallery_searcher_create(struct gallery_searcher **ret_searcher);
+void gallery_searcher_destroy(struct gallery_searcher *searcher); /* accepts NULL */
+
+/* The k names whose best vector is most like this one, as of engine_search_run(); groups are places of names. */
+int gallery_search(struct gallery_searcher *searcher, const struct gallery *gallery, int space, const float *vector,
+		   int k, struct engine_search_hit *ret_hits, int *ret_n_hits);
+/* The score of the best vector of one name, exactly; -INFINITY where it has none.  buffer holds one vector. */
+int gallery_score(const struct gallery *gallery, int space, int name, const float *vector, float *buffer,
+		  float *ret_score);
+
+#endif
