@@ -67,7 +67,8 @@ static const char *const detector_words[] = {[CONFIG_DETECTOR_NONE] = "none",
 					     [CONFIG_CORNERS] = "corners",
 					     [CONFIG_NANODET] = "nanodet",
 					     [CONFIG_SSD] = "ssd",
-					     [CONFIG_SSD + 1] = NULL};
+					     [CONFIG_SSD_ANCHORS] = "ssd-anchors",
+					     [CONFIG_SSD_ANCHORS + 1] = NULL};
 static const char *const landmarks_words[] = {[CONFIG_LANDMARKS_NONE] = "none",
 					      [CONFIG_HAND] = "hand",
 					      [CONFIG_FACE] = "face",
@@ -694,8 +695,8 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 
 	if ((model->task == CONFIG_DETECT) != (decode->detector != CONFIG_DETECTOR_NONE))
 		return fail(reading, map, where,
-			    "the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet or ssd) belongs to "
-			    "task: detect, which needs it");
+			    "the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet, ssd or ssd-anchors) "
+			    "belongs to task: detect, which needs it");
 	if ((model->task == CONFIG_LANDMARKS) != (decode->landmarks != CONFIG_LANDMARKS_NONE))
 		return fail(reading, map, where,
 			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
@@ -705,7 +706,7 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 	if (!tree_get(reading->tree, map, "score_min"))
 		decode->score_min = nanodet ? 0.4f : rfb ? 0.7f : 0.5f;
 	if (!tree_get(reading->tree, map, "iou_max"))
-		decode->iou_max = nanodet ? 0.5f : 0.3f;
+		decode->iou_max = nanodet || decode->detector == CONFIG_SSD_ANCHORS ? 0.5f : 0.3f;
 	return 0;
 }
 

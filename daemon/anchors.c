@@ -59,6 +59,33 @@ void anchors_rfb(int width, int height, struct anchors *ret_anchors)
 	}
 }
 
+static void set_size(struct anchors_layer *layer, int which, float scale, float aspect)
+{
+	layer->width[which] = scale * sqrtf(aspect);
+	layer->height[which] = scale / sqrtf(aspect);
+}
+
+void anchors_ssd(int width, int height, struct anchors *ret_anchors)
+{
+	static const float aspects[] = {1, 2, 0.5f, 3, 0.3333f}, first_scale = 0.2f, last_scale = 0.95f;
+	enum { N_LAYERS = 6, N_ASPECTS = 5, FIRST_STRIDE = 16 };
+
+	memset(ret_anchors, 0, sizeof(*ret_anchors));
+	for (int i = 0; i < N_LAYERS; i++) {
+		float step = (last_scale - first_scale) / (N_LAYERS - 1), scale = first_scale + step * (float)i;
+		float next = i + 1 < N_LAYERS ? scale + step : 1;
+		int stride = FIRST_STRIDE << i, n = i ? N_ASPECTS + 1 : 3;
+		struct anchors_layer *layer = add_layer(ret_anchors, cells(width, stride), cells(height, stride), n);
+
+		for (int which = 0; which < N_ASPECTS && which < n; which++)
+			set_size(layer, which, scale, aspects[which]);
+		if (i)
+			set_size(layer, N_ASPECTS, sqrtf(scale * next), 1);
+		else
+			set_size(layer, 0, first_scale / 2, 1);
+	}
+}
+
 struct anchor anchors_at(const struct anchors *anchors, int index)
 {
 	const struct anchors_layer *layer = anchors->layers;

@@ -8,7 +8,7 @@
 #ifndef INFERD_ANCHORS_H
 #define INFERD_ANCHORS_H
 
-#define ANCHORS_LAYERS_MAX 4
+#define ANCHORS_LAYERS_MAX 6
 #define ANCHORS_CELL_MAX   6
 
 struct anchor {
@@ -40,6 +40,13 @@ void anchors_mediapipe(const int *strides, int n, int single, int side, struct a
  * squares of 10, 16, 24 | 32, 48 | 64, 96 | 128, 192, 256 pixels.
  */
 void anchors_rfb(int width, int height, struct anchors *ret_anchors);
+
+/*
+ * The anchors of SSD on a MobileNet for any input, as TensorFlow's detectors have them: six layers of strides 16 to 512
+ * with scales from 0.2 to 0.95; widths are 1, 2, 1/2, 3 and 1/3 times the heights, and one square lies between the
+ * scales of two layers.  The first layer has three anchors in a cell, the others six.
+ */
+void anchors_ssd(int width, int height, struct anchors *ret_anchors);
 
 /* The anchor of this number, 0 <= index < anchors->n. */
 struct anchor anchors_at(const struct anchors *anchors, int index);

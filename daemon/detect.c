@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOGIT_MAX	    100.0f
-#define RFB_CENTRE_VARIANCE 0.1f
-#define RFB_SIZE_VARIANCE   0.2f
-#define NANODET_BINS	    8
-#define BOX_NUMBERS	    4
+#define LOGIT_MAX	100.0f
+#define CENTRE_VARIANCE 0.1f /* of rfb and ssd-anchors, which tell it as scales of 10 and 5 */
+#define SIZE_VARIANCE	0.2f
+#define NANODET_BINS	8
+#define BOX_NUMBERS	4
 
 const char *detect_kind_name(enum config_detector kind)
 {
@@ -23,6 +23,7 @@ const char *detect_kind_name(enum config_detector kind)
 		[CONFIG_CORNERS] = "corners",
 		[CONFIG_NANODET] = "nanodet",
 		[CONFIG_SSD] = "ssd",
+		[CONFIG_SSD_ANCHORS] = "ssd-anchors",
 	};
 
 	return names[kind];
@@ -144,6 +145,17 @@ static bool lay_out_ssd(const struct outputs *outputs, struct detect_layout *lay
 	return true;
 }
 
+static bool lay_out_ssd_anchors(const struct outputs *outputs, struct detect_layout *layout)
+{
+	struct anchors anchors;
+
+	anchors_ssd(layout->width, layout->height, &anchors);
+	if (!lay_out_with_background(outputs, layout) || layout->anchors.n != anchors.n)
+		return false;
+	layout->anchors = anchors;
+	return true;
+}
+
 int detect_layout(enum config_detector kind, const struct outputs *outputs, int width, int height,
 		  struct detect_layout *ret_layout, char ret_why[OUTPUTS_WHY_BYTES])
 {
@@ -155,6 +167,7 @@ int detect_layout(enum config_detector kind, const struct outputs *outputs, int 
 		[CONFIG_CORNERS] = "boxes Nx4 and scores Nx(1 + classes)",
 		[CONFIG_NANODET] = "scores NxC and sides Nx32 for strides 8, 16 and 32",
 		[CONFIG_SSD] = "boxes Nx4, classes N, scores N and their number",
+		[CONFIG_SSD_ANCHORS] = "boxes Nx4 and scores Nx(1 + classes), N = 1917 at 300x300",
 	};
 	struct detect_layout layout = {.kind = kind, .width = width, .height = height};
 	char who[48];
@@ -168,6 +181,8 @@ int detect_layout(enum config_detector kind, const struct outputs *outputs, int 
 		fits = lay_out_nanodet(outputs, &layout);
 	else if (kind == CONFIG_SSD)
 		fits = lay_out_ssd(outputs, &layout);
+	else if (kind == CONFIG_SSD_ANCHORS)
+		fits = lay_out_ssd_anchors(outputs, &layout);
 	else
 		fits = lay_out_mediapipe(outputs, &layout);
 	snprintf(who, sizeof(who), "detector %s", detect_kind_name(kind));
@@ -235,13 +250,16 @@ static int best_class(const float *scores, int n)
 	return best;
 }
 
+/* x, y, width and height as SSD tells them: the centre in parts of the prior's size, and logarithms of sizes. */
+static struct box prior_box(struct anchor prior, float x, float y, float width, float height)
+{
+	return centred(prior.x + x * CENTRE_VARIANCE * prior.width, prior.y + y * CENTRE_VARIANCE * prior.height,
+		       prior.width * expf(width * SIZE_VARIANCE), prior.height * expf(height * SIZE_VARIANCE));
+}
+
 static struct box rfb_box(const struct anchors *anchors, int index, const float *row)
 {
-	struct anchor prior = anchors_at(anchors, index);
-
-	return centred(prior.x + row[0] * RFB_CENTRE_VARIANCE * prior.width,
-		       prior.y + row[1] * RFB_CENTRE_VARIANCE * prior.height,
-		       prior.width * expf(row[2] * RFB_SIZE_VARIANCE), prior.height * expf(row[3] * RFB_SIZE_VARIANCE));
+	return prior_box(anchors_at(anchors, index), row[0], row[1], row[2], row[3]);
 }
 
 /* rfb and corners: the first class of each row is the background. */
@@ -323,6 +341,24 @@ static void decode_ssd(const struct detect_layout *layout, const float *const *v
 	}
 }
 
+static void decode_ssd_anchors(const struct detect_layout *layout, const float *const *values, float score_min,
+			       struct boxes *boxes)
+{
+	size_t n_classes = (size_t)layout->n_classes;
+
+	for (int i = 0; i < layout->anchors.n; i++) {
+		const float *logits = values[layout->scores[0]] + (size_t)i * (n_classes + 1) + 1;
+		const float *row = values[layout->boxes[0]] + (size_t)i * BOX_NUMBERS;
+		struct boxes_hit hit = {.index = best_class(logits, layout->n_classes)};
+
+		hit.score = sigmoid(logits[hit.index]);
+		if (!(hit.score >= score_min) || !boxes_wants(boxes, hit.score))
+			continue;
+		hit.box = prior_box(anchors_at(&layout->anchors, i), row[1], row[0], row[3], row[2]);
+		boxes_keep(boxes, &hit);
+	}
+}
+
 void detect_decode(const struct detect_layout *layout, const float *const *values, float score_min, struct boxes *boxes)
 {
 	boxes->n = 0;
@@ -344,6 +380,9 @@ void detect_decode(const struct detect_layout *layout, const float *const *value
 		break;
 	case CONFIG_SSD:
 		decode_ssd(layout, values, score_min, boxes);
+		break;
+	case CONFIG_SSD_ANCHORS:
+		decode_ssd_anchors(layout, values, score_min, boxes);
 		break;
 	}
 }

@@ -14,6 +14,9 @@
  *   nanodet                 "Generalized Focal Loss", Li et al., 2020: the distance from the cell's centre to each side
  *                           is the mean of a distribution over 0..7 strides; scores behind sigmoid
  *   ssd                     TFLite_Detection_PostProcess: boxes (y0, x0, y1, x1), classes, scores and their number
+ *   ssd-anchors             the network of ssd without that operator, boxes y, x, height, width and a logit for each
+ *                           class behind that of the background; "Speed/accuracy trade-offs for modern convolutional
+ *                           object detectors", Huang et al., 2017, has the coder's scales (10, 5)
  */
 #ifndef INFERD_DETECT_H
 #define INFERD_DETECT_H

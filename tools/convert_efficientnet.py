@@ -5,7 +5,8 @@ Reads both checkpoint containers (the zip of PyTorch 1.6 and later, and the stre
 unpickler that knows only dictionaries, tensors and storages.  Batch normalisation is folded into the convolutions,
 ReLU6 becomes their fused activation, and padding is "same" as TensorFlow has it, so that the network runs at any
 input size.  The architecture follows the paper and its reference: EfficientNet (arXiv:1905.11946) without
-squeeze-and-excite, with ReLU6, stem and head unscaled, first and last stage not repeated more often.
+squeeze-and-excite, with ReLU6, stem and head unscaled, first and last stage not repeated more often.  With --features
+the network ends before its classifier, with the mean of each of the 1280 channels: a vector that describes the picture.
 """
 import argparse
 import array
@@ -196,13 +197,17 @@ class Writer:
         x = self.conv(f"{name}_project", x, prefix + "_project_conv", prefix + "_bn2", target, 1, 1, False)
         return self.layer("BinaryOp", f"{name}_add", [x, skip], "0=0") if residual else x
 
-    def network(self, width, depth, side):
+    def network(self, width, depth, side, features):
         x = self.layer("Input", "image", [], f"0={side} 1={side} 2=3")
         x = self.conv("stem", x, "_conv_stem", "_bn0", 32, 3, 2, True)
         for i, block in enumerate(blocks(width, depth)):
             x = self.block(i, x, *block)
         x = self.conv("head", x, "_conv_head", "_bn1", HEAD_CHANNELS, 1, 1, True)
         x = self.layer("Pooling", "pool", [x], "0=1 4=1")
+        if not features:
+            self.classifier(x)
+
+    def classifier(self, x):
         weight, bias = self.take("_fc.weight"), self.take("_fc.bias")
         self.tagged(weight)
         self.raw(bias)
@@ -223,10 +228,11 @@ def main():
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("param", type=pathlib.Path, help="output; the weights go beside it with the suffix .bin")
     parser.add_argument("--variant", choices=VARIANTS, required=True)
+    parser.add_argument("--features", action="store_true", help="end before the classifier")
     args = parser.parse_args()
     try:
         writer = Writer(read_checkpoint(args.checkpoint))
-        writer.network(*VARIANTS[args.variant])
+        writer.network(*VARIANTS[args.variant], args.features)
     except (ValueError, pickle.UnpicklingError, EOFError, OSError, struct.error) as error:
         sys.exit(f"{args.checkpoint}: {error}")
     writer.save(args.param)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows inferd at work: installs what is missing, builds, fetches a classifier and photographs, and runs them
-# through a daemon of its own; then a hot device, then a reload.  Leaves nothing running.
+# Shows inferd at work: installs what is missing, builds, fetches networks and photographs, and runs them through
+# a daemon of its own: classes and a face; then a hot device, then a reload.  Leaves nothing running.
 #
 #   tools/demo.sh [BUILD_DIR]     (default: build; fetched files are kept in BUILD_DIR/demo)
 set -euo pipefail
@@ -10,18 +10,6 @@ build=${1:-build}
 mkdir -p "$build"
 build=$(realpath "$build")
 data=$build/demo
-
-fetch_model() {
-	python3 tools/fetch.py --into "$data"
-	for size in 0 1 2; do
-		[ -s "$data/efficientnet_lite$size.bin" ] || python3 tools/convert_efficientnet.py \
-			"$data/efficientnet_lite$size.pth" "$data/efficientnet_lite$size.param" --variant "lite$size"
-	done
-	# The synsets in the order of the classes, each by its first name.
-	awk -F '\t' 'NR == FNR { split($2, names, ","); lemma[$1] = names[1]; next } { print lemma[$1] }' \
-		"$data/imagenet_synset_to_lemma.txt" "$data/imagenet_synsets.txt" >"$data/imagenet_labels.txt"
-	[ "$(wc -l <"$data/imagenet_labels.txt")" = 1000 ] || die "there should be 1000 class names"
-}
 
 write_config() { # top_k
 	cat >"$run/inferd.yaml" <<-YAML
@@ -39,6 +27,12 @@ write_config() { # top_k
 		    preprocess: {fit: crop, crop: 0.875, mean: [127, 127, 127], scale: 0.0078125}
 		    inputs: [192, 160, 128]
 		    gray: true
+		  - name: face
+		    task: detect
+		    detector: blazeface
+		    deadline_ms: 500
+		    variants: [{name: short, file: $data/face_detection_short_range.tflite}]
+		    preprocess: {fit: letterbox, sampling: point, mean: 127.5, scale: 0.00784313725}
 		policy: {temp_high_c: 75, temp_critical_c: 90}
 	YAML
 }
@@ -83,8 +77,9 @@ cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DINFERD_TESTS=OFF >/dev/null
 cmake --build "$build" -j "$(nproc)" | tail -n 1
 inferd=$build/daemon/inferd
 inferctl=$build/client-lib/inferctl/inferctl
-say "Fetching a classifier, its class names and photographs"
-fetch_model
+say "Fetching a classifier, a face detector and photographs"
+tools/models.sh --into "$data" imagenet faces
+python3 tools/fetch.py --into "$data" photos people
 photos=("$data"/photos/*)
 run=$(mktemp -d)
 daemon=
@@ -96,6 +91,11 @@ write_device 40
 start_daemon --sysroot "$run/device"
 ctl models
 ctl run imagenet "${photos[@]}"
+
+say "A face, drawn on its photograph"
+ctl run face "$data"/people/* --annotate "$data/faces"
+drawn=("$data"/faces/*.png)
+echo "The drawing is in ${drawn[*]}"
 
 say "The same photographs with the device at 82 C, over temp_high_c: a cheaper rung, and why"
 stop_daemon

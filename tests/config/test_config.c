@@ -246,8 +246,8 @@ Test(config, bad_values_are_named_with_line_and_key)
 		 "c.yaml:1: models[m].variants: at least one variant is due"},
 		{"models: [{name: m, task: raw}]\n", "c.yaml:1: models[m]: the key 'variants' is missing"},
 		{"models: [{name: m, task: detect, variants: [{name: v, file: a.tflite}]}]\n",
-		 "c.yaml:1: models[m]: the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet or ssd) belongs to "
-		 "task: detect, which needs it"},
+		 "c.yaml:1: models[m]: the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet, ssd or ssd-anchors) "
+		 "belongs to task: detect, which needs it"},
 		{"models: [{name: m, task: classify, landmarks: hand, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m]: the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it"},
 		{"models: [{name: m, task: segment, preprocess: {fit: crop}, variants: [{name: v, file: a.tflite}]}]\n",

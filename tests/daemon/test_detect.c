@@ -63,6 +63,16 @@ Test(detect, anchors_lie_in_their_cells)
 	cr_assert_float_eq(anchor.y, 3.5f / 4, 1e-6f);
 	cr_assert_float_eq(anchor.width, 256.0f / 320, 1e-6f);
 	cr_assert_float_eq(anchor.height, 1, 0); /* 256 of 240 */
+	anchors_ssd(300, 300, &anchors);
+	cr_assert_eq(anchors.n, 19 * 19 * 3 + (10 * 10 + 5 * 5 + 3 * 3 + 2 * 2 + 1) * 6);
+	anchor = anchors_at(&anchors, 0);
+	cr_assert_float_eq(anchor.width, 0.1f, 1e-6f);
+	anchor = anchors_at(&anchors, 2); /* twice as high as wide */
+	cr_assert_float_eq(anchor.width, 0.2f / sqrtf(2), 1e-6f);
+	cr_assert_float_eq(anchor.height, 0.2f * sqrtf(2), 1e-6f);
+	anchor = anchors_at(&anchors, anchors.n - 1); /* the square between the last scale and 1 */
+	cr_assert_float_eq(anchor.width, sqrtf(0.95f), 1e-6f);
+	cr_assert_float_eq(anchor.x, 0.5f, 1e-6f);
 }
 
 Test(detect, blazeface_is_relative_to_its_anchor)
@@ -166,6 +176,30 @@ Test(detect, ssd_reads_as_many_as_are_counted)
 	free(boxes);
 }
 
+/* exp(0.2 * 5) of the square of 0.1 in the first cell, whose centre is half a nineteenth in; told y first. */
+Test(detect, ssd_anchors_are_scaled_and_the_background_is_not_found)
+{
+	static const int shapes[][2] = {{1917, 4}, {1917, 4}}; /* of four classes too */
+	struct detect_layout layout = lay_out(CONFIG_SSD_ANCHORS, 2, shapes, 300, 300);
+	struct boxes *boxes = calloc(1, sizeof(*boxes));
+	static float rows[1917 * 4], logits[1917 * 4];
+	const float *values[] = {rows, logits};
+
+	for (int i = 0; i < 1917 * 4; i++)
+		logits[i] = -9;
+	logits[2] = 2;
+	logits[4] = 9;
+	memcpy(rows, (const float[]){0, 1, 0, 5}, 4 * sizeof(float));
+	detect_decode(&layout, values, 0.5f, boxes);
+	cr_assert_eq(boxes->n, 1); /* the second anchor sees only background */
+	cr_assert_eq(boxes->hits[0].index, 1);
+	cr_assert_float_eq(boxes->hits[0].score, 0.880797f, 1e-6f);
+	cr_assert_float_eq(boxes->hits[0].box.x0, 0.5f / 19 + 0.01f - 0.135914f, 1e-6f);
+	cr_assert_float_eq(boxes->hits[0].box.x1, 0.5f / 19 + 0.01f + 0.135914f, 1e-6f);
+	cr_assert_float_eq(boxes->hits[0].box.y0, 0.5f / 19 - 0.05f, 1e-6f);
+	free(boxes);
+}
+
 Test(detect, other_shapes_are_refused_by_name)
 {
 	static const int shapes[][2] = {{100, 16}, {100, 1}};
@@ -173,7 +207,7 @@ Test(detect, other_shapes_are_refused_by_name)
 	struct detect_layout layout;
 	char why[OUTPUTS_WHY_BYTES];
 
-	for (int kind = CONFIG_BLAZEFACE; kind <= CONFIG_SSD; kind++) {
+	for (int kind = CONFIG_BLAZEFACE; kind <= CONFIG_SSD_ANCHORS; kind++) {
 		cr_assert_eq(detect_layout((enum config_detector)kind, &outputs, 128, 128, &layout, why), -EINVAL);
 		cr_assert(strstr(why, detect_kind_name((enum config_detector)kind)), "%s", why);
 		cr_assert(strstr(why, "'out0' of 1x100x16"), "%s", why);
@@ -185,7 +219,7 @@ Test(detect, wild_tensors_give_places_or_nothing)
 {
 	static const int face[][2] = {{896, 16}, {896, 1}}, rfb[][2] = {{4420, 2}, {4420, 4}},
 			 nano[][2] = {{64, 5}, {64, 32}, {16, 5}, {16, 32}, {4, 5}, {4, 32}},
-			 ssd[][2] = {{10, 4}, {1, 10}, {1, 10}, {1, 1}};
+			 ssd[][2] = {{10, 4}, {1, 10}, {1, 10}, {1, 1}}, anchored[][2] = {{1917, 4}, {1917, 3}};
 	static const float wild[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0, 1e-40f, 0.9f, 100};
 	static float noise[ROWS_MAX * 32];
 	const float *values[6];
@@ -193,17 +227,16 @@ Test(detect, wild_tensors_give_places_or_nothing)
 
 	for (int round = 0; round < 200; round++) {
 		struct detect_layout layouts[] = {
-			lay_out(CONFIG_BLAZEFACE, 2, face, 128, 128),
-			lay_out(CONFIG_RFB, 2, rfb, 320, 240),
-			lay_out(CONFIG_NANODET, 6, nano, 64, 64),
-			lay_out(CONFIG_SSD, 4, ssd, 300, 300),
+			lay_out(CONFIG_BLAZEFACE, 2, face, 128, 128),	    lay_out(CONFIG_RFB, 2, rfb, 320, 240),
+			lay_out(CONFIG_NANODET, 6, nano, 64, 64),	    lay_out(CONFIG_SSD, 4, ssd, 300, 300),
+			lay_out(CONFIG_SSD_ANCHORS, 2, anchored, 300, 300),
 		};
 
 		for (int i = 0; i < ROWS_MAX * 4; i++)
 			noise[i] = wild[test_random_range(0, 8)];
 		for (int i = 0; i < 6; i++)
 			values[i] = noise + i * 37;
-		for (int i = 0; i < 4; i++) {
+		for (int i = 0; i < 5; i++) {
 			detect_decode(&layouts[i], values, 0.3f, boxes);
 			detect_suppress(&layouts[i], 0.3f, 50, boxes);
 			cr_assert_leq(boxes->n, 50);
