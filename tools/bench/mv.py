@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -121,23 +122,29 @@ def read_queries(args, which, made):
 class Device:
     """A daemon below a root of its own with one thermal zone, which follows the CPU time that the daemon takes."""
 
-    def __init__(self, args, networks, thresholds, accuracy):
+    def __init__(self, args, networks):
+        self.args, self.networks = args, networks
         self.root = args.work / "sysroot"
         self.zone = self.root / "sys/class/thermal/thermal_zone0"
         self.zone.mkdir(parents=True, exist_ok=True)
         (self.zone / "type").write_text("cpu-thermal\n")
-        self.share, self.temp_c, self.hottest_c = args.quota or 1, float(AMBIENT_C), float(AMBIENT_C)
-        self._tell()
-        models = (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {args.deadline}\n    variants:\n" +
-                  "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
-                          f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
-                          for name, path in networks.items()) +
-                  f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
-        self.daemon = daemon.Daemon(args.build, models=models, options=["--sysroot", str(self.root)],
+        self.share, self.group, self.heater = args.quota or 1, None, None
+        self._cool()
+        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}),
+                                    options=["--sysroot", str(self.root)],
                                     settings=f"lanes: [{{name: main, cpus: 0, threads: 1}}]\n"
                                              f"policy: {{temp_high_c: {HIGH_C}, temp_critical_c: {CRITICAL_C}}}\n")
-        self.over = threading.Event()
-        self.heater = threading.Thread(target=self._heat)
+
+    def _models(self, thresholds, accuracy):
+        return (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {self.args.deadline}\n    variants:\n" +
+                "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
+                        f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
+                        for name, path in self.networks.items()) +
+                f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
+
+    def _cool(self):
+        self.temp_c = self.hottest_c = float(AMBIENT_C)
+        self._tell()
 
     def _tell(self):
         (self.zone / "temp").write_text(f"{round(1000 * self.temp_c)}\n")
@@ -152,38 +159,62 @@ class Device:
             then, before_ns = now, used_ns
             self._tell()
 
-    def weaken(self, quota):
-        """From here on the daemon has `quota` CPUs, and heats."""
-        if quota:
-            group = pathlib.Path("/sys/fs/cgroup/cpu")
-            first = group.exists()
-            group = (group if first else group.parent) / f"inferd-bench-{self.daemon.process.pid}"
-            group.mkdir()
-            if first:
-                (group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
-                (group / "cpu.cfs_quota_us").write_text(str(round(quota * QUOTA_PERIOD_US)))
-            else:
-                (group / "cpu.max").write_text(f"{round(quota * QUOTA_PERIOD_US)} {QUOTA_PERIOD_US}")
-            (group / "cgroup.procs").write_text(str(self.daemon.process.pid))
-            self.group = group
+    def weaken(self, thresholds, accuracy):
+        """Starts the daemon anew with its galleries and nothing else that it learned: cool, with the slow kernels and the
+        quota.  From here on it heats."""
+        self._end()
+        for path in pathlib.Path(self.daemon.dir).iterdir():
+            if not path.name.startswith(("gallery.db", "log")):
+                path.unlink()
+        self.daemon.configure(self._models(thresholds, accuracy))
+        self._cool()
+        os.environ["INFERD_CPU_MASK"] = self.args.mask
+        self.daemon.start()
+        self._limit()
+        self.over = threading.Event()
+        self.heater = threading.Thread(target=self._heat)
         self.heater.start()
 
-    def stop(self):
-        self.over.set()
-        if self.heater.is_alive():
+    def _limit(self):
+        if not self.args.quota:
+            return
+        first = pathlib.Path("/sys/fs/cgroup/cpu").exists()  # version 1 of control groups
+        self.group = pathlib.Path("/sys/fs/cgroup/cpu" if first else "/sys/fs/cgroup") / f"inferd-bench-{self.daemon.process.pid}"
+        self.group.mkdir()
+        quota_us = round(self.args.quota * QUOTA_PERIOD_US)
+        if first:
+            (self.group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
+            (self.group / "cpu.cfs_quota_us").write_text(str(quota_us))
+        else:
+            (self.group / "cpu.max").write_text(f"{quota_us} {QUOTA_PERIOD_US}")
+        (self.group / "cgroup.procs").write_text(str(self.daemon.process.pid))
+
+    def _end(self):
+        if self.heater:
+            self.over.set()
             self.heater.join()
-        self.daemon.stop()
-        if hasattr(self, "group"):
+            self.heater = None
+        self.daemon.process.terminate()
+        self.daemon.process.wait(20)
+        if self.group:
             self.group.rmdir()
+            self.group = None
+
+    def stop(self):
+        self._end()
+        shutil.rmtree(self.daemon.dir, ignore_errors=True)
 
 
-def enrol(device, args, which, made):
+def enrol(device, args, which):
+    """Enrols a set in a gallery of its name; all its clips are returned."""
+    made = prepare(args, which)
     for number, clip in enumerate(made):
         if clip.enrolled:
-            done = device.daemon.inferctl("gallery", "add", which, f"{number:02}", str(args.work / which / f"{number:02}" / "enrol"),
-                                          "--model", MODEL)
+            done = device.daemon.inferctl("gallery", "add", which, f"{number:02}",
+                                          str(args.work / which / f"{number:02}" / "enrol"), "--model", MODEL)
             if done.returncode != 0:
                 sys.exit(f"inferctl gallery add failed: {done.stderr}")
+    return made
 
 
 def ask(device, which, query, *options):
@@ -219,21 +250,14 @@ def choose_thresholds(queries, outcomes):
     return (maybe, max(others[-1] + 1e-3, maybe + SURE_GAP)), recall
 
 
-def calibrate(args, networks):
+def calibrate(args, device):
     """Thresholds and recall of each variant, unhurried, on the set that is not reported."""
-    made = prepare(args, "choose")
-    queries = read_queries(args, "choose", made)
-    device = Device(args, networks, {name: (0.5, 0.6) for name in networks}, {})
+    queries = read_queries(args, "choose", enrol(device, args, "choose"))
     thresholds, recall = {}, {}
-    try:
-        enrol(device, args, "choose", made)
-        rungs = own_rungs(device)
-        for name, rung in rungs.items():
-            say(f"thresholds of {name}")
-            outcomes = [weigh(ask(device, "choose", query, "--rung", rung, "--deadline", "60000")) for query in queries]
-            thresholds[name], recall[name] = choose_thresholds(queries, outcomes)
-    finally:
-        device.stop()
+    for name, rung in own_rungs(device).items():
+        say(f"thresholds of {name}")
+        outcomes = [weigh(ask(device, "choose", query, "--rung", rung, "--deadline", "60000")) for query in queries]
+        thresholds[name], recall[name] = choose_thresholds(queries, outcomes)
     return thresholds, recall
 
 
@@ -248,21 +272,16 @@ def own_rungs(device):
 # ---- contenders ---------------------------------------------------------------------------------------
 
 
-def contend(args, networks, thresholds, recall, made, queries, contender):
-    device = Device(args, networks, thresholds, recall)
-    try:
-        enrol(device, args, "report", made)
-        pin = [] if contender == "policy" else ["--rung", own_rungs(device)[contender]]
-        device.weaken(args.quota)
-        order = queries[:]
-        random.Random(clips.SEED).shuffle(order)  # the same for every contender
-        before_ns, start = device.daemon.cpu_ns(), time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(args.phones) as phones:
-            answers = list(phones.map(lambda q: ask(device, "report", q, "--fps", f"{q.fps:.4f}", *pin), order))
-        took_s, cpu_ns = time.monotonic() - start, device.daemon.cpu_ns() - before_ns
-    finally:
-        device.stop()
-    return summarise(args, contender, list(zip(order, answers)), took_s, cpu_ns, device.hottest_c)
+def contend(args, device, thresholds, recall, queries, contender):
+    device.weaken(thresholds, recall)
+    pin = [] if contender == "policy" else ["--rung", own_rungs(device)[contender]]
+    order = queries[:]
+    random.Random(clips.SEED).shuffle(order)  # the same for every contender
+    before_ns = device.daemon.cpu_ns()
+    with concurrent.futures.ThreadPoolExecutor(args.phones) as phones:
+        answers = list(phones.map(lambda q: ask(device, "report", q, "--fps", f"{q.fps:.4f}", *pin), order))
+    cpu_ns = device.daemon.cpu_ns() - before_ns
+    return summarise(args, contender, list(zip(order, answers)), cpu_ns, device.hottest_c)
 
 
 def verdict_of(answers):
@@ -271,7 +290,7 @@ def verdict_of(answers):
     return (said[-1]["verdict"], said[-1].get("name")) if said else ("none", None)
 
 
-def summarise(args, contender, asked, took_s, cpu_ns, hottest_c):
+def summarise(args, contender, asked, cpu_ns, hottest_c):
     counts, rungs, missed = collections.Counter(), collections.Counter(), []
     for query, answers in asked:
         verdict, name = verdict_of(answers)
@@ -291,7 +310,7 @@ def summarise(args, contender, asked, took_s, cpu_ns, hottest_c):
         if (named and name == query.clip) != query.enrolled or (named and not query.enrolled):
             missed.append(f"{query.folder.parent.name}/{query.folder.name}: {verdict} {name or ''}".strip())
     in_time = counts["sent"] - counts["late"] - counts["dropped"]
-    return {"contender": contender, **counts, "seconds": took_s, "rate": in_time / counts["sent"],
+    return {"contender": contender, **counts, "rate": in_time / counts["sent"],
             "recall": counts["right"] / counts["known"], "rejection": counts["rejected"] / counts["other"],
             "cpu_ms_per_frame": cpu_ns / 1e6 / counts["sent"], "hottest_c": hottest_c, "rungs": dict(rungs), "failed": missed}
 
@@ -320,21 +339,23 @@ def fetch(args):
 
 def main():
     args = parse_args()
-    os.environ["INFERD_CPU_MASK"] = args.mask
-    args.work = args.work.resolve()
+    args.work, args.build = args.work.resolve(), os.path.abspath(args.build)
     fetch(args)
     networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/unlabelled",
                                   args.work / "networks")
-    thresholds, recall = calibrate(args, networks)
-    for name in networks:
-        print(f"{name}: maybe {thresholds[name][0]:.3f}, sure {thresholds[name][1]:.3f}; names {percent(recall[name])} of the "
-              "set they were chosen on", flush=True)
-    made = prepare(args, "report")
-    queries = read_queries(args, "report", made)
-    results = []
-    for contender in ("policy", next(iter(networks)), list(networks)[-1]):
-        say(f"{contender}: {len(queries)} queries")
-        results.append(contend(args, networks, thresholds, recall, made, queries, contender))
+    device = Device(args, networks)
+    try:
+        thresholds, recall = calibrate(args, device)
+        for name in networks:
+            print(f"{name}: maybe {thresholds[name][0]:.3f}, sure {thresholds[name][1]:.3f}; names {percent(recall[name])} of "
+                  "the set they were chosen on", flush=True)
+        queries = read_queries(args, "report", enrol(device, args, "report"))
+        results = []
+        for contender in ("policy", next(iter(networks)), list(networks)[-1]):
+            say(f"{contender}: {len(queries)} queries")
+            results.append(contend(args, device, thresholds, recall, queries, contender))
+    finally:
+        device.stop()
     print_table(results)
     if args.json:
         args.json.write_text("".join(json.dumps(r) + "\n" for r in results))
