@@ -4,8 +4,8 @@
  *
  * A frame brings the names most like it with their scores.  Scores of different networks are not on one scale, so each
  * becomes evidence by the thresholds of the variant that ran: 0 is that variant's `maybe`, 1 its `sure`.  Over the
- * window, the evidence for a name is the mean of the better half of its frames' (docs/gallery.md says why), where a
- * frame that does not list it counts as evidence against it.
+ * window, the evidence for a name is the mean of its frames' (docs/gallery.md says why), where a frame that does not
+ * list it counts as evidence against it.
  *
  * A pure function of what it was told; no clock, no memory beyond the struct.  One thread at a time.
  */

@@ -17,7 +17,6 @@ import os
 import pathlib
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
@@ -35,7 +34,8 @@ MODEL = "look"
 JUDGED_S = 2.0  # the verdict that counts is that of the last frame sent by then
 ENROL_FPS = 2
 REJECTED = 0.955  # of the queries of clips that are not enrolled, in the set that thresholds are chosen on
-SURE_GAP = 0.02  # least distance of sure and maybe
+SCALE = 0.25  # from maybe to sure, in cosines
+LEAST, MOST = -1, 2  # of the daemon's evidence
 TOP = 4
 QUOTA_PERIOD_US = 5000
 AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
@@ -229,25 +229,26 @@ def ask(device, which, query, *options):
 # ---- thresholds ---------------------------------------------------------------------------------------
 
 
-def weigh(answers):
-    """As the daemon's vote does, in cosines: the mean of the better half of a name's scores; a frame that does not list it
-    counts as the lowest score that it lists."""
-    names = {r["name"] for a in answers for r in a["results"]}
-    scores = {}
-    for name in names:
-        each = sorted((next((r["score"] for r in a["results"] if r["name"] == name), a["results"][-1]["score"])
-                       for a in answers), reverse=True)
-        scores[name] = statistics.mean(each[:(len(each) + 1) // 2])
-    return max(scores.items(), key=lambda item: item[1])
+def weigh(answers, maybe):
+    """As the daemon's vote does: the name with the most evidence, and how much."""
+    evidence = collections.Counter()
+    for answer in answers:
+        for result in answer["results"]:
+            # Beyond what a frame that does not list the name counts.
+            evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
+    name, most = evidence.most_common(1)[0]
+    return name, most / len(answers) + LEAST
 
 
-def choose_thresholds(queries, outcomes):
-    """maybe: of the clips that are not enrolled REJECTED stay below; sure: all do."""
-    others = sorted(score for query, (_, score) in zip(queries, outcomes) if not query.enrolled)
-    maybe = others[min(len(others) - 1, round(REJECTED * len(others)))] + 1e-3
-    known = [(query, outcome) for query, outcome in zip(queries, outcomes) if query.enrolled]
-    recall = sum(name == query.clip and score >= maybe for query, (name, score) in known) / len(known)
-    return (maybe, max(others[-1] + 1e-3, maybe + SURE_GAP)), recall
+def choose_thresholds(queries, answers):
+    """The lowest `maybe` that leaves REJECTED of the clips that are not enrolled unnamed, and the recall it gives."""
+    for maybe in (i / 200 for i in range(40, 200)):
+        outcomes = [weigh(answer, maybe) for answer in answers]
+        unnamed = [most < 0 for query, (_, most) in zip(queries, outcomes) if not query.enrolled]
+        if sum(unnamed) >= REJECTED * len(unnamed):
+            right = [most >= 0 and name == query.clip for query, (name, most) in zip(queries, outcomes) if query.enrolled]
+            return (maybe, maybe + SCALE), sum(right) / len(right)
+    sys.exit("no threshold keeps the clips apart that are not enrolled")
 
 
 def calibrate(args, device):
@@ -256,8 +257,8 @@ def calibrate(args, device):
     thresholds, recall = {}, {}
     for name, rung in own_rungs(device).items():
         say(f"thresholds of {name}")
-        outcomes = [weigh(ask(device, "choose", query, "--rung", rung, "--deadline", "60000")) for query in queries]
-        thresholds[name], recall[name] = choose_thresholds(queries, outcomes)
+        answers = [ask(device, "choose", query, "--rung", rung, "--deadline", "60000") for query in queries]
+        thresholds[name], recall[name] = choose_thresholds(queries, answers)
     return thresholds, recall
 
 
@@ -331,9 +332,9 @@ def print_table(results):
 
 
 def fetch(args):
+    checkpoints = sorted({f"sources/efficientnet_{network}.pth" for network, _ in look_networks.LADDER.values()})
     for manifest, into, names in ((HERE / "clips.tsv", args.work / "data", []),
-                                  (HERE.parent / "models/manifest.tsv", args.work,
-                                   [f"sources/efficientnet_{n}.pth" for n in sorted({n for n, _ in look_networks.LADDER.values()})])):
+                                  (HERE.parent / "models/manifest.tsv", args.work, checkpoints)):
         subprocess.run([sys.executable, HERE.parent / "fetch.py", "--manifest", manifest, "--into", into, *names], check=True)
 
 
@@ -347,8 +348,9 @@ def main():
     try:
         thresholds, recall = calibrate(args, device)
         for name in networks:
-            print(f"{name}: maybe {thresholds[name][0]:.3f}, sure {thresholds[name][1]:.3f}; names {percent(recall[name])} of "
-                  "the set they were chosen on", flush=True)
+            maybe, sure = thresholds[name]
+            print(f"{name}: maybe {maybe:.3f}, sure {sure:.3f}; names {percent(recall[name])} of the set they were chosen on",
+                  flush=True)
         queries = read_queries(args, "report", enrol(device, args, "report"))
         results = []
         for contender in ("policy", next(iter(networks)), list(networks)[-1]):
