@@ -100,7 +100,7 @@ static int reserve(void **array, size_t *capacity, size_t count, size_t element_
 static int reserve_items(struct result_store *store, size_t count)
 {
 	size_t capacity = store->items_capacity;
-	void *items = store->items, *places = store->places;
+	void *items = store->items, *places = store->places, *gestures = store->gestures;
 	int r = reserve(&items, &capacity, count, sizeof(*store->items));
 
 	store->items = items;
@@ -108,6 +108,11 @@ static int reserve_items(struct result_store *store, size_t count)
 		capacity = store->items_capacity;
 		r = reserve(&places, &capacity, count, sizeof(*store->places));
 		store->places = places;
+	}
+	if (r == 0) {
+		capacity = store->items_capacity;
+		r = reserve(&gestures, &capacity, count, sizeof(*store->gestures));
+		store->gestures = gestures;
 	}
 	if (r == 0)
 		store->items_capacity = capacity;
@@ -131,6 +136,18 @@ static bool fill_places(struct result_store *store, const struct ipc_result *fro
 		for (uint32_t j = 0; j < item->n_points; j++, points++)
 			memcpy(points, item->points + (size_t)j * IPC_POINT_FLOATS, sizeof(*points));
 		any |= item->box || item->n_points;
+	}
+	return any;
+}
+
+/* What the items show.  false: nothing was looked for. */
+static bool fill_gestures(struct result_store *store, const struct ipc_result *from)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < from->n_items; i++) {
+		store->gestures[i] = (struct inferd_gesture){from->items[i].gesture, from->items[i].gesture_score};
+		any |= *from->items[i].gesture != '\0';
 	}
 	return any;
 }
@@ -206,6 +223,7 @@ static int fill_result(struct result_store *store, const struct ipc_result *from
 		.verdict = (enum inferd_verdict)from->verdict,
 		.name = from->name,
 		.places = fill_places(store, from) ? store->places : NULL,
+		.gestures = fill_gestures(store, from) ? store->gestures : NULL,
 	};
 	return 0;
 }
@@ -229,6 +247,7 @@ static int on_result(struct inferd *client, const struct ipc_message *message)
 	if (r < 0)
 		return client_fail(client, r, "no memory for a result");
 	client->live.result.mask = fill_mask(&client->live, &result, stream, slot);
+	tensors_fill(&client->live, &result, stream, (size_t)(slot - stream->slots));
 	stream_deliver(stream, slot, &client->live);
 	return 0;
 }
@@ -561,6 +580,7 @@ static void finish_store(struct result_store *store)
 	ipc_storage_free(store->storage);
 	free(store->items);
 	free(store->places);
+	free(store->gestures);
 	free(store->points);
 }
 

@@ -45,10 +45,12 @@ struct result_store {
 	void *storage;
 	struct inferd_item *items;
 	size_t items_capacity;
-	struct inferd_place *places; /* as many as items */
+	struct inferd_place *places; /* as many as items, and so the gestures */
+	struct inferd_gesture *gestures;
 	struct inferd_point *points;
 	size_t points_capacity;
 	struct inferd_mask mask;
+	struct inferd_tensor tensors[IPC_TENSORS_MAX];
 	struct inferd_rung rung;
 	struct inferd_result result;
 };
@@ -105,6 +107,15 @@ void link_down(struct link *link);	   /* the connection ended: AWAY, or OVER wit
 bool link_retry(struct link *link);	   /* connects when it is time to; true: there is a connection now */
 /* Until there is something to read, to send or to retry: 0; -ETIMEDOUT. */
 int link_wait(const struct link *link, uint64_t deadline_ns);
+
+/* ---- tensors.c ------------------------------------------------------------------------------------ */
+
+/*
+ * Fills the store's tensors and what the result says of them.  index: the frame's slot.  None at all where one of them
+ * would not lie in the slot.
+ */
+void tensors_fill(struct result_store *store, const struct ipc_result *from, const struct inferd_stream *stream,
+		  size_t index);
 
 /* ---- client.c ------------------------------------------------------------------------------------- */
 

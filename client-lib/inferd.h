@@ -167,7 +167,7 @@ struct inferd_frame {
 	uint32_t offset[3];	/* of the planes within data or the buffer, bytes */
 	uint32_t stride[3];	/* bytes from row to row; stride[0] = 0: planes without gaps, one behind the other */
 	uint32_t deadline_us;	/* from submission; 0: the stream's */
-	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  Only for records. */
+	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  For records and a gallery's verdict. */
 	void *user;		/* comes back in the result */
 	/*
 	 * How the camera moved while it took the picture, where a gyroscope says so: the policy then does not spend
@@ -235,6 +235,46 @@ enum inferd_verdict {
 	INFERD_SURE
 };
 
+/* What a hand shows. */
+struct inferd_gesture {
+	const char *name; /* "open_palm", "fist", "pointing", "thumb_up", "thumb_down", "victory", "none" */
+	float score;	  /* 0..1 */
+};
+
+enum inferd_type {
+	INFERD_F32,
+	INFERD_F16,
+	INFERD_S8,
+	INFERD_U8,
+	INFERD_S16,
+	INFERD_U16,
+	INFERD_S32,
+	INFERD_U32,
+	INFERD_S64,
+	INFERD_U64,
+	INFERD_BOOL /* a byte, 0 or 1 */
+};
+
+/* "f32", "f16", "s8", ..., "bool". */
+INFERD_API const char *inferd_type_name(enum inferd_type type);
+
+#define INFERD_RANK_MAX 6
+
+/*
+ * An output of the network as it is: dense, the last axis together, images as rows, columns, channels whatever the
+ * file's own order.  A quantised one stays so: what is meant is scale * (stored - zero_point).  Large ones lie at the
+ * end of the frame's buffer, under the rules of a mask.
+ */
+struct inferd_tensor {
+	const char *name;
+	enum inferd_type type;
+	uint32_t rank, dims[INFERD_RANK_MAX];
+	float scale; /* 0: not quantised */
+	int32_t zero_point;
+	const void *data; /* aligned for its type */
+	size_t bytes;
+};
+
 struct inferd_rung { /* how the frame was run */
 	const char *name, *variant, *lane;
 	uint32_t width, height, channels, threads;
@@ -258,8 +298,11 @@ struct inferd_result {
 	uint32_t total_us;				       /* arrival to reply, in the daemon */
 	uint32_t round_trip_us;				       /* submission to result, in the client */
 	uint32_t advice_width, advice_height, advice_channels; /* more than this is of no use now; 0: unknown */
-	const struct inferd_place *places; /* of the items, one for each; NULL: the model finds no places */
-	const struct inferd_mask *mask;	   /* NULL: the model makes none */
+	const struct inferd_place *places;     /* of the items, one for each; NULL: the model finds no places */
+	const struct inferd_mask *mask;	       /* NULL: the model makes none */
+	const struct inferd_gesture *gestures; /* of the items, one for each; NULL: the model looks for none */
+	const struct inferd_tensor *tensors;   /* a raw model: its outputs */
+	size_t n_tensors;
 	uint64_t space; /* of the embedding: only vectors of one space can be compared; 0: there is none */
 	/* Of a stream with a gallery, whose items are names as labels, with the cosine to the best of their pictures.
 	 */

@@ -46,6 +46,8 @@ void stream_deliver(struct inferd_stream *stream, struct slot *slot, struct resu
 			client->kept.result.rung = &client->kept.rung;
 		if (client->kept.result.mask)
 			client->kept.result.mask = &client->kept.mask;
+		if (client->kept.result.tensors)
+			client->kept.result.tensors = client->kept.tensors;
 		client->run_ended = true;
 		return;
 	}

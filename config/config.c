@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pipelines.h"
 #include "schema.h"
 #include "tree.h"
 
@@ -262,6 +263,9 @@ static int complete(struct load *load)
 {
 	int rc = schema_complete(load->config, &load->places, load->error);
 
+	/* Where there are only some models, the stages may be among those that they will join. */
+	if (!rc && !load->only_models)
+		rc = pipelines_check(load->config, &load->places, load->error);
 	for (int i = 0; i < load->config->n_models && !rc; i++)
 		rc = check_model(load, i);
 	return rc;
@@ -369,12 +373,19 @@ static int copy(const struct config *base, struct config **ret_config)
 	return rc;
 }
 
-static int find_model(const struct config *config, const char *name)
+const struct config_model *config_find_model(const struct config *config, const char *name)
 {
 	for (int i = 0; i < config->n_models; i++)
 		if (!strcmp(config->models[i].name, name))
-			return i;
-	return -1;
+			return &config->models[i];
+	return NULL;
+}
+
+static int find_model(const struct config *config, const char *name)
+{
+	const struct config_model *model = config_find_model(config, name);
+
+	return model ? (int)(model - config->models) : -1;
 }
 
 /* What the text gave is at `added`, whole and checked; it goes over or behind what is there. */
@@ -448,6 +459,8 @@ int config_with_models_fd(const struct config *base, int fd, bool only_new, stru
 		rc = fail_errno(ret_error, "models", 0, "", -ENOMEM);
 	if (!rc)
 		rc = merge(config, added, only_new, ret_error);
+	if (!rc)
+		rc = pipelines_check(config, NULL, ret_error);
 	config_destroy(added);
 	if (rc < 0)
 		config_destroy(config);
@@ -460,7 +473,7 @@ int config_without_model(const struct config *base, const char *model, struct co
 			 struct config **ret_config)
 {
 	struct config *config;
-	int at = find_model(base, model);
+	int at = find_model(base, model), rc;
 
 	if (at < 0) {
 		tree_fail(ret_error, model, 0, "", "no model of this name is served");
@@ -473,8 +486,12 @@ int config_without_model(const struct config *base, const char *model, struct co
 	memmove(&config->models[at], &config->models[at + 1],
 		(size_t)(config->n_models - at) * sizeof(*config->models));
 	memset(&config->models[config->n_models], 0, sizeof(*config->models));
-	*ret_config = config;
-	return 0;
+	rc = pipelines_check(config, NULL, ret_error);
+	if (rc < 0)
+		config_destroy(config);
+	else
+		*ret_config = config;
+	return rc;
 }
 
 void config_destroy(struct config *config)

@@ -20,6 +20,8 @@
 #define CONFIG_CPUS_MAX	    64
 #define CONFIG_MODELS_MAX   64
 #define CONFIG_VARIANTS_MAX 16
+#define CONFIG_STAGES	    2 /* of a pipeline: a detector and what looks at its places */
+#define CONFIG_PLACES_MAX   6 /* that a pipeline looks at in a frame */
 #define CONFIG_INPUTS_MAX   8
 #define CONFIG_PEERS_MAX    8
 #define CONFIG_NAME_BYTES   64 /* with the final zero; [A-Za-z0-9._-]+ */
@@ -73,9 +75,10 @@ struct config_preprocess {
 struct config_decode {
 	enum config_detector detector;	 /* task detect has one, no other does */
 	enum config_landmarks landmarks; /* task landmarks likewise */
+	bool gestures;			 /* landmarks of a hand: what it shows; default false */
 	float score_min;		 /* 0..1; default 0.5, of nanodet 0.4, of rfb and corners 0.7 */
 	float iou_max;			 /* 0..1: boxes that overlap more are one thing; default 0.3, of nanodet 0.5 */
-	int max_results;		 /* 1..512; default 100 */
+	int max_results;		 /* 1..512; default 100; of a pipeline 1..6, default 1 */
 };
 
 /* How frames are told from a gallery; docs/gallery.md.  Scores are cosines. */
@@ -87,6 +90,11 @@ struct config_gallery {
 
 struct config_model {
 	char name[CONFIG_NAME_BYTES];
+	/*
+	 * Names of a detector and a landmarks model of the configuration; "" for a model that is no pipeline.  A
+	 * pipeline has no network of its own: task landmarks, no variants.
+	 */
+	char stages[CONFIG_STAGES][CONFIG_NAME_BYTES];
 	enum config_task task;
 	char labels[CONFIG_PATH_BYTES]; /* one label a line; "" none */
 	int top_k;			/* 1..1000, default 5 */
@@ -98,7 +106,7 @@ struct config_model {
 	char users[CONFIG_PEERS_MAX][CONFIG_NAME_BYTES], groups[CONFIG_PEERS_MAX][CONFIG_NAME_BYTES];
 	int n_users, n_groups;
 	struct config_variant *variants;
-	int n_variants; /* at least 1 */
+	int n_variants; /* at least 1; 0 of a pipeline */
 	struct config_preprocess preprocess;
 	struct config_decode decode;
 	struct config_gallery gallery; /* task embed */
@@ -177,5 +185,13 @@ int config_without_model(const struct config *base, const char *model, struct co
 			 struct config **ret_config);
 
 void config_destroy(struct config *config); /* accepts NULL */
+
+static inline bool config_is_pipeline(const struct config_model *model)
+{
+	return model->stages[0][0] != '\0';
+}
+
+/* NULL: none of this name. */
+const struct config_model *config_find_model(const struct config *config, const char *name);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipelines.h"
 #include "value.h"
 
 enum type {
@@ -36,7 +37,7 @@ enum type {
 	TYPE_LANES,
 	TYPE_MODELS,
 	TYPE_VARIANTS,
-	TYPE_REFUSED /* known, and an error with the reason in `preset` */
+	TYPE_STAGES
 };
 
 struct key {
@@ -132,7 +133,7 @@ static const struct key keys[] = {
 	{"plugins", TYPE_PLUGINS, false, ANY, 0, NULL, NULL},
 	{"models", TYPE_MODELS, false, ANY, 0, NULL, NULL},
 	{"models[].name", TYPE_NAME, true, ANY, AT(config_model, name), NULL, NULL},
-	{"models[].pipeline", TYPE_REFUSED, false, ANY, 0, "pipelines are not part of this version", NULL},
+	{"models[].pipeline", TYPE_STAGES, false, ANY, AT(config_model, stages), NULL, NULL},
 	{"models[].task", TYPE_WORD, true, ANY, AT(config_model, task), NULL, task_words},
 	{"models[].labels", TYPE_PATH_OR_NONE, false, ANY, AT(config_model, labels), "", NULL},
 	{"models[].top_k", TYPE_INT, false, {1, 1000, false}, AT(config_model, top_k), "5", NULL},
@@ -144,6 +145,7 @@ static const struct key keys[] = {
 	{"models[].groups", TYPE_PEERS, false, ANY, AT(config_model, groups), NULL, NULL},
 	{"models[].detector", TYPE_WORD, false, ANY, AT(config_model, decode.detector), "none", detector_words},
 	{"models[].landmarks", TYPE_WORD, false, ANY, AT(config_model, decode.landmarks), "none", landmarks_words},
+	{"models[].gestures", TYPE_BOOL, false, ANY, AT(config_model, decode.gestures), "false", NULL},
 	{"models[].score_min", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.score_min), NULL, NULL},
 	{"models[].iou_max", TYPE_FLOAT, false, {0, 1, false}, AT(config_model, decode.iou_max), NULL, NULL},
 	{"models[].max_results", TYPE_INT, false, {1, 512, false}, AT(config_model, decode.max_results), "100", NULL},
@@ -502,6 +504,24 @@ static int set_peers(struct reading *reading, const yaml_node_t *node, const cha
 	return rc;
 }
 
+static int set_stages(struct reading *reading, const yaml_node_t *node, const char *where, struct config_model *model)
+{
+	int n, rc = get_list(reading, node, where, CONFIG_STAGES, &n);
+	struct value value;
+	struct cause cause;
+
+	if (rc == 0 && n != CONFIG_STAGES)
+		return fail(reading, node, where, "two stages are due: a detector and a landmarks model");
+	for (int i = 0; i < n && rc == 0; i++) {
+		const yaml_node_t *item = item_of(reading, node, i);
+
+		rc = get_value(reading, item, where, &value);
+		if (rc == 0 && value_name(&value, &cause, model->stages[i]) < 0)
+			return fail(reading, item, where, cause.text);
+	}
+	return rc;
+}
+
 static int set_plugins(struct reading *reading, const yaml_node_t *node, const char *where, struct config *config)
 {
 	int n, rc = get_list(reading, node, where, CONFIG_PLUGINS_MAX, &n);
@@ -532,8 +552,7 @@ static void set_presets(const char *path, void *base)
 		struct cause cause;
 		int rc;
 
-		if (!key->preset || key->type == TYPE_REFUSED || strncmp(key->path, path, length) != 0 ||
-		    strchr(key->path + length, '['))
+		if (!key->preset || strncmp(key->path, path, length) != 0 || strchr(key->path + length, '['))
 			continue;
 		rc = set_text(key, &value, "/", base, &cause);
 		assert(rc == 0);
@@ -549,6 +568,9 @@ static int check_required(struct reading *reading, const yaml_node_t *map, const
 		const char *rest = keys[i].path + length;
 
 		if (!keys[i].required || strncmp(keys[i].path, scope->path, length) != 0 || strpbrk(rest, ".["))
+			continue;
+		/* A pipeline takes all but its name from its stages. */
+		if (keys[i].type != TYPE_NAME && tree_get(reading->tree, map, "pipeline"))
 			continue;
 		if (!tree_get(reading->tree, map, rest))
 			return tree_fail(reading->error, reading->tree->file, tree_line(map), scope->where,
@@ -700,6 +722,8 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 	if ((model->task == CONFIG_LANDMARKS) != (decode->landmarks != CONFIG_LANDMARKS_NONE))
 		return fail(reading, map, where,
 			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
+	if (decode->gestures && decode->landmarks != CONFIG_HAND)
+		return fail(reading, map, where, "gestures are told from the landmarks of a hand: landmarks: hand");
 	if (model->task == CONFIG_SEGMENT && model->preprocess.fit != CONFIG_FIT_STRETCH)
 		return fail(reading, map, where,
 			    "task: segment needs fit: stretch, so that the mask covers the picture");
@@ -730,6 +754,28 @@ static int check_gallery(struct reading *reading, const yaml_node_t *map, const 
 	return 0;
 }
 
+/* What a pipeline is, and what it has in place of the keys of its stages. */
+static int complete_pipeline(struct reading *reading, const yaml_node_t *map, const char *where,
+			     struct config_model *model)
+{
+	char key_where[WHERE_BYTES];
+
+	for (const char *const *key = pipelines_foreign_keys; *key; key++) {
+		const yaml_node_t *node = tree_get(reading->tree, map, *key);
+
+		snprintf(key_where, sizeof(key_where), "%.*s.%s", WHERE_BYTES - 32, where, *key);
+		if (node)
+			return fail(reading, node, key_where, "belongs to the stages of a pipeline");
+	}
+	model->task = CONFIG_LANDMARKS;
+	if (!tree_get(reading->tree, map, "max_results"))
+		model->decode.max_results = 1;
+	if (model->decode.max_results > CONFIG_PLACES_MAX)
+		return fail(reading, tree_get(reading->tree, map, "max_results"), where,
+			    "a pipeline looks at 6 places in a frame at most: max_results is too large");
+	return 0;
+}
+
 /* Remembers which lines named files; that these can be read is checked once the last file has had its say. */
 static void note_lines(struct reading *reading, const yaml_node_t *map, int slot)
 {
@@ -738,7 +784,7 @@ static void note_lines(struct reading *reading, const yaml_node_t *map, int slot
 	const yaml_node_t *variants = tree_get(reading->tree, map, "variants");
 
 	places->label_lines[slot] = labels ? tree_line(labels) : 0;
-	for (int i = 0; i < tree_length(variants); i++)
+	for (int i = 0; variants && i < tree_length(variants); i++)
 		places->file_lines[slot][i] = tree_line(tree_get(reading->tree, item_of(reading, variants, i), "file"));
 }
 
@@ -749,9 +795,11 @@ static int read_model(struct reading *reading, const yaml_node_t *map, int index
 	char where[WHERE_BYTES];
 	int rc = read_entry(reading, map, index, "models[].", list, ret_model, where);
 
-	if (!rc)
+	if (!rc && config_is_pipeline(ret_model))
+		rc = complete_pipeline(reading, map, where, ret_model);
+	else if (!rc)
 		rc = check_preprocess(reading, map, where, ret_model);
-	if (!rc)
+	if (!rc && !config_is_pipeline(ret_model))
 		rc = check_decode(reading, map, where, ret_model);
 	if (!rc)
 		rc = check_gallery(reading, map, where, ret_model);
@@ -804,8 +852,6 @@ static int set_key(struct reading *reading, const struct key *key, const yaml_no
 		   void *base)
 {
 	switch (key->type) {
-	case TYPE_REFUSED:
-		return fail(reading, node, where, key->preset);
 	case TYPE_FLOAT3:
 	case TYPE_BYTE3:
 		return set_three(reading, key, node, where, base);
@@ -823,6 +869,8 @@ static int set_key(struct reading *reading, const struct key *key, const yaml_no
 		return set_models(reading, node, where);
 	case TYPE_VARIANTS:
 		return set_variants(reading, node, where, base);
+	case TYPE_STAGES:
+		return set_stages(reading, node, where, base);
 	default:
 		return set_scalar(reading, key, node, where, base);
 	}

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "detect.h"
+#include "gesture.h"
 #include "landmarks.h"
 #include "mask.h"
+#include "raw.h"
 #include "stream.h"
 #include "task.h"
 
@@ -24,9 +26,11 @@ struct answer {
 	float corners[BOXES_MAX][4];
 	float points[BOXES_MAX * BOXES_POINTS_MAX][POINT_NUMBERS];
 	struct landmark landmarks[LANDMARKS_MAX];
+	struct ipc_tensor tensors[IPC_TENSORS_MAX];
 };
 
-_Static_assert(LANDMARKS_MAX <= BOXES_MAX * BOXES_POINTS_MAX, "landmarks go where the points of boxes do");
+_Static_assert(CONFIG_PLACES_MAX *LANDMARKS_MAX <= BOXES_MAX * BOXES_POINTS_MAX,
+	       "landmarks go where the points of boxes do");
 _Static_assert(BOXES_MAX <= TASK_TOP_MAX, "each box is an item");
 
 int answer_create(struct answer **ret_answer)
@@ -50,15 +54,18 @@ void answer_destroy(struct answer *answer)
 /* ---- what is possible ----------------------------------------------------------------------------- */
 
 int answer_check(const struct config_model *config, const struct engine_plan *plan, int width, int height,
-		 size_t *ret_mask_bytes, char ret_why[OUTPUTS_WHY_BYTES])
+		 size_t *ret_slot_bytes, char ret_why[OUTPUTS_WHY_BYTES])
 {
 	struct outputs outputs;
 	struct detect_layout boxes;
 	struct landmarks_layout landmarks;
 	struct mask_layout mask;
-	int rc = outputs_read(plan, &outputs, ret_why);
+	int rc;
 
-	*ret_mask_bytes = 0;
+	*ret_slot_bytes = 0;
+	if (config->task == CONFIG_RAW)
+		return raw_check(plan, ret_slot_bytes, ret_why);
+	rc = outputs_read(plan, &outputs, ret_why);
 	if (rc < 0)
 		return rc;
 	if (config->task == CONFIG_DETECT)
@@ -67,7 +74,7 @@ int answer_check(const struct config_model *config, const struct engine_plan *pl
 		return landmarks_layout(config->decode.landmarks, &outputs, width, height, &landmarks, ret_why);
 	rc = mask_layout(plan, &outputs, &mask, ret_why);
 	if (rc == 0)
-		*ret_mask_bytes = (size_t)mask.width * (size_t)mask.height;
+		*ret_slot_bytes = (size_t)mask.width * (size_t)mask.height;
 	return rc;
 }
 
@@ -189,128 +196,239 @@ static void place_hit(struct answer *answer, int at, const struct model *model, 
 	};
 }
 
-static void read_boxes(struct answer *answer, const struct job *job, const struct model *model,
-		       const struct detect_layout *layout, const float *const *values, const struct engine_region *roi)
+static void find_boxes(struct answer *answer, const struct ladder *ladder, const struct detect_layout *layout,
+		       const float *const *values, int limit)
 {
-	const struct config_decode *decode = &model->ladder->decode;
-	int limit = job->top_k < BOXES_MAX ? job->top_k : BOXES_MAX;
+	const struct config_decode *decode = &ladder->decode;
 
 	detect_decode(layout, values, decode->score_min, &answer->boxes);
-	detect_suppress(layout, decode->iou_max, limit, &answer->boxes);
-	for (int i = 0; i < answer->boxes.n; i++)
-		place_hit(answer, i, model, roi);
+	detect_suppress(layout, decode->iou_max, limit < BOXES_MAX ? limit : BOXES_MAX, &answer->boxes);
 }
 
-/* The rectangle about all points of the first item. */
-static void surround(struct answer *answer, int n)
+/* The points of an item start where none of another reaches. */
+static float (*points_of(struct answer *answer, int at))[POINT_NUMBERS]
 {
-	float *corners = answer->corners[0];
+	return answer->points + (size_t)at * LANDMARKS_MAX;
+}
+
+/* The rectangle about all points of an item. */
+static void surround(struct answer *answer, int at, int n)
+{
+	float(*points)[POINT_NUMBERS] = points_of(answer, at), *corners = answer->corners[at];
 
 	corners[0] = corners[1] = INFINITY;
 	corners[2] = corners[3] = -INFINITY;
 	for (int i = 0; i < n; i++) {
-		corners[0] = fminf(corners[0], answer->points[i][0]);
-		corners[1] = fminf(corners[1], answer->points[i][1]);
-		corners[2] = fmaxf(corners[2], answer->points[i][0]);
-		corners[3] = fmaxf(corners[3], answer->points[i][1]);
+		corners[0] = fminf(corners[0], points[i][0]);
+		corners[1] = fminf(corners[1], points[i][1]);
+		corners[2] = fmaxf(corners[2], points[i][0]);
+		corners[3] = fmaxf(corners[3], points[i][1]);
 	}
 }
 
 /* One item, or none where there is no hand, face or body. */
-static int read_landmarks(struct answer *answer, const struct model *model, const struct landmarks_layout *layout,
-			  const float *const *values, const struct engine_region *roi)
+static int read_landmarks(struct answer *answer, int at, const struct ladder *ladder, const struct model *labels,
+			  const struct landmarks_layout *layout, const float *const *values,
+			  const struct engine_region *roi)
 {
-	float presence = landmarks_presence(layout, values);
+	float presence = landmarks_presence(layout, values), (*points)[POINT_NUMBERS] = points_of(answer, at);
 	int index = landmarks_is_right(layout, values);
 
-	if (presence < model->ladder->decode.score_min)
+	if (presence < ladder->decode.score_min)
 		return 0;
 	landmarks_decode(layout, values, answer->landmarks);
 	for (int i = 0; i < layout->n; i++) {
 		const struct landmark *landmark = &answer->landmarks[i];
 
-		roi_to_picture(roi, landmark->x, landmark->y, &answer->points[i][0], &answer->points[i][1]);
-		answer->points[i][2] = landmark->z * roi->width;
-		answer->points[i][3] = landmark->visibility;
+		roi_to_picture(roi, landmark->x, landmark->y, &points[i][0], &points[i][1]);
+		points[i][2] = landmark->z * roi->width;
+		points[i][3] = landmark->visibility;
 	}
-	surround(answer, layout->n);
-	answer->items[0] = (struct ipc_result_item){
+	surround(answer, at, layout->n);
+	answer->items[at] = (struct ipc_result_item){
 		.index = (uint32_t)index,
 		.score = presence,
-		.label = layout->kind == CONFIG_HAND ? index ? "right" : "left" : model_label(model, 0),
-		.box = answer->corners[0],
-		.points = answer->points[0],
+		.label = layout->kind == CONFIG_HAND ? index ? "right" : "left" : model_label(labels, 0),
+		.box = answer->corners[at],
+		.points = points[0],
 		.n_points = (uint32_t)layout->n,
 	};
+	if (ladder->decode.gestures) {
+		enum gesture gesture = gesture_tell(points, &answer->items[at].gesture_score);
+
+		answer->items[at].gesture = gesture_name(gesture);
+	}
 	return 1;
 }
 
-/* Behind the pixels, at the end of the frame's slot. */
+/* All of it held when the model was loaded; laying out again costs next to nothing and keeps no state. */
+static int lay_out(struct answer *answer, const struct ladder *ladder, int rung, struct engine_context *context,
+		   struct outputs *ret_outputs, const float *ret_values[OUTPUTS_MAX])
+{
+	const struct engine_plan *plan = ladder->details[rung].plan;
+	char why[OUTPUTS_WHY_BYTES];
+	int rc = outputs_read(plan, ret_outputs, why);
+
+	return rc < 0 ? rc : find_values(answer, plan, ret_outputs, context, ret_values);
+}
+
+int answer_find(struct answer *answer, const struct ladder *detector, int rung, struct engine_context *context,
+		int limit, const char **ret_why, const struct boxes **ret_boxes)
+{
+	const struct policy_rung *size = &detector->rungs[rung];
+	const float *values[OUTPUTS_MAX];
+	struct detect_layout layout;
+	char why[OUTPUTS_WHY_BYTES];
+	struct outputs outputs;
+	int rc = lay_out(answer, detector, rung, context, &outputs, values);
+
+	*ret_why = "the detector's outputs cannot be read";
+	if (rc == 0)
+		rc = detect_layout(detector->decode.detector, &outputs, size->width, size->height, &layout, why);
+	if (rc < 0)
+		return rc;
+	find_boxes(answer, detector, &layout, values, limit);
+	*ret_boxes = &answer->boxes;
+	return 0;
+}
+
+int answer_look(struct answer *answer, const struct ladder *network, int rung, const struct model *labels,
+		struct engine_context *context, const struct engine_region *region, int at, const char **ret_why,
+		const struct landmark **ret_landmarks)
+{
+	const struct policy_rung *size = &network->rungs[rung];
+	const float *values[OUTPUTS_MAX];
+	struct landmarks_layout layout;
+	char why[OUTPUTS_WHY_BYTES];
+	struct outputs outputs;
+	int rc = lay_out(answer, network, rung, context, &outputs, values);
+
+	*ret_why = "the landmark network's outputs cannot be read";
+	if (rc == 0)
+		rc = landmarks_layout(network->decode.landmarks, &outputs, size->width, size->height, &layout, why);
+	if (rc < 0)
+		return rc;
+	*ret_landmarks = answer->landmarks;
+	return read_landmarks(answer, at, network, labels, &layout, values, region);
+}
+
+struct reply_answer answer_items(const struct answer *answer, int n)
+{
+	return (struct reply_answer){.items = answer->items, .n_items = (uint32_t)n};
+}
+
+/* Behind the pixels, at the end of the frame's slot; NULL: it has no room. */
+static uint8_t *room_in_slot(const struct job *job, size_t bytes, uint32_t *ret_offset)
+{
+	const struct pool *pool = &job->stream->pool;
+	uint8_t *slot = pool_slot_for_writing(pool, job->frame.slot);
+
+	if (!slot || bytes > pool->slot_bytes)
+		return NULL;
+	*ret_offset = pool->slot_bytes - (uint32_t)bytes;
+	return slot + *ret_offset;
+}
+
 static int read_mask(const struct job *job, const struct mask_layout *layout, const float *const *values,
 		     const char **ret_why, struct reply_answer *ret_reply)
 {
-	const struct pool *pool = &job->stream->pool;
-	size_t bytes = (size_t)layout->width * (size_t)layout->height;
-	uint8_t *slot = pool_slot_for_writing(pool, job->frame.slot);
+	uint32_t offset;
+	uint8_t *mask = room_in_slot(job, (size_t)layout->width * (size_t)layout->height, &offset);
 
-	if (!slot || bytes > pool->slot_bytes) {
+	if (!mask) {
 		*ret_why = "the stream's memory has no room for the mask";
 		return -ENOSPC;
 	}
-	mask_fill(layout, values[layout->output], slot + pool->slot_bytes - bytes);
+	mask_fill(layout, values[layout->output], mask);
 	*ret_reply = (struct reply_answer){
 		.mask_width = (uint32_t)layout->width,
 		.mask_height = (uint32_t)layout->height,
-		.mask_offset = pool->slot_bytes - (uint32_t)bytes,
+		.mask_offset = offset,
 	};
 	return 0;
 }
 
-static int read_places(struct answer *answer, const struct job *job, const struct model *model,
+static int read_raw(struct answer *answer, const struct job *job, const struct model *model,
+		    struct engine_context *context, const char **ret_why, struct reply_answer *ret_reply)
+{
+	const struct engine_plan *plan = model->ladder->details[job->rung].plan;
+	size_t bytes = raw_slot_bytes(plan);
+
+	if (bytes) {
+		uint32_t offset;
+		uint8_t *room = room_in_slot(job, bytes, &offset);
+
+		if (!room) {
+			*ret_why = "the stream's memory has no room for the tensors";
+			return -ENOSPC;
+		}
+		raw_copy(context, plan, room, offset, answer->tensors);
+	} else {
+		raw_refer(context, plan, answer->tensors);
+	}
+	*ret_reply = (struct reply_answer){
+		.tensors = answer->tensors,
+		.n_tensors = (uint32_t)engine_plan_output_count(plan),
+	};
+	return 0;
+}
+
+static int read_boxes(struct answer *answer, const struct job *job, const struct model *model,
+		      struct engine_context *context, const struct engine_region *roi, const char **ret_why,
+		      struct reply_answer *ret_reply)
+{
+	const struct boxes *boxes;
+	int rc = answer_find(answer, model->ladder, job->rung, context, job->top_k, ret_why, &boxes);
+
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < boxes->n; i++)
+		place_hit(answer, i, model, roi);
+	*ret_reply = answer_items(answer, boxes->n);
+	return 0;
+}
+
+static int read_points(struct answer *answer, const struct job *job, const struct model *model,
 		       struct engine_context *context, const struct engine_region *roi, const char **ret_why,
 		       struct reply_answer *ret_reply)
 {
-	const struct ladder *ladder = model->ladder;
-	const struct engine_plan *plan = ladder->details[job->rung].plan;
-	const struct policy_rung *rung = &ladder->rungs[job->rung];
-	const float *values[OUTPUTS_MAX];
-	struct outputs outputs;
-	struct detect_layout boxes;
-	struct landmarks_layout landmarks;
-	struct mask_layout mask;
-	char why[OUTPUTS_WHY_BYTES];
-	int n = 0, rc = outputs_read(plan, &outputs, why);
+	const struct landmark *landmarks;
+	int n = answer_look(answer, model->ladder, job->rung, model, context, roi, 0, ret_why, &landmarks);
 
-	/* All of it held when the model was loaded; laying out again costs next to nothing and keeps no state. */
+	if (n < 0)
+		return n;
+	*ret_reply = answer_items(answer, n);
+	return 0;
+}
+
+static int read_segments(struct answer *answer, const struct job *job, const struct model *model,
+			 struct engine_context *context, const char **ret_why, struct reply_answer *ret_reply)
+{
+	const float *values[OUTPUTS_MAX];
+	struct mask_layout layout;
+	char why[OUTPUTS_WHY_BYTES];
+	struct outputs outputs;
+	int rc = lay_out(answer, model->ladder, job->rung, context, &outputs, values);
+
 	*ret_why = "the network's outputs cannot be read";
 	if (rc == 0)
-		rc = find_values(answer, plan, &outputs, context, values);
-	if (rc == 0 && ladder->task == CONFIG_DETECT)
-		rc = detect_layout(ladder->decode.detector, &outputs, rung->width, rung->height, &boxes, why);
-	else if (rc == 0 && ladder->task == CONFIG_LANDMARKS)
-		rc = landmarks_layout(ladder->decode.landmarks, &outputs, rung->width, rung->height, &landmarks, why);
-	else if (rc == 0)
-		rc = mask_layout(plan, &outputs, &mask, why);
-	if (rc < 0)
-		return rc;
-	if (ladder->task == CONFIG_SEGMENT)
-		return read_mask(job, &mask, values, ret_why, ret_reply);
-	if (ladder->task == CONFIG_DETECT) {
-		read_boxes(answer, job, model, &boxes, values, roi);
-		n = answer->boxes.n;
-	} else {
-		n = read_landmarks(answer, model, &landmarks, values, roi);
-	}
-	*ret_reply = (struct reply_answer){.items = answer->items, .n_items = (uint32_t)n};
-	return 0;
+		rc = mask_layout(model->ladder->details[job->rung].plan, &outputs, &layout, why);
+	return rc < 0 ? rc : read_mask(job, &layout, values, ret_why, ret_reply);
 }
 
 int answer_read(struct answer *answer, const struct job *job, const struct model *model, struct engine_context *context,
 		const struct engine_region *roi, const char **ret_why, struct reply_answer *ret_reply)
 {
-	enum config_task task = model->ladder->task;
-
-	if (task == CONFIG_CLASSIFY || task == CONFIG_EMBED)
+	switch (model->ladder->task) {
+	case CONFIG_DETECT:
+		return read_boxes(answer, job, model, context, roi, ret_why, ret_reply);
+	case CONFIG_LANDMARKS:
+		return read_points(answer, job, model, context, roi, ret_why, ret_reply);
+	case CONFIG_SEGMENT:
+		return read_segments(answer, job, model, context, ret_why, ret_reply);
+	case CONFIG_RAW:
+		return read_raw(answer, job, model, context, ret_why, ret_reply);
+	default:
 		return read_single(answer, job, model, context, ret_why, ret_reply);
-	return read_places(answer, job, model, context, roi, ret_why, ret_reply);
+	}
 }

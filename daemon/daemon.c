@@ -645,10 +645,9 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->learned.store = daemon->observe.store;
 	daemon->learned.device = identity_device(options->root_fd, daemon->lanes, daemon->n_lanes);
 	daemon->host.make_room = make_room;
-	gallery_service_init(&daemon->gallery_service, &daemon->host, options->state_dir,
-			     (uint64_t)config->limits.gallery_mb << 20);
 	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
-	return 0;
+	return gallery_service_init(&daemon->gallery_service, &daemon->host, options->state_dir,
+				    (uint64_t)config->limits.gallery_mb << 20);
 }
 
 int daemon_run(const struct daemon_options *options, struct config *config)

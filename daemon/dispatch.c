@@ -85,6 +85,8 @@ static void start_job(struct dispatch *dispatch, struct job *job, const struct p
 	job->decision = *decision;
 	job->rung = decision->rung;
 	job->model = model_ref(model);
+	if (ladder_is_pipeline(model->ladder))
+		job->twin_us = governor_twin_us(model->ladder, job->rung);
 	job->top_k = (int)stream_top_k(job->stream);
 	job->started_us = now_us;
 	share_run(&dispatch->governor->shares, &job->stream->share, decision->predicted_us);
@@ -132,6 +134,11 @@ static void consider(struct dispatch *dispatch, struct job *job, int64_t now_us)
 	struct policy_state state = stream->policy;
 	struct policy_decision decision;
 
+	/* The next frame of a pipeline is looked at where this one's landmarks are. */
+	if (ladder_is_pipeline(stream->model->ladder) && stream->running > 0) {
+		sched_defer(&dispatch->sched, &job->wait);
+		return;
+	}
 	if (!stream->model->ladder->resident) {
 		await_networks(dispatch, job);
 		return;
@@ -269,6 +276,9 @@ static void job_finished(struct dispatch *dispatch, struct dispatch_lane *lane)
 	stats_count(&lane->stats, job->status, job->total_us, busy_us, now);
 	if (job->status == IPC_OK)
 		governor_observe(dispatch->governor, job->model->ladder, job, now);
+	/* Of a frame that failed nobody knows what is left to follow. */
+	if (ladder_is_pipeline(job->model->ladder))
+		job->stream->track = job->status == IPC_OK ? job->track : (struct track){.n = 0};
 	job->model->ladder->pins--;
 	job->stream->running--;
 	job->model = NULL;

@@ -279,7 +279,7 @@ static void fill_add(struct galleries_change *change, const struct model *model)
 
 	snprintf(change->model, sizeof(change->model), "%s", model->name);
 	change->n_variants = ladder->n_variants;
-	change->best = ladder->rungs[ladder->best].variant;
+	change->best = ladder->rungs[ladder->best[LADDER_FULL]].variant;
 	for (int i = 0; i < ladder->n_variants; i++) {
 		memcpy(change->variants[i].name, ladder->variants[i].name, sizeof(change->variants[i].name));
 		change->variants[i].space = ladder->variants[i].space;

@@ -48,13 +48,27 @@ void governor_configure(struct governor *governor, const struct config *config)
 	governor->scene = config->policy.scene;
 }
 
-static void decide_pinned(const struct stream *stream, struct policy_decision *decision)
+/* The rung that a stream is pinned to, or what it becomes for a frame in which nothing is tracked yet. */
+static int pinned_rung(const struct stream *stream, int phase)
 {
 	const struct ladder *ladder = stream->model->ladder;
-	float learned_us = policy_latency_typical_us(&ladder->latency, ladder->rungs, stream->pinned);
 
-	*decision = (struct policy_decision){.rung = stream->pinned, .cause = POLICY_BEST};
-	decision->predicted_us = learned_us > 0 ? learned_us : ladder->rungs[stream->pinned].prior_us;
+	return ladder->rungs[stream->pinned].phase == phase ? stream->pinned : ladder->details[stream->pinned].twin;
+}
+
+static float typical_us(const struct ladder *ladder, int rung)
+{
+	float learned_us = policy_latency_typical_us(&ladder->latency, ladder->rungs, rung);
+
+	return learned_us > 0 ? learned_us : ladder->rungs[rung].prior_us;
+}
+
+static void decide_pinned(const struct stream *stream, int phase, struct policy_decision *decision)
+{
+	int rung = pinned_rung(stream, phase);
+
+	*decision = (struct policy_decision){.rung = rung, .cause = POLICY_BEST};
+	decision->predicted_us = typical_us(stream->model->ladder, rung);
 	snprintf(decision->reason, sizeof(decision->reason), "%s",
 		 stream->asked.rung[0] ? "pinned to this rung by the client"
 				       : "the client asked for the most accurate rung");
@@ -97,12 +111,26 @@ static float expected_us(const struct governor *governor, const struct ladder *l
 static void weigh(const struct governor *governor, struct stream *stream, const struct policy_sample *sample)
 {
 	const struct ladder *ladder = stream->model->ladder;
-	int best = stream->pinned >= 0 ? stream->pinned : ladder->best;
-	int quickest = stream->pinned >= 0 ? stream->pinned : ladder->quickest;
+	bool pinned = stream->pinned >= 0;
+	int best = pinned ? pinned_rung(stream, sample->phase) : ladder->best[sample->phase];
+	int quickest = pinned ? best : ladder->quickest[sample->phase];
 
 	stream->share.best_us = expected_us(governor, ladder, best, sample);
 	stream->share.quickest_us =
 		quickest == best ? stream->share.best_us : expected_us(governor, ladder, quickest, sample);
+}
+
+/* What a frame of a pipeline is about is known before it runs: places that are followed, or the whole picture. */
+static void recall(struct job *job, int64_t now_us)
+{
+	struct stream *stream = job->stream;
+
+	job->track = stream_recall(stream, &job->frame, now_us);
+	if (stream_needs_look(stream, &job->track, now_us))
+		return;
+	job->sample.phase = LADDER_TRACKED;
+	if (job->track.n > 1)
+		job->sample.work = (float)job->track.n;
 }
 
 static float hint_blur(const struct ipc_frame *frame)
@@ -127,6 +155,8 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 		.blur = NAN,
 	};
 
+	if (ladder_is_pipeline(ladder))
+		recall(job, now_us);
 	governor->decisions++;
 	if (job->wait.deadline_us != SCHED_NO_DEADLINE)
 		sample->deadline_us = job->wait.deadline_us - job->arrived_us;
@@ -134,7 +164,7 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 	sensors_fill(governor->sensors, sample);
 	weigh(governor, stream, sample);
 	if (stream->pinned >= 0) {
-		decide_pinned(stream, ret_decision);
+		decide_pinned(stream, sample->phase, ret_decision);
 		return;
 	}
 	if (governor->scene) {
@@ -155,13 +185,23 @@ void governor_act(struct governor *governor, const struct job *job, const struct
 	job->stream->policy = *state;
 }
 
+float governor_twin_us(const struct ladder *ladder, int rung)
+{
+	return typical_us(ladder, ladder->details[rung].twin);
+}
+
 void governor_observe(struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us)
 {
-	float us = (float)(job->preprocess_us + job->inference_us);
+	float us = (float)(job->preprocess_us + job->inference_us), work = job->sample.work;
 	float freq_cap = job->sample.freq_cap[ladder->rungs[job->rung].lane];
 
 	if (job->viewed)
 		scene_see_later(&job->stream->scene, &job->view, now_us);
+	/* What was done twice, and on another rung than was chosen, says nothing of either. */
+	if (job->run_twice)
+		return;
+	if (work > 0 && ladder->rungs[job->rung].phase == job->sample.phase)
+		us /= work;
 	tracer_observed(&governor->trace, ladder, job->rung, us, freq_cap, now_us);
 	policy_latency_observe(&ladder->latency, &governor->params, ladder->rungs, job->rung, us, freq_cap, now_us);
 }

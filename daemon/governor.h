@@ -46,6 +46,9 @@ void governor_decide(struct governor *governor, struct job *job, const struct go
 void governor_act(struct governor *governor, const struct job *job, const struct policy_decision *decision,
 		  const struct policy_state *state);
 
+/* What the twin of a pipeline's rung is expected to take. */
+float governor_twin_us(const struct ladder *ladder, int rung);
+
 /* Learns from a job that ran and has just come home. */
 void governor_observe(struct governor *governor, struct ladder *ladder, const struct job *job, int64_t now_us);
 

@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "scene.h"
 #include "sched.h"
+#include "track.h"
 #include "worker.h"
 
 /* When the picture is looked at for motion and blur: not (again), before the decision, or by the lane. */
@@ -48,6 +49,11 @@ struct job {
 	struct scene_view view; /* written by the lane */
 	struct policy_decision decision;
 	struct policy_sample sample; /* what the decision saw */
+
+	/* Of a pipeline: what is followed, which the lane moves on. */
+	struct track track;
+	float twin_us;	/* what its rung's twin is expected to take */
+	bool run_twice; /* what was tracked was lost, and the detector looked at once: the times are of both */
 
 	/* The answer, complete when the job is. */
 	enum ipc_status status;

@@ -12,6 +12,7 @@
 #include "answer.h"
 #include "clock.h"
 #include "identity.h"
+#include "joint.h"
 #include "task.h"
 
 /* A common camera picture, so that prior times contain the preprocessing that observed ones do. */
@@ -69,11 +70,17 @@ static bool same_preprocess(const struct config_preprocess *a, const struct conf
 	       !memcmp(a->scale, b->scale, sizeof(a->scale)) && !memcmp(a->pad, b->pad, sizeof(a->pad));
 }
 
+static bool same_decode(const struct config_decode *a, const struct config_decode *b)
+{
+	return a->detector == b->detector && a->landmarks == b->landmarks && a->gestures == b->gestures &&
+	       a->score_min == b->score_min && a->iou_max == b->iou_max && a->max_results == b->max_results;
+}
+
 static bool same_key(const struct ladder_key *a, const struct ladder_key *b)
 {
 	if (a->model.task != b->model.task || a->model.n_variants != b->model.n_variants ||
 	    a->model.gray != b->model.gray || a->model.n_inputs != b->model.n_inputs ||
-	    memcmp(&a->model.decode, &b->model.decode, sizeof(a->model.decode)) ||
+	    !same_decode(&a->model.decode, &b->model.decode) ||
 	    !same_preprocess(&a->model.preprocess, &b->model.preprocess) ||
 	    memcmp(a->model.inputs, b->model.inputs, (size_t)a->model.n_inputs * sizeof(int)))
 		return false;
@@ -98,9 +105,18 @@ bool ladder_serves(const struct ladder *ladder, const struct config_model *confi
 	return same;
 }
 
+bool ladder_serves_pipeline(const struct ladder *ladder, const struct config_model *const stages[CONFIG_STAGES])
+{
+	bool same = ladder_is_pipeline(ladder);
+
+	for (int i = 0; i < CONFIG_STAGES && same; i++)
+		same = ladder_serves(ladder->stage[i], stages[i]);
+	return same;
+}
+
 /* ---- loading -------------------------------------------------------------------------------------- */
 
-static const char *task_name(enum config_task task)
+const char *ladder_task_name(enum config_task task)
 {
 	static const char *const names[] = {"classify", "detect", "landmarks", "segment", "embed", "raw"};
 
@@ -164,7 +180,7 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 	}
 	if (io.type != ENGINE_F32 && io.type != ENGINE_U8 && io.type != ENGINE_S8) {
 		fail(b->error, "%s: the output is %s, which task %s does not read", variant, engine_type_name(io.type),
-		     task_name(b->config->task));
+		     ladder_task_name(b->config->task));
 		return -ENOTSUP;
 	}
 	if (b->ladder->n_outputs && b->ladder->n_outputs != count) {
@@ -180,22 +196,23 @@ static int check_output(struct builder *b, const struct engine_plan *plan)
 static int check_outputs(struct builder *b, const struct engine_plan *plan, int width, int height)
 {
 	char why[OUTPUTS_WHY_BYTES] = "";
-	size_t mask_bytes;
-	int rc = answer_check(b->config, plan, width, height, &mask_bytes, why);
+	size_t slot_bytes;
+	int rc = answer_check(b->config, plan, width, height, &slot_bytes, why);
 
 	if (rc < 0) {
 		fail(b->error, "%s at %dx%d: %s", b->config->variants[b->variant].name, width, height, why);
 		return rc;
 	}
 	b->ladder->n_outputs = 1;
-	if (mask_bytes > b->ladder->mask_bytes)
-		b->ladder->mask_bytes = mask_bytes;
+	if (slot_bytes > b->ladder->slot_bytes)
+		b->ladder->slot_bytes = slot_bytes;
 	return 0;
 }
 
-static bool has_places(enum config_task task)
+/* Only these look at one output, and at its numbers as one list. */
+static bool reads_single(enum config_task task)
 {
-	return task == CONFIG_DETECT || task == CONFIG_LANDMARKS || task == CONFIG_SEGMENT;
+	return task == CONFIG_CLASSIFY || task == CONFIG_EMBED;
 }
 
 static int add_rungs(struct builder *b, const struct engine_plan *plan, int width, int height, int channels)
@@ -205,7 +222,7 @@ static int add_rungs(struct builder *b, const struct engine_plan *plan, int widt
 	bool gray = channels == 1 && b->own_channels == 3;
 	double ratio = (double)(width < height ? width : height) /
 		       (b->own_width < b->own_height ? b->own_width : b->own_height);
-	int rc = has_places(b->config->task) ? check_outputs(b, plan, width, height) : check_output(b, plan);
+	int rc = reads_single(b->config->task) ? check_output(b, plan) : check_outputs(b, plan, width, height);
 
 	if (rc < 0)
 		return rc;
@@ -377,29 +394,34 @@ static uint64_t digest(const struct ladder *ladder)
 	return hash;
 }
 
+static struct ladder_box *box_create(const struct topology_lane *lanes, int n_lanes, struct config_error *error)
+{
+	static atomic_uint_fast64_t uids;
+	struct ladder_box *box = calloc(1, sizeof(*box));
+
+	if (!box) {
+		fail(error, "out of memory");
+		return NULL;
+	}
+	atomic_init(&box->references, 1);
+	box->ladder.uid = atomic_fetch_add(&uids, 1) + 1;
+	box->ladder.n_lanes = n_lanes;
+	box->lanes = lanes;
+	return box;
+}
+
 int ladder_create(const struct config_model *config, const struct topology_lane *lanes, int n_lanes,
 		  struct config_error *ret_error, struct ladder **ret_ladder)
 {
-	static atomic_uint_fast64_t uids;
 	struct ladder_box *box;
 	struct builder builder;
 	int rc = 0;
 
-	if (config->task == CONFIG_RAW) {
-		fail(ret_error, "task %s is not part of this version", task_name(config->task));
-		return -ENOTSUP;
-	}
-	box = calloc(1, sizeof(*box));
-	if (!box) {
-		fail(ret_error, "out of memory");
+	box = box_create(lanes, n_lanes, ret_error);
+	if (!box)
 		return -ENOMEM;
-	}
-	atomic_init(&box->references, 1);
 	key_fill(&box->key, config);
-	box->ladder.uid = atomic_fetch_add(&uids, 1) + 1;
 	box->ladder.task = config->task;
-	box->ladder.n_lanes = n_lanes;
-	box->lanes = lanes;
 	box->ladder.decode = config->decode;
 	normalize_fill(&box->ladder.normalize, &config->preprocess);
 	builder = (struct builder){.ladder = &box->ladder, .config = config, .lanes = lanes, .error = ret_error};
@@ -420,13 +442,56 @@ int ladder_create(const struct config_model *config, const struct topology_lane 
 	return 0;
 }
 
-int ladder_create_again(const struct ladder *ladder, struct config_error *ret_error, struct ladder **ret_fresh)
+int ladder_create_pipeline(const struct config_model *const stages[CONFIG_STAGES], const struct topology_lane *lanes,
+			   int n_lanes, struct config_error *ret_error, struct ladder **ret_ladder)
+{
+	struct ladder_box *box = box_create(lanes, n_lanes, ret_error);
+	struct config_error why = {""};
+	int rc = box ? 0 : -ENOMEM;
+
+	for (int i = 0; i < CONFIG_STAGES && rc == 0; i++) {
+		rc = ladder_create(stages[i], lanes, n_lanes, &why, &box->ladder.stage[i]);
+		if (rc < 0)
+			fail(ret_error, "stage %s: %.400s", stages[i]->name, why.text);
+	}
+	if (rc == 0) {
+		rc = joint_fill(&box->ladder, &why);
+		if (rc < 0)
+			fail(ret_error, "%s", why.text);
+	}
+	if (rc < 0) {
+		ladder_unref(box ? &box->ladder : NULL);
+		return rc;
+	}
+	policy_latency_init(&box->ladder.latency, box->ladder.rungs, box->ladder.n_rungs);
+	box->ladder.resident = true;
+	*ret_ladder = &box->ladder;
+	return 0;
+}
+
+/* What it was made of, as it lies in its box. */
+static struct config_model source_of(const struct ladder *ladder)
 {
 	struct ladder_box *box = box_of(ladder);
 	struct config_model config = box->key.model;
 
 	config.variants = box->key.variants;
-	return ladder_create(&config, box->lanes, ladder->n_lanes, ret_error, ret_fresh);
+	return config;
+}
+
+int ladder_create_again(const struct ladder *ladder, struct config_error *ret_error, struct ladder **ret_fresh)
+{
+	const struct topology_lane *lanes = box_of(ladder)->lanes;
+	struct config_model sources[CONFIG_STAGES];
+
+	if (!ladder_is_pipeline(ladder)) {
+		sources[0] = source_of(ladder);
+		return ladder_create(&sources[0], lanes, ladder->n_lanes, ret_error, ret_fresh);
+	}
+	for (int i = 0; i < CONFIG_STAGES; i++)
+		sources[i] = source_of(ladder->stage[i]);
+	return ladder_create_pipeline((const struct config_model *const[]){&sources[0], &sources[1]}, lanes,
+				      ladder->n_lanes, ret_error, ret_fresh);
 }
 
 int ladder_adopt(struct ladder *ladder, struct ladder *fresh)
@@ -434,6 +499,8 @@ int ladder_adopt(struct ladder *ladder, struct ladder *fresh)
 	/* Names of rungs are part of it. */
 	if (ladder->digest != fresh->digest || ladder->n_rungs != fresh->n_rungs)
 		return -EINVAL;
+	for (int i = 0; i < CONFIG_STAGES && ladder_is_pipeline(ladder); i++)
+		ladder_adopt(ladder->stage[i], fresh->stage[i]);
 	for (int i = 0; i < ladder->n_rungs; i++)
 		ladder->details[i].plan = fresh->details[i].plan;
 	for (int i = 0; i < ladder->n_variants; i++)
@@ -444,7 +511,7 @@ int ladder_adopt(struct ladder *ladder, struct ladder *fresh)
 	return 0;
 }
 
-void ladder_unload(struct ladder *ladder, struct network *ret_networks[CONFIG_VARIANTS_MAX])
+static void take_networks(struct ladder *ladder, struct network *ret_networks[CONFIG_VARIANTS_MAX])
 {
 	for (int i = 0; i < ladder->n_rungs; i++)
 		ladder->details[i].plan = NULL;
@@ -453,6 +520,17 @@ void ladder_unload(struct ladder *ladder, struct network *ret_networks[CONFIG_VA
 		ladder->variants[i].network = NULL;
 	}
 	ladder->resident = false;
+}
+
+void ladder_unload(struct ladder *ladder, struct network *ret_networks[LADDER_NETWORKS_MAX])
+{
+	memset(ret_networks, 0, LADDER_NETWORKS_MAX * sizeof(*ret_networks));
+	for (int i = 0; i < CONFIG_STAGES && ladder_is_pipeline(ladder); i++)
+		take_networks(ladder->stage[i], ret_networks + (size_t)i * CONFIG_VARIANTS_MAX);
+	if (ladder_is_pipeline(ladder))
+		ladder->resident = false;
+	else
+		take_networks(ladder, ret_networks);
 }
 
 struct ladder *ladder_ref(struct ladder *ladder)
@@ -467,6 +545,8 @@ void ladder_unref(struct ladder *ladder)
 		return;
 	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++)
 		network_put(ladder->variants[i].network);
+	for (int i = 0; i < CONFIG_STAGES; i++)
+		ladder_unref(ladder->stage[i]);
 	free(box_of(ladder));
 }
 
@@ -495,7 +575,7 @@ static int run_once(struct engine_context *context, const struct engine_plan *pl
 	return rc;
 }
 
-int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
+static int measure(struct ladder *ladder, int rung, struct worker *worker)
 {
 	struct engine_context *context = worker_context(worker);
 	struct ladder_rung *detail = &ladder->details[rung];
@@ -526,7 +606,7 @@ int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
 	rc = run_once(context, detail->plan, threads, preprocess, &image, &cold_us);
 	if (rc < 0)
 		goto out;
-	if (detail->own_size && !has_places(ladder->task))
+	if (detail->own_size && reads_single(ladder->task))
 		look_at_answer(ladder, rung, context, values);
 	detail->warm_us = cold_us;
 	for (int i = 0; rc == 0 && i < 2 && cold_us < WARM_SLOW_US; i++) {
@@ -539,6 +619,11 @@ out:
 	free(values);
 	free(pixels);
 	return rc;
+}
+
+int ladder_warm_up(struct ladder *ladder, int rung, struct worker *worker)
+{
+	return ladder_is_pipeline(ladder) ? joint_warm_up(ladder, rung, worker) : measure(ladder, rung, worker);
 }
 
 /* The measured rung most like this one: the same variant and lane before the same variant before any. */
@@ -572,6 +657,8 @@ static float scaled_us(const struct ladder *ladder, int rung)
 
 void ladder_settle(struct ladder *ladder)
 {
+	if (ladder_is_pipeline(ladder))
+		joint_estimate(ladder);
 	for (int i = 0; i < ladder->n_rungs; i++) {
 		const struct ladder_rung *detail = &ladder->details[i];
 		float us = detail->known_us > 0	 ? detail->known_us
@@ -584,21 +671,33 @@ void ladder_settle(struct ladder *ladder)
 	ladder->settled = true;
 }
 
+/* -1: no rung is of this phase. */
+static int find_best(const struct ladder *ladder, int phase)
+{
+	int found = -1;
+
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i], *best = found < 0 ? NULL : &ladder->rungs[found];
+
+		if (rung->phase == phase && (!best || rung->accuracy > best->accuracy ||
+					     (rung->accuracy == best->accuracy && rung->prior_us < best->prior_us)))
+			found = i;
+	}
+	return found;
+}
+
 void ladder_rank(struct ladder *ladder)
 {
-	ladder->best = 0;
-	for (int i = 1; i < ladder->n_rungs; i++) {
-		const struct policy_rung *rung = &ladder->rungs[i], *best = &ladder->rungs[ladder->best];
-
-		if (rung->accuracy > best->accuracy ||
-		    (rung->accuracy == best->accuracy && rung->prior_us < best->prior_us))
-			ladder->best = i;
-	}
 	policy_prune(ladder->rungs, ladder->n_rungs);
-	ladder->quickest = ladder->best;
-	for (int i = 0; i < ladder->n_rungs; i++)
-		if (!ladder->rungs[i].dominated && ladder->rungs[i].prior_us < ladder->rungs[ladder->quickest].prior_us)
-			ladder->quickest = i;
+	for (int phase = 0; phase < POLICY_PHASES; phase++)
+		ladder->best[phase] = ladder->quickest[phase] = find_best(ladder, phase);
+	for (int i = 0; i < ladder->n_rungs; i++) {
+		const struct policy_rung *rung = &ladder->rungs[i];
+		int *quickest = &ladder->quickest[rung->phase];
+
+		if (!rung->dominated && rung->prior_us < ladder->rungs[*quickest].prior_us)
+			*quickest = i;
+	}
 }
 
 void ladder_inherit(struct ladder *ladder, const struct ladder *before)

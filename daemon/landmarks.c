@@ -118,7 +118,7 @@ void landmarks_decode(const struct landmarks_layout *layout, const float *const 
 	const float *row = values[layout->points];
 	int numbers = kinds[layout->kind].numbers;
 
-	for (int i = 0; i < kinds[layout->kind].n; i++, row += numbers) {
+	for (int i = 0; i < kinds[layout->kind].rows; i++, row += numbers) {
 		struct landmark *point = &ret_points[i];
 
 		point->x = landmarks_finite(row[0] / (float)layout->width);

@@ -44,7 +44,8 @@ const char *landmarks_kind_name(enum config_landmarks kind);
 int landmarks_layout(enum config_landmarks kind, const struct outputs *outputs, int width, int height,
 		     struct landmarks_layout *ret_layout, char ret_why[OUTPUTS_WHY_BYTES]);
 
-/* layout->n points.  values: of each output, as many as it was laid out for. */
+/* layout->n points; of a pose two more, which say where to look next, and four that mean nothing.  values: of each
+ * output, as many as it was laid out for. */
 void landmarks_decode(const struct landmarks_layout *layout, const float *const *values,
 		      struct landmark ret_points[LANDMARKS_MAX]);
 

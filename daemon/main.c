@@ -105,10 +105,10 @@ static int parse_options(int argc, char **argv, struct daemon_options *options, 
 
 static void unload(struct ladder *ladder)
 {
-	struct network *networks[CONFIG_VARIANTS_MAX];
+	struct network *networks[LADDER_NETWORKS_MAX];
 
 	ladder_unload(ladder, networks);
-	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++)
+	for (int i = 0; i < LADDER_NETWORKS_MAX; i++)
 		network_put(networks[i]);
 }
 

@@ -111,11 +111,24 @@ static int split_labels(struct model *model)
 
 /* ---- one generation ------------------------------------------------------------------------------- */
 
-static struct ladder *ladder_to_share(const struct models *before, const struct config_model *config)
+/* The ladder of the same model before, where it would be made of the same again, or a new one. */
+static int find_ladder(const struct config *whole, const struct config_model *config, const struct models *before,
+		       const struct topology_lane *lanes, int n_lanes, struct config_error *error,
+		       struct ladder **ret_ladder)
 {
+	const struct config_model *stages[CONFIG_STAGES] = {0};
 	struct model *old = before ? models_find(before, config->name) : NULL;
+	bool pipeline = config_is_pipeline(config);
 
-	return old && ladder_serves(old->ladder, config) ? ladder_ref(old->ladder) : NULL;
+	for (int i = 0; i < CONFIG_STAGES && pipeline; i++)
+		stages[i] = config_find_model(whole, config->stages[i]);
+	if (old && (pipeline ? ladder_serves_pipeline(old->ladder, stages) : ladder_serves(old->ladder, config))) {
+		*ret_ladder = ladder_ref(old->ladder);
+		return 0;
+	}
+	if (pipeline)
+		return ladder_create_pipeline(stages, lanes, n_lanes, error, ret_ladder);
+	return ladder_create(config, lanes, n_lanes, error, ret_ladder);
 }
 
 /* The networks may come and go (residency.h), but each model's must fit by themselves. */
@@ -159,7 +172,8 @@ static int model_create(const struct config *whole, const struct config_model *c
 	}
 	model->references = 1;
 	memcpy(model->name, config->name, sizeof(model->name));
-	model->top_k = config->task == CONFIG_DETECT ? config->decode.max_results : config->top_k;
+	model->top_k = config->task == CONFIG_DETECT || config_is_pipeline(config) ? config->decode.max_results
+										   : config->top_k;
 	model->deadline_ms = config->deadline_ms;
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;
@@ -177,9 +191,7 @@ static int model_create(const struct config *whole, const struct config_model *c
 			goto fail;
 		}
 	}
-	model->ladder = ladder_to_share(before, config);
-	if (!model->ladder)
-		rc = ladder_create(config, lanes, n_lanes, error, &model->ladder);
+	rc = find_ladder(whole, config, before, lanes, n_lanes, error, &model->ladder);
 	if (rc == 0)
 		rc = check_fits(model->ladder, whole, n_lanes, error);
 	if (rc < 0)

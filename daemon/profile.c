@@ -147,6 +147,8 @@ static const struct profile_rung *find(const struct profile *profile, const char
 static int check(const struct profile *profile, uint64_t identity, const struct ladder *ladder,
 		 struct config_error *error)
 {
+	if (ladder_is_pipeline(ladder))
+		return fail(error, -EINVAL, "a pipeline has no profile: what it costs depends on what is found");
 	if (profile->identity != identity)
 		return fail(error, -ESTALE, "it was measured on another device or of other networks");
 	if (profile->n_rungs != ladder->n_rungs)

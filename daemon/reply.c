@@ -25,6 +25,11 @@ void reply_advise(const struct ladder *ladder, int rung, uint32_t width, uint32_
 	double own_width = width && height ? width : to->width, own_height = width && height ? height : to->height;
 	double across = to->width / own_width, down = to->height / own_height;
 
+	/* Of a pipeline's frame parts are looked at, and how large those are in it nobody knows before. */
+	if (ladder_is_pipeline(ladder)) {
+		*ret_width = *ret_height = 0;
+		return;
+	}
 	if (ladder->normalize.fit == ENGINE_FIT_CROP)
 		across = down = fmax(across, down) / (double)ladder->normalize.crop;
 	else if (ladder->normalize.fit == ENGINE_FIT_LETTERBOX)
@@ -53,6 +58,8 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 		.mask_width = answer->mask_width,
 		.mask_height = answer->mask_height,
 		.mask_offset = answer->mask_offset,
+		.tensors = answer->tensors,
+		.n_tensors = answer->n_tensors,
 		.reason = job->decision.reason,
 	};
 
@@ -69,7 +76,7 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 
 		reply_advise(ladder, job->rung, sized ? job->frame.width : 0, sized ? job->frame.height : 0,
 			     &result.advice_width, &result.advice_height);
-		result.advice_channels = rung->channels;
+		result.advice_channels = result.advice_width ? rung->channels : 0;
 		if (lane) {
 			result.rung.name = ladder->details[job->rung].name;
 			result.rung.variant = ladder->variants[rung->variant].name;

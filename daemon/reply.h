@@ -19,6 +19,8 @@ struct reply_answer {
 	enum ipc_verdict verdict;
 	const char *name;
 	uint32_t mask_width, mask_height, mask_offset; /* in the frame's slot; width 0: none */
+	const struct ipc_tensor *tensors;
+	uint32_t n_tensors;
 };
 
 /*
@@ -30,7 +32,7 @@ void reply_put(struct job *job, const struct model *model, const char *lane, con
 
 /*
  * Sides of a frame, of the shape of one of width x height (0: unknown, then square), of which the rung takes every
- * pixel and has to make up none: its input's, and what its preprocessing cuts off beside it.
+ * pixel and has to make up none: its input's, and what its preprocessing cuts off beside it.  0 and 0 of a pipeline.
  */
 void reply_advise(const struct ladder *ladder, int rung, uint32_t width, uint32_t height, uint32_t *ret_width,
 		  uint32_t *ret_height);

@@ -199,8 +199,6 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 
 void report_models(const struct daemon *daemon, const struct session *asker, struct ipc_writer *writer)
 {
-	static const char *const tasks[] = {"classify", "detect", "landmarks", "segment", "embed", "raw"};
-
 	(void)asker;
 	ipc_put_map(writer, 1);
 	ipc_put_text(writer, "models");
@@ -218,7 +216,7 @@ void report_models(const struct daemon *daemon, const struct session *asker, str
 		put_text(writer, "identity", identity);
 		put_text(writer, "costs", ladder->profile ? "profile" : "warm-up");
 		put_uint(writer, "runs", ladder->latency.n_runs);
-		put_text(writer, "task", tasks[ladder->task]);
+		put_text(writer, "task", ladder_is_pipeline(ladder) ? "pipeline" : ladder_task_name(ladder->task));
 		put_text(writer, "state", ladder->resident ? "ready" : "unloaded");
 		put_uint(writer, "top_k", (uint64_t)model->top_k);
 		put_uint(writer, "deadline_ms", (uint64_t)model->deadline_ms);

@@ -97,11 +97,11 @@ static void shrink_arenas(struct residency *residency)
 /* Done on the loop: lanes answer by themselves, and nothing else can begin before this has ended anyway. */
 static void unload(struct residency *residency, struct ladder *ladder)
 {
-	struct network *networks[CONFIG_VARIANTS_MAX];
+	struct network *networks[LADDER_NETWORKS_MAX];
 
 	residency->n_unloads++;
 	ladder_unload(ladder, networks);
-	for (int i = 0; i < CONFIG_VARIANTS_MAX; i++)
+	for (int i = 0; i < LADDER_NETWORKS_MAX; i++)
 		network_put(networks[i]);
 	shrink_arenas(residency);
 }
@@ -172,6 +172,9 @@ int residency_want(struct residency *residency, struct ladder *ladder)
 		return -EIO;
 	/* When there is no room now, the end of a frame that runs is a reason to ask again. */
 	if (residency->busy || !residency_make_room(residency, ladder->bytes, ladder))
+		return 0;
+	/* Giving arenas back makes the dispatch look at its queue, and a frame there may have asked already. */
+	if (residency->busy)
 		return 0;
 	residency->busy = true;
 	residency->ladder = ladder_ref(ladder);

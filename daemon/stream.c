@@ -15,7 +15,7 @@ static int find_pinned(const struct ipc_stream_open *asked, const struct model *
 {
 	if (asked->rung[0])
 		return ladder_find(model->ladder, asked->rung);
-	return asked->full ? model->ladder->best : -1;
+	return asked->full ? model->ladder->best[LADDER_FULL] : -1;
 }
 
 static bool wants_pinned(const struct ipc_stream_open *asked)
@@ -25,17 +25,17 @@ static bool wants_pinned(const struct ipc_stream_open *asked)
 
 void stream_make_room(struct ipc_stream_open *open, const struct model *model)
 {
-	size_t mask_bytes = model->ladder->mask_bytes;
+	size_t answer_bytes = model->ladder->slot_bytes;
 
 	/* What is over the limit is refused as it is. */
-	if (open->slot_bytes <= IPC_SLOT_BYTES_MAX && mask_bytes <= IPC_SLOT_BYTES_MAX - open->slot_bytes)
-		open->slot_bytes += (uint32_t)mask_bytes;
+	if (open->slot_bytes <= IPC_SLOT_BYTES_MAX && answer_bytes <= IPC_SLOT_BYTES_MAX - open->slot_bytes)
+		open->slot_bytes += (uint32_t)answer_bytes;
 }
 
 int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, struct galleries *galleries,
 		  int n_lanes, int import_fd, const char **ret_reason, struct stream **ret_stream)
 {
-	bool masked = model->ladder->mask_bytes > 0;
+	bool written = model->ladder->slot_bytes > 0;
 	struct stream *stream;
 	int rc;
 
@@ -67,9 +67,9 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 	}
 	*ret_reason = "the pool could not be made";
 	if (import_fd >= 0)
-		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, masked, ret_reason, &stream->pool);
+		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, written, ret_reason, &stream->pool);
 	else
-		rc = pool_create(open->n_slots, open->slot_bytes, masked, &stream->pool);
+		rc = pool_create(open->n_slots, open->slot_bytes, written, &stream->pool);
 	if (rc < 0) {
 		recognition_destroy(stream->recognition);
 		free(stream);
@@ -178,7 +178,7 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 	job->waited = false;
 	job->rung = -1;
 	job->look = JOB_LOOK_NOT;
-	job->viewed = false;
+	job->viewed = job->run_twice = false;
 	job->decision.reason[0] = '\0';
 	job->status = IPC_OK;
 	job->text[0] = '\0';
@@ -202,6 +202,26 @@ struct engine_image stream_picture(const struct stream *stream, const struct ipc
 		image.stride[i] = frame->stride[i];
 	}
 	return image;
+}
+
+/* A stream that is pinned to a rung of both stages wants both in every frame. */
+static bool always_looks(const struct stream *stream)
+{
+	return stream->pinned >= 0 && stream->model->ladder->rungs[stream->pinned].phase == LADDER_FULL;
+}
+
+struct track stream_recall(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us)
+{
+	bool sized = frame->format != IPC_JPEG;
+	int limit = always_looks(stream) ? 0 : (int)stream_top_k(stream);
+
+	return track_recall(&stream->track, stream->model->ladder->uid, sized ? (int)frame->width : 0,
+			    sized ? (int)frame->height : 0, limit, now_us);
+}
+
+bool stream_needs_look(const struct stream *stream, const struct track *track, int64_t now_us)
+{
+	return track_needs_look(track, (int)stream_top_k(stream), now_us);
 }
 
 uint32_t stream_top_k(const struct stream *stream)

@@ -30,6 +30,7 @@ struct stream {
 	uint32_t trace_segment; /* that the policy's memory was told in; 0 none yet */
 	struct scene scene;
 	struct recognition *recognition; /* NULL: it names no gallery */
+	struct track track;		 /* of a pipeline: what is followed */
 	struct pool pool;
 	struct sched_queue queue;
 	struct share share;
@@ -67,6 +68,13 @@ int stream_take_job(struct stream *stream, const struct ipc_frame *frame, uint32
 
 /* The pixels of a frame where they lie; of a JPEG none.  Planes are read between pool_begin_read() and its end. */
 struct engine_image stream_picture(const struct stream *stream, const struct ipc_frame *frame);
+
+/*
+ * Of a pipeline: what is followed in a frame that runs now, none where its rung asks for a look at the whole picture,
+ * and whether the detector has to look at it.  The model is there.
+ */
+struct track stream_recall(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us);
+bool stream_needs_look(const struct stream *stream, const struct track *track, int64_t now_us);
 
 /* The values that hold now. */
 uint32_t stream_deadline_us(const struct stream *stream); /* of a frame that brings none; 0 none */

@@ -154,6 +154,7 @@ int engine_plan_input_count(const struct engine_plan *plan);
 int engine_plan_output_count(const struct engine_plan *plan);
 void engine_plan_input(const struct engine_plan *plan, int index, struct engine_io *ret_io);
 void engine_plan_output(const struct engine_plan *plan, int index, struct engine_io *ret_io);
+/* What a context of one thread reserves; each further thread takes what single steps need of its own. */
 size_t engine_plan_arena_bytes(const struct engine_plan *plan);
 uint64_t engine_plan_macs(const struct engine_plan *plan); /* multiply-adds of one run */
 /* Multiply-adds and what steps read, for those who bound what a run may cost; the rest is linear in the outputs. */

@@ -547,7 +547,7 @@ void engine_plan_output(const struct engine_plan *plan, int index, struct engine
 
 size_t engine_plan_arena_bytes(const struct engine_plan *plan)
 {
-	return plan->arena_bytes;
+	return plan->arena_bytes + plan->own_bytes;
 }
 
 uint64_t engine_plan_macs(const struct engine_plan *plan)

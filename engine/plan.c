@@ -18,6 +18,9 @@
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
 #define TILE_MACS 1000000
+/* Of the transformed inputs of one tile of a Winograd convolution; and tiles that are too few for several threads. */
+#define WINOGRAD_BYTES	   (384u << 10)
+#define WINOGRAD_TILES_FEW 4
 /* A step below both is left to one thread: waking the others costs more. */
 #define SERIAL_MACS	50000
 #define SERIAL_ELEMENTS 16384
@@ -255,6 +258,31 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 	step->tiles = (size_t)g->groups * g->row_tiles * g->panel_tiles;
 }
 
+/*
+ * Blocks of 4x4 outputs, as many as keep their transformed inputs in the second-level cache.  Each tile has all panels,
+ * or else every range of panels would transform the same inputs again; few blocks are worth that, for two threads'
+ * sake.
+ */
+static void tile_winograd(struct step *step, size_t mr, size_t nr)
+{
+	const struct plan_window *w = &step->window;
+	struct plan_gemm *g = &step->gemm;
+	size_t blocks = ceil_div((size_t)w->out_h, WINOGRAD_OUT) * ceil_div((size_t)w->out_w, WINOGRAD_OUT);
+	size_t each = WINOGRAD_PLACES * sizeof(float) * (size_t)g->group_c;
+
+	g->panels = (int)ceil_div((size_t)g->group_n, nr);
+	g->rows = WINOGRAD_BYTES / each / mr * mr;
+	if (g->rows < mr)
+		g->rows = mr;
+	if (g->rows > STEP_ROWS)
+		g->rows = STEP_ROWS / mr * mr;
+	g->row_tiles = ceil_div(blocks, g->rows);
+	g->panel_tiles = g->row_tiles < WINOGRAD_TILES_FEW && g->panels > 1 ? 2 : 1;
+	g->tile_panels = ceil_div((size_t)g->panels, g->panel_tiles);
+	step->tiles = g->row_tiles * g->panel_tiles;
+	step->own_bytes = WINOGRAD_PLACES * g->rows * ((size_t)g->group_c + nr) * sizeof(float) + KERNEL_SLACK;
+}
+
 /* Elements from one row of n elements to the next, whether or not they are the tensor's last axis. */
 static size_t row_stride(const struct plan_tensor *tensor, size_t n)
 {
@@ -317,6 +345,12 @@ static int make_conv(struct planning *p, struct step *step, int index)
 		step->kernel = quantised ? "dwconv_s8" : "dwconv_f32";
 		tile_rows(step, (size_t)w->out_h, (size_t)w->out_w * (size_t)w->out_c * (size_t)(w->kh * w->kw),
 			  TILE_MACS / 4);
+		return 0;
+	}
+	if (g->weights->winograd) {
+		step->run = step_winograd_f32;
+		step->kernel = "winograd_f32";
+		tile_winograd(step, k->igemm_f32.mr, k->igemm_f32.nr);
 		return 0;
 	}
 	step->run = quantised ? step_conv_s8 : step_conv_f32;
@@ -859,6 +893,8 @@ static int plan_memory(struct planning *p)
 			plan->tensors[i].offset = buffers[n++].offset;
 	for (int i = 0; i < plan->n_steps; i++) {
 		plan->steps[i].scratch = buffers[n++].offset;
+		if (plan->steps[i].own_bytes > plan->own_bytes)
+			plan->own_bytes = (plan->steps[i].own_bytes + 63) / 64 * 64;
 		for (int k = 0; k < plan->steps[i].n_parts; k++)
 			plan->steps[i].parts[k].scratch = plan->steps[i].scratch;
 	}

@@ -37,7 +37,8 @@ struct plan_window {
 /* How a convolution or fully connected step is cut into tiles: row blocks x ranges of panels, group after group. */
 struct plan_gemm {
 	const struct weights_conv *weights;
-	size_t rows;	     /* output pixels of one tile, a multiple of the kernel's mr (depthwise: output rows) */
+	/* Output pixels of one tile, a multiple of the kernel's mr; depthwise: output rows; Winograd: 4x4 blocks. */
+	size_t rows;
 	size_t row_tiles;    /* of one group */
 	size_t tile_panels;  /* panels of one tile */
 	size_t panel_tiles;  /* of one row tile */
@@ -55,7 +56,8 @@ struct exec {
 	const struct engine_plan *plan;
 	const struct kernels *kernels;
 	uint8_t *arena;
-	int *status; /* of the run: what a general operator refused; thread 0 writes */
+	uint8_t *own; /* plan->own_bytes of the thread's own, which steps work in */
+	int *status;  /* of the run: what a general operator refused; thread 0 writes */
 };
 
 struct step {
@@ -79,6 +81,7 @@ struct step {
 	int n_parts;
 	size_t scratch; /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;
+	size_t own_bytes; /* that each thread needs to work in */
 	const char *kernel;
 	char fused[64];
 	uint64_t macs, params;
@@ -91,6 +94,7 @@ struct engine_plan {
 	struct step *steps;
 	int n_steps;
 	size_t arena_bytes;
+	size_t own_bytes;     /* the most that a step needs of each thread's own; a multiple of 64 */
 	size_t shapes_offset; /* in the arena: shapes of this run, one for each tensor; only with variable ones */
 	uint64_t macs, work;
 	int passes[PLAN_PASS_COUNT];

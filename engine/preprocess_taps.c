@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define CACHE_LINE 64 /* bytes */
 
 /* Unnormalised weights of one output into w; returns their count and the first sample. */
 static int tap_window(int source, double centre, double radius, double *w, int32_t *ret_first)
@@ -81,7 +84,7 @@ static int tap_trim(double *w, int count, int32_t *first)
 }
 
 /* The largest window and weight of all outputs decide the table's width and its precision. */
-static void taps_measure(struct preprocess_taps *taps, int source, double from, double scale, double radius, double *w,
+static void taps_measure(struct resample_taps *taps, int source, double from, double scale, double radius, double *w,
 			 int bits, bool exact)
 {
 	double peak = 0;
@@ -101,24 +104,33 @@ static void taps_measure(struct preprocess_taps *taps, int source, double from, 
 	taps->width = widest;
 }
 
-static int taps_alloc(struct preprocess_taps *taps, bool exact)
+/* Zeros, aligned so that no load of weights straddles two lines of the cache. */
+static int16_t *weights_alloc(size_t n)
 {
-	size_t n = (size_t)taps->outputs_padded, weights = n * (size_t)taps->width;
+	const size_t bytes = (n * sizeof(int16_t) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	int16_t *weights = aligned_alloc(CACHE_LINE, bytes);
+
+	if (weights)
+		memset(weights, 0, bytes);
+	return weights;
+}
+
+static int taps_alloc(struct resample_taps *taps, bool exact)
+{
+	const size_t n = (size_t)taps->n_padded, weights = n * (size_t)taps->width;
 
 	taps->first = calloc(n, sizeof(*taps->first));
 	taps->count = calloc(n, sizeof(*taps->count));
-	taps->weight = calloc(weights, sizeof(*taps->weight));
-	taps->high = calloc(weights, sizeof(*taps->high));
+	taps->high = weights_alloc(weights);
 	if (exact)
-		taps->low = calloc(weights, sizeof(*taps->low));
-	return taps->first && taps->count && taps->weight && taps->high && (taps->low || !exact) ? 0 : -ENOMEM;
+		taps->low = weights_alloc(weights);
+	return taps->first && taps->count && taps->high && (taps->low || !exact) ? 0 : -ENOMEM;
 }
 
-static void taps_store(struct preprocess_taps *taps, size_t at, int32_t weight)
+static void taps_store(struct resample_taps *taps, size_t at, int32_t weight)
 {
-	int32_t high = weight >> PREPROCESS_LOW_BITS;
+	int32_t high = weight >> RESAMPLE_LOW_BITS;
 
-	taps->weight[at] = weight;
 	if (!taps->low) {
 		taps->high[at] = (int16_t)weight;
 		return;
@@ -127,18 +139,18 @@ static void taps_store(struct preprocess_taps *taps, size_t at, int32_t weight)
 	if (high > INT16_MAX)
 		high = INT16_MAX;
 	taps->high[at] = (int16_t)high;
-	taps->low[at] = (int16_t)(weight - (high << PREPROCESS_LOW_BITS));
+	taps->low[at] = (int16_t)(weight - (high << RESAMPLE_LOW_BITS));
 }
 
-int preprocess_taps_init(struct preprocess_taps *taps, int source, double from, double span, int n, int step, int bits,
+int preprocess_taps_init(struct resample_taps *taps, int source, double from, double span, int n, int step, int bits,
 			 bool exact)
 {
 	double scale = span / n, radius = scale > 1 ? scale : 1;
 	double *w;
 	int x, t, ret;
 
-	*taps = (struct preprocess_taps){.n = n};
-	taps->outputs_padded = (n + PREPROCESS_OUTPUTS_STEP - 1) / PREPROCESS_OUTPUTS_STEP * PREPROCESS_OUTPUTS_STEP;
+	*taps = (struct resample_taps){.n = n};
+	taps->n_padded = (n + RESAMPLE_OUTPUTS_STEP - 1) / RESAMPLE_OUTPUTS_STEP * RESAMPLE_OUTPUTS_STEP;
 	w = malloc(((size_t)source + 1) * sizeof(*w));
 	if (!w)
 		return -ENOMEM;
@@ -164,21 +176,40 @@ out:
 	return ret;
 }
 
-void preprocess_taps_finish(struct preprocess_taps *taps)
+void preprocess_taps_finish(struct resample_taps *taps)
 {
 	free(taps->first);
 	free(taps->count);
-	free(taps->weight);
 	free(taps->high);
 	free(taps->low);
-	*taps = (struct preprocess_taps){0};
+	*taps = (struct resample_taps){0};
 }
 
-int preprocess_taps_reach(const struct preprocess_taps *taps)
+void preprocess_taps_range(const struct resample_taps *taps, int *ret_first, int *ret_end)
 {
-	int x, last = 0;
+	int first = taps->first[0], end = 0;
 
-	for (x = 0; x < taps->n; x++)
+	for (int x = 0; x < taps->n; x++) {
+		const int behind = taps->first[x] + taps->count[x];
+
+		first = taps->first[x] < first ? taps->first[x] : first;
+		end = behind > end ? behind : end;
+	}
+	*ret_first = first;
+	*ret_end = end;
+}
+
+void preprocess_taps_move(struct resample_taps *taps, int samples)
+{
+	for (int x = 0; x < taps->n; x++)
+		taps->first[x] -= samples;
+}
+
+int preprocess_taps_reach(const struct resample_taps *taps)
+{
+	int last = 0;
+
+	for (int x = 0; x < taps->n; x++)
 		last = taps->first[x] > last ? taps->first[x] : last;
 	return last + taps->width;
 }

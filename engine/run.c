@@ -40,19 +40,30 @@ void engine_context_destroy(struct engine_context *context)
 	free(context);
 }
 
+/* The plan's arena, and behind it what each thread has of its own. */
+static size_t own_offset(const struct engine_plan *plan)
+{
+	return (plan->arena_bytes + KERNEL_SLACK + 63) / 64 * 64;
+}
+
+static size_t bytes_needed(const struct engine_context *context, const struct engine_plan *plan)
+{
+	return own_offset(plan) + (size_t)team_threads(context->team) * plan->own_bytes;
+}
+
 int engine_context_reserve(struct engine_context *context, const struct engine_plan *plan)
 {
-	/* The arena is a multiple of its alignment, and never empty. */
-	size_t bytes = plan->arena_bytes + KERNEL_SLACK;
+	/* A multiple of its alignment, and never empty. */
+	size_t bytes = bytes_needed(context, plan);
 	uint8_t *arena;
 
 	if (context->arena && bytes <= context->arena_bytes)
 		return 0;
-	arena = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	arena = aligned_alloc(64, bytes);
 	if (!arena)
 		return -ENOMEM;
 	/* Touches the pages now, and gives over-reads defined bytes. */
-	memset(arena, 0, (bytes + 63) / 64 * 64);
+	memset(arena, 0, bytes);
 	free(context->arena);
 	context->arena = arena;
 	context->arena_bytes = bytes;
@@ -116,24 +127,29 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* One thread's share of the run; the barrier behind every step makes its outputs visible to all. */
+/*
+ * One thread's share of the run; the barrier behind a step makes its outputs visible to all.  None is between steps that
+ * thread 0 does alone: the others wait once for all of these, and sleep sooner.
+ */
 static void walk(void *argument, struct team_sync *sync, int thread, int n_threads)
 {
 	const struct run *run = argument;
 	const struct engine_plan *plan = run->exec.plan;
+	struct exec exec = run->exec;
 	uint64_t start = run->profile && thread == 0 ? now_ns() : 0;
 
+	exec.own = exec.arena + own_offset(plan) + (size_t)thread * plan->own_bytes;
 	for (int i = 0; i < plan->n_steps; i++) {
 		const struct step *step = &plan->steps[i];
 
 		if (n_threads == 1 || step->serial) {
 			if (thread == 0)
-				step->run(step, &run->exec, 0, step->tiles);
+				step->run(step, &exec, 0, step->tiles);
 		} else {
 			for (size_t tile = team_sync_take(sync); tile < step->tiles; tile = team_sync_take(sync))
-				step->run(step, &run->exec, tile, tile + 1);
+				step->run(step, &exec, tile, tile + 1);
 		}
-		if (n_threads > 1 && i + 1 < plan->n_steps)
+		if (n_threads > 1 && i + 1 < plan->n_steps && !(step->serial && plan->steps[i + 1].serial))
 			team_sync_barrier(sync, n_threads);
 		if (run->profile && thread == 0) {
 			uint64_t end = now_ns();
@@ -162,7 +178,7 @@ int engine_run(struct engine_context *context, const struct engine_plan *plan, i
 		.profile = context->profile,
 	};
 
-	if (!context->arena || context->arena_bytes < plan->arena_bytes + KERNEL_SLACK)
+	if (!context->arena || context->arena_bytes < bytes_needed(context, plan))
 		return -EINVAL;
 	flip(&run.exec, 0, plan->n_flip_inputs);
 	team_run(context->team, n_threads < 1 || n_threads > team ? team : n_threads, walk, &run);

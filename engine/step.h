@@ -15,6 +15,7 @@ typedef void step_run(const struct step *step, const struct exec *exec, size_t f
 #define STEP_ROWS 48
 
 step_run step_conv_f32, step_conv_s8, step_depthwise_f32, step_depthwise_s8;		    /* step_conv.c */
+step_run step_winograd_f32;								    /* step_winograd.c */
 step_run step_pool, step_mean;								    /* step_pool.c */
 step_run step_binary, step_binary_rows, step_unary, step_channels, step_cast, step_softmax; /* step_math.c */
 step_run step_parts;									    /* squeeze.c */

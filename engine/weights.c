@@ -256,7 +256,7 @@ struct packing {
 	size_t file_kc; /* as in the file */
 	float *reals;	/* of one channel: [taps][file_kc] */
 	/* of one group, dense, for the packers */
-	float *w_f32, *bias_f32;
+	float *w_f32, *bias_f32, *turned;
 	int16_t *w_s16;
 	int32_t *bias_s32, *multiplier, *shift;
 };
@@ -299,7 +299,8 @@ static int packing_allocate(struct packing *p, bool quantised)
 	}
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
 	p->bias_f32 = malloc(p->group_n * sizeof(*p->bias_f32));
-	return p->reals && p->w_f32 && p->bias_f32 ? 0 : -ENOMEM;
+	p->turned = malloc((KERNEL_NR_MAX * p->kc + 1) * sizeof(*p->turned));
+	return p->reals && p->w_f32 && p->bias_f32 && p->turned ? 0 : -ENOMEM;
 }
 
 static void packing_finish(struct packing *p)
@@ -307,6 +308,7 @@ static void packing_finish(struct packing *p)
 	free(p->reals);
 	free(p->w_f32);
 	free(p->bias_f32);
+	free(p->turned);
 	free(p->w_s16);
 	free(p->bias_s32);
 	free(p->multiplier);
@@ -449,6 +451,9 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 				pack_s8_panel(
 					conv->igemm_s8, count, taps, kc, p->w_s16 + n * each,
 					&(struct kernel_requant){p->bias_s32 + n, p->multiplier + n, p->shift + n}, to);
+			else if (conv->winograd)
+				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32 + n * each, p->bias_f32 + n,
+						    p->turned, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32 + n * each, p->bias_f32 + n,
 					       to);
@@ -511,6 +516,16 @@ static const struct igemm_s8 *choose_igemm_s8(const struct packing *p)
 	return bytes ? &k->igemm_s8 : &k->igemm_s8_wide;
 }
 
+static bool suits_winograd(const struct packing *p, bool quantised)
+{
+	const struct graph_window *window = &p->node->conv.window;
+
+	return !quantised && !is_fc(p->node) && p->groups == 1 && window->kernel_h == 3 && window->kernel_w == 3 &&
+	       window->stride_h == 1 && window->stride_w == 1 && window->dilation_h == 1 && window->dilation_w == 1 &&
+	       !p->gray->channels && p->kc % WINOGRAD_CHANNELS == 0 && p->kc >= WEIGHTS_WINOGRAD_MIN &&
+	       p->channels >= WEIGHTS_WINOGRAD_MIN && p->kc * p->channels <= WEIGHTS_WINOGRAD_MAX;
+}
+
 /* What the layout of the panels is; p is of a node whose shapes were checked. */
 static void choose_layout(const struct packing *p, bool quantised, struct weights_conv *ret_conv)
 {
@@ -522,13 +537,16 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 		.igemm_s8 = quantised ? choose_igemm_s8(p) : NULL,
 		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
 	};
-	ret_conv->flat = p->groups == 1 && p->kw > 1 && p->node->conv.window.dilation_w == 1 &&
+	ret_conv->winograd = suits_winograd(p, quantised);
+	ret_conv->flat = !ret_conv->winograd && p->groups == 1 && p->kw > 1 && p->node->conv.window.dilation_w == 1 &&
 			 p->taps * p->kc <= WEIGHTS_FLAT_MAX;
 	if (ret_conv->flat) {
 		taps /= p->kw;
 		kc *= p->kw;
 	}
-	if (!ret_conv->depthwise)
+	if (ret_conv->winograd)
+		ret_conv->panel_bytes = pack_winograd_panel_bytes(&k->igemm_f32, kc);
+	else if (!ret_conv->depthwise)
 		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(ret_conv->igemm_s8, taps, kc)
 						  : pack_f32_panel_bytes(&k->igemm_f32, taps, kc);
 }

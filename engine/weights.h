@@ -16,6 +16,13 @@
 /* Weights of an output channel up to which a row of the window is one tap: few channels a pixel, as in stems. */
 #define WEIGHTS_FLAT_MAX 256
 
+/*
+ * Input times output channels up to which a convolution of 3x3 is done as Winograd's: its weights take four times as
+ * much, and beyond this reading them costs more than the multiplications that are saved.
+ */
+#define WEIGHTS_WINOGRAD_MAX (128 * 256)
+#define WEIGHTS_WINOGRAD_MIN 16 /* of either */
+
 /* The gray first layer of engine_plan_options: 0 input channels: colour, as the file has it. */
 struct weights_gray {
 	int channels; /* 0, 1 or 2 */
@@ -26,7 +33,8 @@ struct weights_conv {
 	const uint8_t *packed; /* panels of panel_bytes, group after group; or one depthwise table */
 	size_t panel_bytes;
 	bool depthwise;
-	bool flat; /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
+	bool flat;     /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
+	bool winograd; /* the panels are pack_winograd_panel()'s */
 	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
 	const void *padding;		 /* a tap of the input's zero, with slack behind it */
 	uint64_t params;

@@ -32,22 +32,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define IPC_VERSION	      1
-#define IPC_MAGIC	      (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
-#define IPC_HEADER_BYTES      16
-#define IPC_BODY_MAX	      (256u * 1024) /* replies of a status included */
-#define IPC_REQUEST_MAX	      (16u * 1024)  /* the daemon takes no larger body from a client */
-#define IPC_FDS_MAX	      4		    /* per message */
-#define IPC_DEPTH_MAX	      8		    /* nested arrays and maps in a body */
-#define IPC_ELEMENTS_MAX      32768	    /* items of all arrays and maps of a body together */
-#define IPC_NAME_MAX	      63	    /* bytes of a model's, rung's or client's name */
-#define IPC_RESULTS_MAX	      1000	    /* results in one reply */
-#define IPC_POINT_FLOATS      4		    /* of a point in a result */
-#define IPC_TEXT_MAX	      255	    /* bytes of an error or reason */
-#define IPC_SLOTS_MAX	      16
-#define IPC_SLOT_BYTES_MAX    (64u << 20)
-#define IPC_ANGULAR_SPEED_MAX 100.0f /* rad/s; gyroscopes measure up to 35 */
-#define IPC_EXPOSURE_US_MAX   10000000u
+#define IPC_VERSION	       1
+#define IPC_MAGIC	       (0x00464e49u | (uint32_t)IPC_VERSION << 24) /* "INF" 1 */
+#define IPC_HEADER_BYTES       16
+#define IPC_BODY_MAX	       (256u * 1024) /* replies of a status included */
+#define IPC_REQUEST_MAX	       (16u * 1024)  /* the daemon takes no larger body from a client */
+#define IPC_FDS_MAX	       4	     /* per message */
+#define IPC_DEPTH_MAX	       8	     /* nested arrays and maps in a body */
+#define IPC_ELEMENTS_MAX       32768	     /* items of all arrays and maps of a body together */
+#define IPC_NAME_MAX	       63	     /* bytes of a model's, rung's or client's name */
+#define IPC_RESULTS_MAX	       1000	     /* results in one reply */
+#define IPC_POINT_FLOATS       4	     /* of a point in a result */
+#define IPC_TENSORS_MAX	       64	     /* tensors in one reply */
+#define IPC_TENSOR_RANK_MAX    6
+#define IPC_TENSORS_INLINE_MAX (64u * 1024) /* bytes of tensors that a reply brings itself */
+#define IPC_TEXT_MAX	       255	    /* bytes of an error or reason */
+#define IPC_SLOTS_MAX	       16
+#define IPC_SLOT_BYTES_MAX     (64u << 20)
+#define IPC_ANGULAR_SPEED_MAX  100.0f /* rad/s; gyroscopes measure up to 35 */
+#define IPC_EXPOSURE_US_MAX    10000000u
 
 enum ipc_type {
 	IPC_HELLO = 1, /* -> client, version             WELCOME */
@@ -169,7 +172,8 @@ enum ipc_key {
 	IPC_K_CAPTURED_US,
 	IPC_K_STATUS,
 	IPC_K_TEXT,
-	IPC_K_ITEMS,	 /* [[index, score, label, box, points], ...], parts at the end left out when there are none */
+	IPC_K_ITEMS, /* [[index, score, label, box, points, gesture, its score], ...], parts at the end left out when
+		      * there are none */
 	IPC_K_EMBEDDING, /* bin: float32, little-endian */
 	IPC_K_NAME,
 	IPC_K_VARIANT,
@@ -187,7 +191,8 @@ enum ipc_key {
 	IPC_K_PRIORITY,
 	IPC_K_ANGULAR_SPEED,
 	IPC_K_EXPOSURE_US,
-	IPC_K_MASK, /* array of 3: width, height, offset in the slot */
+	IPC_K_MASK,    /* array of 3: width, height, offset in the slot */
+	IPC_K_TENSORS, /* [[name, type, dims, scale, zero point, bin: data, or uint: its offset in the slot], ...] */
 	IPC_K_GALLERY,
 	IPC_K_VERDICT,
 	IPC_K_SPACE,
@@ -293,10 +298,42 @@ struct ipc_result_item {
 	const float *box;    /* x0, y0, x1, y1 */
 	const float *points; /* x, y, z and visibility of each; what is not known is NaN */
 	uint32_t n_points;
+	const char *gesture; /* of a hand, borrowed; "" none was looked for */
+	float gesture_score;
 };
 
 /* What a stream with a gallery has seen over its last seconds; docs/gallery.md. */
 enum ipc_verdict { IPC_VERDICT_NONE, IPC_VERDICT_ABSENT, IPC_VERDICT_MAYBE, IPC_VERDICT_SURE };
+
+enum ipc_tensor_type { /* values are the protocol's */
+		       IPC_F32,
+		       IPC_F16,
+		       IPC_S8,
+		       IPC_U8,
+		       IPC_S16,
+		       IPC_U16,
+		       IPC_S32,
+		       IPC_U32,
+		       IPC_S64,
+		       IPC_U64,
+		       IPC_BOOL,
+		       IPC_TENSOR_TYPE_COUNT
+};
+
+/* An output of a network as it is: dense, the last axis together, in the byte order of the machine that both are on. */
+struct ipc_tensor {
+	const char *name; /* borrowed */
+	enum ipc_tensor_type type;
+	uint32_t rank, dims[IPC_TENSOR_RANK_MAX];
+	float scale; /* real = scale * (stored - zero_point); 0: the numbers are what they are */
+	int32_t zero_point;
+	const void *data; /* borrowed, aligned for its type; NULL: at `offset` in the frame's slot, a multiple of 64 */
+	uint32_t offset;
+	uint32_t bytes; /* of the data; not on the wire, where type and dims tell it */
+};
+
+/* Bytes of a tensor of this type and shape; UINT64_MAX where they would be over IPC_SLOT_BYTES_MAX. */
+uint64_t ipc_tensor_bytes(enum ipc_tensor_type type, const uint32_t *dims, uint32_t rank);
 
 struct ipc_result {
 	uint32_t stream;
@@ -311,8 +348,10 @@ struct ipc_result {
 	enum ipc_verdict verdict; /* IPC_VERDICT_NONE: the stream has no gallery */
 	const char *name;	  /* of a verdict of maybe or sure; borrowed */
 	uint32_t mask_width, mask_height, mask_offset; /* task segment: one byte a pixel in the frame's slot */
-	struct {				       /* width 0: the frame was not run */
-		const char *name, *variant, *lane;     /* borrowed */
+	const struct ipc_tensor *tensors;	       /* task raw, borrowed */
+	uint32_t n_tensors;
+	struct {				   /* width 0: the frame was not run */
+		const char *name, *variant, *lane; /* borrowed */
 		uint32_t width, height, channels, threads;
 	} rung;
 	const char *reason;					  /* of the policy */

@@ -13,6 +13,8 @@
 
 #include "body.h"
 #include "ipc.h"
+#include "storage.h"
+#include "tensor.h"
 #include "writer.h"
 
 enum field_kind {
@@ -25,6 +27,7 @@ enum field_kind {
 	FIELD_U32_3,	 /* uint32_t[3], or three fields in a row */
 	FIELD_ITEMS,	 /* const struct ipc_result_item *, their number at `count_at` */
 	FIELD_EMBEDDING, /* const float *, their number at `count_at` */
+	FIELD_TENSORS,	 /* const struct ipc_tensor *, likewise */
 	FIELD_MAP	 /* fields of `inner`, in the same struct */
 };
 
@@ -176,6 +179,7 @@ static const struct field result_fields[] = {
 	FIELD(ipc_result, total_us, TOTAL_US, U32),
 	FIELD(ipc_result, advice_width, ADVICE, U32_3),
 	FIELD(ipc_result, mask_width, MASK, U32_3),
+	COUNTED(ipc_result, tensors, TENSORS, TENSORS, n_tensors),
 };
 TABLE(result);
 
@@ -245,6 +249,7 @@ static bool is_set(const void *message, const struct field *field)
 		return memcmp(at, zero, 3 * sizeof(uint32_t)) != 0;
 	case FIELD_ITEMS:
 	case FIELD_EMBEDDING:
+	case FIELD_TENSORS:
 		return load_u32((const uint8_t *)message + field->count_at) != 0;
 	case FIELD_U32:
 	case FIELD_FLOAT:
@@ -276,7 +281,8 @@ static void put_items(struct ipc_writer *writer, const struct ipc_result_item *i
 	ipc_put_array(writer, n_items);
 	for (uint32_t i = 0; i < n_items; i++) {
 		const char *label = items[i].label ? items[i].label : "";
-		uint32_t n_parts = items[i].n_points ? 5 : items[i].box ? 4 : *label ? 3 : 2;
+		const char *gesture = items[i].gesture ? items[i].gesture : "";
+		uint32_t n_parts = *gesture ? 7 : items[i].n_points ? 5 : items[i].box ? 4 : *label ? 3 : 2;
 
 		ipc_put_array(writer, n_parts);
 		ipc_put_uint(writer, items[i].index);
@@ -287,6 +293,10 @@ static void put_items(struct ipc_writer *writer, const struct ipc_result_item *i
 			writer_put_singles(writer, items[i].box, items[i].box ? 4 : 0);
 		if (n_parts > 4)
 			writer_put_singles(writer, items[i].points, items[i].n_points * IPC_POINT_FLOATS);
+		if (n_parts > 5) {
+			writer_put_text(writer, gesture, text_bytes(gesture));
+			writer_put_single(writer, items[i].gesture_score);
+		}
 	}
 }
 
@@ -329,6 +339,9 @@ static void put_field(struct ipc_writer *writer, const void *message, const stru
 		break;
 	case FIELD_EMBEDDING:
 		writer_put_singles(writer, load_pointer(at), load_u32((const uint8_t *)message + field->count_at));
+		break;
+	case FIELD_TENSORS:
+		tensor_put_all(writer, load_pointer(at), load_u32((const uint8_t *)message + field->count_at));
 		break;
 	case FIELD_MAP:
 		put_table(writer, field->inner, message);
@@ -421,51 +434,10 @@ void ipc_put_done(struct ipc_writer *writer)
 
 /* ---- decoding ------------------------------------------------------------------------------------ */
 
-/* Memory of one decoded message: sized once from the body's length, then only handed out. */
-struct storage {
-	size_t capacity, used;
-	alignas(max_align_t) uint8_t data[];
-};
-
 struct reader {
 	struct body_cursor cursor;
 	struct storage *storage; /* NULL: the message has no field that needs any */
 };
-
-static const char reason_storage[] = "the fields announce more than the body holds";
-
-/* NULL when the body promised more than storage_reserve() made room for. */
-static void *storage_take(struct storage *storage, size_t bytes, size_t align)
-{
-	size_t start = (storage->used + align - 1) / align * align;
-
-	if (start > storage->capacity || bytes > storage->capacity - start)
-		return NULL;
-	storage->used = start + bytes;
-	return storage->data + start;
-}
-
-/*
- * An item takes 3 bytes of the body at least, a text one more than its length and a float four, so what an honest body
- * needs is bounded by its length; alignment is lost at most twice, and twice more for each item's floats.
- */
-static int storage_reserve(struct storage **storage, size_t length)
-{
-	size_t items = length / 3 < IPC_RESULTS_MAX ? length / 3 : IPC_RESULTS_MAX;
-	size_t needed =
-		items * (sizeof(struct ipc_result_item) + 2 * alignof(float)) + length + 2 * alignof(max_align_t);
-
-	if (!*storage || (*storage)->capacity < needed) {
-		struct storage *grown = realloc(*storage, sizeof(**storage) + needed);
-
-		if (!grown)
-			return -ENOMEM;
-		grown->capacity = needed;
-		*storage = grown;
-	}
-	(*storage)->used = 0;
-	return 0;
-}
 
 static const char *get_u32(const struct body_value *value, uint32_t limit, void *at)
 {
@@ -525,25 +497,6 @@ static const char *get_name(const struct body_value *value, char *at)
 	return NULL;
 }
 
-static const char *get_text(struct storage *storage, const struct body_value *value, const char **ret_text)
-{
-	char *text;
-
-	if (value->kind != BODY_TEXT)
-		return "a field is not a text";
-	if (value->count > IPC_TEXT_MAX)
-		return "a text is too long";
-	if (memchr(value->bytes, 0, value->count))
-		return "a text has a NUL byte";
-	text = storage_take(storage, value->count + 1, 1);
-	if (!text)
-		return reason_storage;
-	memcpy(text, value->bytes, value->count);
-	text[value->count] = 0;
-	*ret_text = text;
-	return NULL;
-}
-
 static const char *get_u32_3(struct reader *reader, const struct body_value *value, uint8_t *at)
 {
 	if (value->kind != BODY_ARRAY || value->count > 3)
@@ -569,7 +522,7 @@ static const char *get_singles(struct reader *reader, const struct body_value *v
 		return "numbers are not a bin of 4-byte floats";
 	taken = storage_take(reader->storage, n_values * sizeof(*taken), alignof(float));
 	if (!taken)
-		return reason_storage;
+		return storage_reason;
 	for (uint32_t i = 0; i < n_values; i++) {
 		const uint8_t *bytes = value->bytes + 4 * (size_t)i;
 		uint32_t bits =
@@ -615,15 +568,19 @@ static const char *get_part(struct reader *reader, const struct body_value *valu
 	case 1:
 		return get_float(value, &item->score);
 	case 2:
-		return get_text(reader->storage, value, &item->label);
+		return storage_text(reader->storage, value, &item->label);
 	case 3:
 		return get_box(reader, value, &item->box);
-	default:
+	case 4:
 		return get_points(reader, value, item);
+	case 5:
+		return storage_text(reader->storage, value, &item->gesture);
+	default:
+		return get_float(value, &item->gesture_score);
 	}
 }
 
-/* What comes behind the points is of a later version and passed over. */
+/* What comes behind the gesture is of a later version and passed over. */
 static const char *get_item(struct reader *reader, struct ipc_result_item *item)
 {
 	struct body_value value;
@@ -632,9 +589,9 @@ static const char *get_item(struct reader *reader, struct ipc_result_item *item)
 
 	if (reason || value.kind != BODY_ARRAY || n_parts < 2)
 		return "a result is not an array of index, score and label";
-	*item = (struct ipc_result_item){.label = ""};
+	*item = (struct ipc_result_item){.label = "", .gesture = ""};
 	for (uint32_t part = 0; part < n_parts && !reason; part++) {
-		if (part > 4) {
+		if (part > 6) {
 			body_skip(&reader->cursor);
 			continue;
 		}
@@ -653,7 +610,7 @@ static const char *get_items(struct reader *reader, const struct body_value *val
 		return "the results are not an array of at most 1000";
 	taken = storage_take(reader->storage, value->count * sizeof(*taken), alignof(struct ipc_result_item));
 	if (!taken)
-		return reason_storage;
+		return storage_reason;
 	for (uint32_t i = 0; i < value->count; i++) {
 		const char *reason = get_item(reader, &taken[i]);
 
@@ -691,13 +648,16 @@ static const char *get_field(struct reader *reader, const struct field *field, c
 	case FIELD_NAME:
 		return get_name(value, at);
 	case FIELD_TEXT:
-		return get_text(reader->storage, value, at);
+		return storage_text(reader->storage, value, at);
 	case FIELD_U32_3:
 		return get_u32_3(reader, value, at);
 	case FIELD_ITEMS:
 		return get_items(reader, value, at, (uint32_t *)(message + field->count_at));
 	case FIELD_EMBEDDING:
 		return get_singles(reader, value, at, (uint32_t *)(message + field->count_at));
+	case FIELD_TENSORS:
+		return tensor_get_all(&reader->cursor, reader->storage, value, at,
+				      (uint32_t *)(message + field->count_at));
 	case FIELD_MAP:
 		return get_table(reader, field->inner, value, message);
 	}

@@ -151,3 +151,11 @@ void writer_put_singles(struct ipc_writer *writer, const float *values, uint32_t
 		append(writer, bytes, sizeof(bytes));
 	}
 }
+
+void writer_put_bytes(struct ipc_writer *writer, const void *bytes, uint32_t count)
+{
+	msgpack_packer packer = packer_of(writer);
+
+	msgpack_pack_bin(&packer, count);
+	append(writer, bytes, count);
+}

@@ -30,7 +30,7 @@ static void find_best_within(const struct view *v, float step_us, float ret_best
 		float halves = o->sure_us * per_half_us;
 
 		/* Rounded up: it is not done earlier. */
-		if (!v->rungs[i].dominated && halves < 2 * STEPS && o->accuracy > ret_best[(int)halves + 1])
+		if (view_eligible(v, i) && halves < 2 * STEPS && o->accuracy > ret_best[(int)halves + 1])
 			ret_best[(int)halves + 1] = o->accuracy;
 	}
 	for (int i = 1; i <= 2 * STEPS; i++)

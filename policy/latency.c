@@ -111,10 +111,11 @@ static void find_kin(struct policy_latency *latency, const struct policy_rung *r
 	for (int i = 0; i < latency->n_rungs; i++) {
 		int variant = 0, size = 0;
 
-		while (rungs[variant].variant != rungs[i].variant)
+		/* Frames of another phase do other work: nothing is learned across. */
+		while (rungs[variant].variant != rungs[i].variant || rungs[variant].phase != rungs[i].phase)
 			variant++;
 		while (rungs[size].width != rungs[i].width || rungs[size].height != rungs[i].height ||
-		       rungs[size].channels != rungs[i].channels)
+		       rungs[size].channels != rungs[i].channels || rungs[size].phase != rungs[i].phase)
 			size++;
 		latency->variant_of[i] = (uint8_t)variant;
 		latency->size_of[i] = (uint8_t)size;

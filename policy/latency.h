@@ -22,6 +22,7 @@
 #define POLICY_LANES_MAX 8
 #define POLICY_BINS	 34
 #define POLICY_OUTLIERS	 3
+#define POLICY_PHASES	 2 /* kinds of frames of one stream, with rungs of their own */
 
 /* What a time is made of, beside its prior and chance. */
 enum policy_part { POLICY_PART_LANE, POLICY_PART_VARIANT, POLICY_PART_SIZE, POLICY_PART_RUNG, POLICY_PARTS };
@@ -33,6 +34,7 @@ struct policy_rung {
 	uint8_t channels; /* 3, or 1 for gray */
 	uint8_t lane;
 	uint8_t threads;
+	uint8_t phase;	/* of the frames that it can run, as of struct policy_sample; 0 where all are alike */
 	float accuracy; /* expected, 0..1, measured or estimated */
 	float prior_us; /* preprocessing and inference, before anything was observed on this device */
 	float power_w;	/* while running; 0 unknown */

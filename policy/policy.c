@@ -34,10 +34,11 @@
 #define FADE_US		60000000.f /* over which changes of rung are forgotten */
 #define EXPLORE_FIRST	8	   /* frames before the first trial */
 #define US_MAX		1e9f
+#define WORK_MAX	1000
 
 void policy_state_init(struct policy_state *state)
 {
-	*state = (struct policy_state){.rung = -1, .felt_c = NO_TEMP_C};
+	*state = (struct policy_state){.rung = -1, .other_rung = -1, .felt_c = NO_TEMP_C};
 }
 
 const char *policy_cause_name(enum policy_cause cause)
@@ -61,7 +62,7 @@ float policy_accuracy(float native_accuracy, float size_ratio, bool gray)
 
 static bool beats(const struct policy_rung *a, const struct policy_rung *b, bool earlier)
 {
-	if (a->lane != b->lane || a->prior_us > b->prior_us || a->accuracy < b->accuracy)
+	if (a->lane != b->lane || a->phase != b->phase || a->prior_us > b->prior_us || a->accuracy < b->accuracy)
 		return false;
 	return a->prior_us < b->prior_us || a->accuracy > b->accuracy || earlier;
 }
@@ -130,7 +131,11 @@ static void look_at_lanes(struct view *v)
 
 static struct policy_forecast ask(const struct view *v, int rung)
 {
-	return policy_latency_forecast_on(v->latency, v->params, v->rungs, rung, &v->lanes[lane_of(v, rung)]);
+	struct policy_forecast f =
+		policy_latency_forecast_on(v->latency, v->params, v->rungs, rung, &v->lanes[lane_of(v, rung)]);
+
+	f.mean_ln += v->work_ln;
+	return f;
 }
 
 /* The exponential, near enough for small values: it is asked of every rung. */
@@ -199,7 +204,7 @@ static void find_ends(struct view *v)
 	for (int i = 0; i < v->n_rungs; i++) {
 		const struct outlook *o = &v->outlook[i];
 
-		if (v->rungs[i].dominated)
+		if (!view_eligible(v, i))
 			continue;
 		if (v->best < 0 || o->accuracy > v->outlook[v->best].accuracy)
 			v->best = i;
@@ -295,10 +300,11 @@ static void look(struct view *v, const struct policy_state *state)
 {
 	float blur = policy_clamp(known_or(v->sample->blur, 0), 0, 1);
 
+	v->work_ln = v->sample->work > 0 ? policy_ln(policy_clamp(v->sample->work, 1, WORK_MAX)) : 0;
 	look_at_time(v);
 	look_at_lanes(v);
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated || i == 0)
+		if (view_eligible(v, i) || i == 0)
 			forecast(v, i);
 	find_ends(v);
 	look_at_heat(v);
@@ -306,7 +312,7 @@ static void look(struct view *v, const struct policy_state *state)
 	v->price = energy_price(v);
 	v->blur = blur > BLUR_SEEN ? (blur - BLUR_SEEN) / (1 - BLUR_SEEN) : 0;
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated || i == 0)
+		if (view_eligible(v, i) || i == 0)
 			v->outlook[i].utility = utility(v, i, 0);
 }
 
@@ -339,7 +345,7 @@ static int best_allowed(const struct view *v)
 	int best = -1;
 
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && allowed(v, i) &&
+		if (view_eligible(v, i) && allowed(v, i) &&
 		    (best < 0 || v->outlook[i].utility > v->outlook[best].utility))
 			best = i;
 	return best;
@@ -351,7 +357,7 @@ static int least_bad(const struct view *v)
 	int best = v->cheapest;
 
 	for (int i = 0; i < v->n_rungs; i++)
-		if (!v->rungs[i].dominated && cool_enough(v, i) && affordable(v, i, 1) &&
+		if (view_eligible(v, i) && cool_enough(v, i) && affordable(v, i, 1) &&
 		    v->outlook[i].utility > v->outlook[best].utility)
 			best = i;
 	return best;
@@ -408,7 +414,7 @@ static float restlessness(const struct view *v, const struct policy_state *state
 /* Whether the rung that is held may be held on to. */
 static bool tenable(const struct view *v, int rung)
 {
-	return rung >= 0 && rung < v->n_rungs && !v->rungs[rung].dominated && cool_enough(v, rung) &&
+	return rung >= 0 && rung < v->n_rungs && view_eligible(v, rung) && cool_enough(v, rung) &&
 	       affordable(v, rung, 1) && in_time(v, rung, STAY_FACTOR * v->params->miss_target);
 }
 
@@ -463,7 +469,7 @@ static int unexplored(const struct view *v, const struct policy_state *state)
 		const struct outlook *o = &v->outlook[i];
 		float gain, loss;
 
-		if (v->rungs[i].dominated || o->accuracy <= held->accuracy)
+		if (!view_eligible(v, i) || o->accuracy <= held->accuracy)
 			continue;
 		gain = worth_of_trial(v, i, held->accuracy * held->chance + v->params->stay_gain);
 		loss = held->accuracy * held->chance - o->accuracy * o->chance_once;
@@ -497,7 +503,7 @@ static int for_this_frame(const struct view *v, int held)
 	for (int i = 0; i < v->n_rungs; i++) {
 		float useful;
 
-		if (v->rungs[i].dominated || !allowed(v, i) || v->outlook[i].energy >= v->outlook[held].energy)
+		if (!view_eligible(v, i) || !allowed(v, i) || v->outlook[i].energy >= v->outlook[held].energy)
 			continue;
 		useful = utility(v, i, v->blur);
 		if (useful > most + v->params->stay_gain) {
@@ -562,6 +568,18 @@ static bool hopeless(const struct view *v, const struct policy_state *state, int
 	       (v->left_us <= 0 || v->sample->now_us - state->last_run_us < PROBE_US);
 }
 
+/* A frame of the other phase: what is held for those comes to the fore, which is no change. */
+static void enter_phase(const struct policy_sample *sample, struct policy_state *state)
+{
+	int rung = state->rung;
+
+	if (sample->phase == state->phase)
+		return;
+	state->rung = state->other_rung;
+	state->other_rung = rung;
+	state->phase = sample->phase;
+}
+
 static void choose(const struct view *v, struct policy_state *state, struct policy_decision *d)
 {
 	int target = best_allowed(v), tried;
@@ -614,6 +632,7 @@ void policy_decide(const struct policy_params *params, const struct policy_rung 
 	v.n_rungs = n_rungs < latency->n_rungs ? n_rungs : latency->n_rungs;
 	v.latency = latency;
 	v.sample = sample;
+	enter_phase(sample, state);
 	v.held = state->rung;
 	v.suspicious = false;
 	v.felt_c = feel_heat(sample, state);

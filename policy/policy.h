@@ -27,6 +27,8 @@ struct policy_sample {
 	int64_t deadline_us; /* of this frame, counted from its arrival; 0 none */
 	int64_t queued_us;   /* this frame has waited so far */
 	int queue_depth;     /* frames waiting behind this one: of its stream, and one of every other */
+	int phase;	     /* only rungs of this phase can run it */
+	float work;	     /* how many times it does a rung's work; 0 once */
 	float share_us;	     /* lane time that it may take for its stream to keep its rate; 0 no limit */
 	int n_lanes;
 	float lane_wait_us[POLICY_LANES_MAX]; /* until the lane is free; 0 now */
@@ -45,6 +47,8 @@ struct policy_sample {
 /* What one stream remembers between frames. */
 struct policy_state {
 	int rung;	       /* held for sharp frames; -1 before the first */
+	int phase;	       /* of the frame before; `rung` is of it */
+	int other_rung;	       /* held for frames of the other phase; -1 none */
 	int64_t changed_us;    /* when it last went up; 0 never */
 	int64_t calm_since_us; /* since when a better rung would have fitted; 0 not */
 	int64_t last_run_us;   /* when a frame was last run; 0 never */
@@ -87,9 +91,9 @@ struct policy_decision {
 };
 
 /*
- * Marks the rungs that another rung of the same lane beats: at most its cost (prior_us) and at least its accuracy; of
- * equals the lower index stays.  Lanes are kept apart, for one may be free while another is busy.  At least one rung
- * stays.  Returns how many are left.
+ * Marks the rungs that another rung of the same lane and phase beats: at most its cost (prior_us) and at least its
+ * accuracy; of equals the lower index stays.  Lanes are kept apart, for one may be free while another is busy.  At
+ * least one rung of each stays.  Returns how many are left.
  */
 int policy_prune(struct policy_rung *rungs, int n_rungs);
 
@@ -97,7 +101,7 @@ int policy_prune(struct policy_rung *rungs, int n_rungs);
  * Chooses the rung for one frame: of those that meet the deadline as surely as params ask, the one of the greatest
  * expected accuracy less what its energy and the change to it are worth.  Steps down at once, and up when a better
  * rung has fitted for a dwell, which doubles when the last step up had to be taken back soon.  n_rungs
- * 1..POLICY_RUNGS_MAX, latency of the same rungs.
+ * 1..POLICY_RUNGS_MAX, latency of the same rungs, of which the sample's phase has some.
  */
 void policy_decide(const struct policy_params *params, const struct policy_rung *rungs, int n_rungs,
 		   const struct policy_latency *latency, const struct policy_sample *sample, struct policy_state *state,

@@ -103,6 +103,8 @@ static void put_rung(struct line *line, const struct policy_rung *rung, const ch
 	put_float(line, "accuracy", rung->accuracy);
 	put_float(line, "prior_us", rung->prior_us);
 	put_float(line, "power_w", rung->power_w);
+	if (rung->phase)
+		put(line, ",\"phase\":%d", rung->phase);
 	put(line, ",\"dominated\":%s}", rung->dominated ? "true" : "false");
 }
 
@@ -156,6 +158,10 @@ size_t policy_trace_state(const char *model, uint64_t stream, const struct polic
 	put_float(&line, "run_s", state->run_s);
 	put_float(&line, "busy_s", state->busy_s);
 	put_float(&line, "met", state->met);
+	if (state->phase)
+		put(&line, ",\"phase\":%d", state->phase);
+	if (state->other_rung >= 0)
+		put(&line, ",\"other_rung\":%d", state->other_rung);
 	put(&line, "}");
 	return end(&line);
 }
@@ -176,6 +182,10 @@ static void put_sample(struct line *line, const struct policy_sample *s)
 	put_float(line, "memory_pressure", s->memory_pressure);
 	put_float(line, "cooling", s->cooling);
 	put_float(line, "share_us", s->share_us);
+	if (s->phase)
+		put(line, ",\"phase\":%d", s->phase);
+	if (s->work > 0)
+		put_float(line, "work", s->work);
 }
 
 static void put_rung_name(struct line *line, const char *rung)

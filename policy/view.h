@@ -19,7 +19,7 @@ struct outlook {
 	float utility; /* on a sharp frame */
 };
 
-/* Only the outlook of rungs that are not dominated is filled in. */
+/* Only the outlook of rungs that are eligible is filled in. */
 struct view {
 	const struct policy_params *params;
 	const struct policy_rung *rungs;
@@ -36,6 +36,7 @@ struct view {
 	bool hot, critical;
 	bool suspicious;  /* the held rung was just slow beyond doubt: chance, or a jump? */
 	float heat_price; /* that heat adds to the price of energy */
+	float work_ln;	  /* logarithm of how many times it does a rung's work */
 	float left_us;	  /* to the deadline; INFINITY none */
 	float budget_us;  /* of that, what this frame may take of it */
 	float wait_us[POLICY_LANES_MAX], left_ln[POLICY_LANES_MAX]; /* of each lane; logarithm of its share */
@@ -45,6 +46,12 @@ struct view {
 	float blur;						    /* beyond what does no harm, 0..1 */
 	struct outlook outlook[POLICY_RUNGS_MAX];
 };
+
+/* Whether this frame could run on it, and no other one is better in everything. */
+static inline bool view_eligible(const struct view *view, int rung)
+{
+	return !view->rungs[rung].dominated && view->rungs[rung].phase == view->sample->phase;
+}
 
 /* Fills in the reason of a decision whose other members are set. */
 void view_explain(const struct view *view, struct policy_decision *decision);

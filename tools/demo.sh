@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows inferd at work: installs what is missing, builds, fetches networks and photographs, and runs them through
-# a daemon of its own: classes and a face; then a hot device, then a reload.  Leaves nothing running.
+# a daemon of its own: classes, a face, and which of some clips is on a screen; then a hot device, then a reload.  Leaves nothing running.
 #
 #   tools/demo.sh [BUILD_DIR]     (default: build; fetched files are kept in BUILD_DIR/demo)
 set -euo pipefail
@@ -33,6 +33,12 @@ write_config() { # top_k
 		    deadline_ms: 500
 		    variants: [{name: short, file: $data/face_detection_short_range.tflite}]
 		    preprocess: {fit: letterbox, sampling: point, mean: 127.5, scale: 0.00784313725}
+		  - name: look
+		    task: embed
+		    deadline_ms: 500
+		    variants: [{name: lite0, file: $data/efficientnet_lite0_features.param}]
+		    preprocess: {mean: [127, 127, 127], scale: 0.0078125}
+		    gallery: {sure: 0.7, maybe: 0.5}
 		policy: {temp_high_c: 75, temp_critical_c: 90}
 	YAML
 }
@@ -71,14 +77,14 @@ cleanup() {
 }
 
 install_missing build-essential cmake pkg-config libuv1-dev libmsgpack-dev libyaml-dev libturbojpeg0-dev libpng-dev \
-	libsqlite3-dev python3 python3-pip
+	libsqlite3-dev python3 python3-pip python3-pil
 say "Building in $build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DINFERD_TESTS=OFF >/dev/null
 cmake --build "$build" -j "$(nproc)" | tail -n 1
 inferd=$build/daemon/inferd
 inferctl=$build/client-lib/inferctl/inferctl
 say "Fetching a classifier, a face detector and photographs"
-tools/models.sh --into "$data" imagenet faces
+tools/models.sh --into "$data" imagenet faces vectors
 python3 tools/fetch.py --into "$data" photos people
 photos=("$data"/photos/*)
 run=$(mktemp -d)
@@ -96,6 +102,16 @@ say "A face, drawn on its photograph"
 ctl run face "$data"/people/* --annotate "$data/faces"
 drawn=("$data"/faces/*.png)
 echo "The drawing is in ${drawn[*]}"
+
+say "Clips are enrolled; then a camera looks at a screen that plays one of them, and at one that plays something else"
+/usr/bin/python3 tools/demo_clips.py "$run" --clips "${photos[@]}" --camera "$data"/photos/coffee.png "$data"/people/*
+for clip in "$run"/clips/*.y4m; do
+	ctl gallery add clips "$(basename "$clip" .y4m)" "$clip" --model look
+done
+for view in "$run"/camera/*.y4m; do
+	echo "On the screen: $(basename "$view" .y4m)"
+	ctl run look "$view" --gallery clips --top 2 | tail -n 6
+done
 
 say "The same photographs with the device at 82 C, over temp_high_c: a cheaper rung, and why"
 stop_daemon

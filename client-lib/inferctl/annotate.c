@@ -90,13 +90,22 @@ static void name_item(const struct inferd_item *item, bool placed, char *ret_tex
 		snprintf(ret_text, size, "#%u %.0f%%", item->index, 100.0 * (double)item->score);
 }
 
+static void add_gesture(const struct inferd_gesture *gesture, char *text, size_t size)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, ", %.20s %.0f%%", gesture->name, 100.0 * (double)gesture->score);
+}
+
 static void draw_item(struct canvas *canvas, const struct inferd_result *result, size_t at, float unit, int scale)
 {
 	const struct inferd_place *place = &result->places[at];
 	struct canvas_colour colour = colour_of(result->items[at].index);
-	char text[96];
+	char text[128];
 
 	name_item(&result->items[at], true, text, sizeof(text));
+	if (result->gestures && strcmp(result->gestures[at].name, "none") != 0)
+		add_gesture(&result->gestures[at], text, sizeof(text));
 	draw_points(canvas, place, unit, colour);
 	draw_box(canvas, place, unit, colour);
 	canvas_label(canvas, place->x0 - unit / 2, place->y0, scale, colour, text);

@@ -129,6 +129,11 @@ static int read_model(struct calibrate *calibrate)
 		cli_complain("%s: --labels needs a model that classifies", calibrate->model);
 		return -EINVAL;
 	}
+	if (!strcmp(task, "pipeline")) {
+		cli_complain("%s is a pipeline: what it costs depends on what is found; calibrate its stages",
+			     calibrate->model);
+		return -EINVAL;
+	}
 	return calibrate->n_rungs ? 0 : -EINVAL;
 }
 

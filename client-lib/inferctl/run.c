@@ -15,6 +15,7 @@
 #include "cli.h"
 #include "image.h"
 #include "names.h"
+#include "tensors.h"
 
 #define BAR_CELLS	  20
 #define PIXEL_DECIMALS	  2
@@ -94,6 +95,15 @@ static void json_place(const struct inferd_place *place)
 		putchar(']');
 }
 
+static void json_gesture(const struct inferd_gesture *gesture)
+{
+	fputs(",\"gesture\":{\"name\":", stdout);
+	cli_json_text(gesture->name);
+	fputs(",\"score\":", stdout);
+	cli_json_number(gesture->score, 6);
+	putchar('}');
+}
+
 static void json_results(const struct inferd_result *result)
 {
 	fputs("\"results\":[", stdout);
@@ -104,9 +114,12 @@ static void json_results(const struct inferd_result *result)
 		cli_json_number(result->items[i].score, 6);
 		if (result->places)
 			json_place(&result->places[i]);
+		if (result->gestures)
+			json_gesture(&result->gestures[i]);
 		putchar('}');
 	}
 	putchar(']');
+	tensors_json(result);
 	if (result->mask)
 		printf(",\"mask\":{\"width\":%u,\"height\":%u}", result->mask->width, result->mask->height);
 	if (!result->n_embedding)
@@ -200,10 +213,13 @@ static void print_human(const struct job *job, const struct inferd_result *resul
 			printf("#%u", result->items[i].index);
 		if (result->places)
 			print_place(&result->places[i]);
+		if (result->gestures)
+			printf(", %s %.1f %%", result->gestures[i].name, 100.0 * result->gestures[i].score);
 		putchar('\n');
 	}
 	if (result->verdict != INFERD_VERDICT_NONE)
 		printf("  %s\n", names_verdict(result, verdict));
+	tensors_print(result);
 	if (result->mask)
 		printf("  mask of %ux%u\n", result->mask->width, result->mask->height);
 	if (result->n_embedding) {

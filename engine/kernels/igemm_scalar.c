@@ -162,4 +162,6 @@ void kernels_scalar(struct kernels *table)
 	table->dwconv_s8 = dwconv_s8_scalar;
 	kernels_elementwise_scalar(table);
 	kernels_dots_s8_scalar(table);
+	kernels_resample_scalar(table);
+	kernels_winograd_scalar(table);
 }

@@ -1,7 +1,7 @@
 # Sources of the kernels and the flags of each level; sets ENGINE_KERNEL_SOURCES.
 set(dir ${CMAKE_CURRENT_LIST_DIR})
 set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c
-  ${dir}/dots_s8_scalar.c)
+    ${dir}/dots_s8_scalar.c ${dir}/pixels_scalar.c ${dir}/resample_scalar.c ${dir}/winograd_scalar.c)
 
 # Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
 # exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "resample.h"
+
 #define KERNEL_SLACK  64
 #define KERNEL_MR_MAX 16
 #define KERNEL_NR_MAX 64
@@ -115,6 +117,34 @@ size_t dwconv_s8_bytes(size_t channels, size_t taps);
 void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed);
 void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const struct kernel_requant *requant, void *packed);
 
+/*
+ * Winograd's F(4x4, 3x3): a convolution of 3x3 at stride 1 as 36 small matrix products, one for each place in blocks of
+ * 6x6 inputs that make 4x4 outputs, with a quarter of the multiplications.  winograd_input() transforms the pixels of a
+ * block, igemm_f32 multiplies, winograd_output() transforms back.  Errors are some ten times those of the plain sum.
+ *
+ * A panel is that of igemm_f32 with one tap for each place, one behind the other, of transformed weights.  The bias is
+ * in the place of the point 1 in both directions, which every output gets once.
+ */
+#define WINOGRAD_IN	  6
+#define WINOGRAD_OUT	  4
+#define WINOGRAD_PLACES	  (WINOGRAD_IN * WINOGRAD_IN)
+#define WINOGRAD_CHANNELS 16 /* input channels come in multiples of it */
+
+struct winograd_output_args {
+	const float *m; /* sums of place p from m + p * stride on; n rounded up to the columns of igemm_f32 readable */
+	size_t stride, n;
+	size_t rows, columns; /* 1..4 of the block that lie in the picture */
+	float *out;
+	size_t out_row, out_pixel; /* elements from one to the next */
+	const float *residual;	   /* added before the clamp, NULL none */
+	size_t residual_row, residual_pixel;
+	float lo, hi;
+};
+size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc);
+/* w is [n][3][3][kc] dense; bias NULL for zeros; turned: n * kc floats to work in. */
+void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, const float *w, const float *bias,
+			 float *turned, void *panel);
+
 enum kernel_binary { KERNEL_ADD, KERNEL_SUB, KERNEL_MUL, KERNEL_DIV, KERNEL_MIN, KERNEL_MAX, KERNEL_BINARY_COUNT };
 
 /* s8: real = scale * (q - zero); out is requantised to out_scale, out_zero. */
@@ -163,6 +193,9 @@ struct kernels {
 	struct igemm_s8 igemm_s8_wide; /* for weights of any 16 bits */
 	void (*dwconv_f32)(const struct dwconv_args *args);
 	void (*dwconv_s8)(const struct dwconv_args *args);
+	/* pixels: 6x6 of a block, row by row, each `channels` values; v[place * stride + channel]. */
+	void (*winograd_input)(size_t channels, const float *const *pixels, size_t stride, float *v);
+	void (*winograd_output)(const struct winograd_output_args *args);
 
 	/* One output pixel from the n pixels of its window, each `channels` values.  n >= 1. */
 	void (*maxpool_f32)(const float *const *pixels, size_t n, size_t channels, float lo, float hi, float *out);
@@ -198,6 +231,8 @@ struct kernels {
 	void (*flip)(size_t n, const uint8_t *in, uint8_t *out); /* xor 0x80 */
 	void (*f16_to_f32)(size_t n, const uint16_t *in, float *out);
 	void (*f32_to_f16)(size_t n, const float *in, uint16_t *out); /* round half to even */
+
+	struct resample_kernels resample;
 };
 
 /* The table for this CPU (and INFERD_CPU_MASK); made on first use, thread-safe, constant after. */

@@ -4,8 +4,10 @@
 void kernels_avx2(struct kernels *table)
 {
 	kernels_elementwise_avx2(table);
+	kernels_winograd_avx2(table);
 	kernels_igemm_f32_avx2(table);
 	kernels_igemm_s8_avx2(table);
 	kernels_dwconv_avx2(table);
 	kernels_dots_s8_avx2(table);
+	kernels_resample_avx2(table);
 }

@@ -4,6 +4,8 @@
 void kernels_avx512(struct kernels *table)
 {
 	kernels_elementwise_avx512(table);
+	kernels_winograd_avx512(table);
 	kernels_igemm_f32_avx512(table);
 	kernels_dwconv_f32_avx512(table);
+	kernels_resample_avx512(table);
 }

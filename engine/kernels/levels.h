@@ -8,14 +8,20 @@
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
+void kernels_winograd_scalar(struct kernels *table);
 void kernels_dots_s8_scalar(struct kernels *table);
+void kernels_resample_scalar(struct kernels *table);
+void kernels_pixels_scalar(struct kernels *table);
 
 void kernels_avx2(struct kernels *table);
 void kernels_elementwise_avx2(struct kernels *table);
+void kernels_winograd_avx2(struct kernels *table);
 void kernels_igemm_f32_avx2(struct kernels *table);
 void kernels_igemm_s8_avx2(struct kernels *table);
 void kernels_dwconv_avx2(struct kernels *table);
 void kernels_dots_s8_avx2(struct kernels *table);
+void kernels_resample_avx2(struct kernels *table);
+void kernels_pixels_avx2(struct kernels *table);
 
 void kernels_avxvnni(struct kernels *table);
 void kernels_igemm_s8_avxvnni(struct kernels *table);
@@ -23,8 +29,11 @@ void kernels_dots_s8_avxvnni(struct kernels *table);
 
 void kernels_avx512(struct kernels *table);
 void kernels_elementwise_avx512(struct kernels *table);
+void kernels_winograd_avx512(struct kernels *table);
 void kernels_igemm_f32_avx512(struct kernels *table);
 void kernels_dwconv_f32_avx512(struct kernels *table);
+void kernels_resample_avx512(struct kernels *table);
+void kernels_pixels_avx512(struct kernels *table);
 
 void kernels_avx512vnni(struct kernels *table);
 void kernels_igemm_s8_avx512vnni(struct kernels *table);
@@ -36,6 +45,7 @@ void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
 void kernels_dwconv_neon(struct kernels *table);
 void kernels_dots_s8_neon(struct kernels *table);
+void kernels_resample_neon(struct kernels *table);
 
 void kernels_dotprod(struct kernels *table);
 void kernels_dots_s8_dotprod(struct kernels *table);

@@ -14,6 +14,9 @@ TEST_SUITE(config);
 
 #define MODEL(keys) "models: [{name: m, task: classify, variants: [{name: v, file: /dev/fd/9}]" keys "}]\n"
 
+#define PALM "- {name: p, task: detect, detector: palm, variants: [{name: v, file: /dev/fd/9}]}\n"
+#define FACE "- {name: f, task: landmarks, landmarks: face, variants: [{name: v, file: /dev/fd/9}]}\n"
+
 static struct config_error error;
 
 static int load(const char *text, struct config **ret_config)
@@ -250,10 +253,32 @@ Test(config, bad_values_are_named_with_line_and_key)
 		 "belongs to task: detect, which needs it"},
 		{"models: [{name: m, task: classify, landmarks: hand, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m]: the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it"},
+		{"models: [{name: m, task: landmarks, landmarks: pose, gestures: true, variants: [{name: v, file: a}]}]\n",
+		 "c.yaml:1: models[m]: gestures are told from the landmarks of a hand: landmarks: hand"},
 		{"models: [{name: m, task: segment, preprocess: {fit: crop}, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m]: task: segment needs fit: stretch, so that the mask covers the picture"},
+		{"models: [{name: m, task: classify, gallery: {sure: 0.9}, variants: [{name: v, file: a.tflite}]}]\n",
+		 "c.yaml:1: models[m]: 'gallery', 'sure' and 'maybe' belong to task: embed"},
+		{"models: [{name: m, task: embed, gallery: {sure: 0.7}, variants: [{name: v, file: a.tflite}]}]\n",
+		 "c.yaml:1: models[m]: 'maybe' must be below 'sure', for every variant"},
+		{"models: [{name: m, task: embed, variants: [{name: v, file: a.tflite, maybe: 0.9}]}]\n",
+		 "c.yaml:1: models[m]: 'maybe' must be below 'sure', for every variant"},
 		{"models: [{name: m, pipeline: [a]}]\n",
-		 "c.yaml:1: models[m].pipeline: pipelines are not part of this version"},
+		 "c.yaml:1: models[m].pipeline: two stages are due: a detector and a landmarks model"},
+		{"models: [{name: m, pipeline: [a, b, c]}]\n",
+		 "c.yaml:1: models[m].pipeline: 3 entries, at most 2 are possible"},
+		{"models: [{name: m, pipeline: [a, b], gray: true}]\n",
+		 "c.yaml:1: models[m].gray: belongs to the stages of a pipeline"},
+		{"models: [{name: m, pipeline: [a, b], max_results: 7}]\n",
+		 "c.yaml:1: models[m]: a pipeline looks at 6 places in a frame at most: max_results is too large"},
+		{"models: [{name: m, pipeline: [a, b]}]\n",
+		 "c.yaml:1: models[m].pipeline: stage 1 is 'a', and there is no model of this name"},
+		{"models:\n- {name: m, pipeline: [p, m]}\n" PALM,
+		 "c.yaml:2: models[m].pipeline: stage 2 has to be a model with task: landmarks, which 'm' is not"},
+		{"models:\n- {name: m, pipeline: [f, p]}\n" PALM FACE,
+		 "c.yaml:2: models[m].pipeline: stage 1 has to be a model with task: detect, which 'f' is not"},
+		{"models:\n- {name: m, pipeline: [p, f]}\n" PALM FACE,
+		 "c.yaml:2: models[m].pipeline: 'p' does not find what 'f' looks at: faces need a detector of faces"},
 		{MODEL(", deadline_ms: 700000"), "c.yaml:1: models[m].deadline_ms: 700000 is not within 1..60000"},
 		{MODEL(", deadlin_ms: 7"), "c.yaml:1: models[m].deadlin_ms: unknown key, did you mean 'deadline_ms'?"},
 		{MODEL(", weight: 0"), "c.yaml:1: models[m].weight: 0 is not above 0 and at most 1000"},

@@ -162,7 +162,7 @@ Test(profile, ladder_takes_its_costs_before_it_is_settled)
 	cr_assert_float_eq(ladder.rungs[1].prior_us, 200, 0.1);
 	cr_assert(ladder.rungs[0].dominated);
 	cr_assert(!ladder.rungs[1].dominated);
-	cr_assert_eq(ladder.best, 1);
+	cr_assert_eq(ladder.best[LADDER_FULL], 1);
 }
 
 Test(profile, ladder_that_serves_takes_it_too_and_learns_anew)

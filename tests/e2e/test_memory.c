@@ -101,6 +101,61 @@ Test(memory, all_at_once_are_answered_too)
 	fixture_stop(&fixture);
 }
 
+/*
+ * A pipeline and a model with large tensors, which do not fit together: each frame unloads the other's networks, and
+ * the lane's memory shrinks while the frame waits.
+ */
+Test(memory, networks_that_give_way_to_each_other_take_their_tensors_with_them)
+{
+	static const char models[] =
+		"  - {name: wide, task: classify, variants: [{name: w, file: wide.param}]}\n"
+		"  - {name: large, task: classify, deadline_ms: 60000,\n"
+		"     variants: [{name: l, file: large.param}]}\n"
+		"  - {name: d, task: detect, detector: corners, variants: [{name: d, file: d.param}]}\n"
+		"  - {name: m, task: landmarks, landmarks: face,\n"
+		"     variants: [{name: m, file: m.param}, {name: n, file: n.param}]}\n"
+		"  - {name: faces, pipeline: [d, m], deadline_ms: 60000}\n";
+	struct fixture fixture;
+	struct client client;
+	char stem[128], *text;
+
+	fixture_init(&fixture);
+	snprintf(stem, sizeof(stem), "%s/wide", fixture.dir);
+	tiny_network_write(stem, 32, 32000);
+	snprintf(stem, sizeof(stem), "%s/large", fixture.dir);
+	tiny_network_write(stem, 288, 4);
+	snprintf(stem, sizeof(stem), "%s/d", fixture.dir);
+	tiny_detector_write(stem, 192);
+	for (const char *name = "mn"; *name; name++) {
+		snprintf(stem, sizeof(stem), "%s/%c", fixture.dir, *name);
+		tiny_mesh_write(stem, 32);
+	}
+	fixture_write(
+		&fixture, "inferd.yaml",
+		"socket: %s\nmemory_budget_mb: 4\nlimits: {streams_per_client: 20}\nlanes: [{name: main, cpus: 0, threads: 1}]\nmodels:\n%s",
+		fixture.socket, models);
+	fixture_start(&fixture);
+	client_connect(&client, &fixture);
+	for (uint64_t seq = 1; seq <= 12; seq++) {
+		static const char *const names[] = {"large", "wide", "faces"};
+		struct ipc_stream_open open = {.n_slots = 1, .slot_bytes = 4096, .deadline_us = 60000000};
+		struct ipc_frame frame;
+
+		snprintf(open.model, sizeof(open.model), "%s", names[seq % 3]);
+		client_open_stream(&client, open);
+		client_fill(&client, 0, 255);
+		frame = client_frame(&client, seq, 0);
+		client_submit(&client, &frame);
+		client_expect_result(&client, seq, IPC_OK);
+		cr_assert_geq((int)client.result.n_items, 1);
+	}
+	text = client_query(&client, "status");
+	cr_assert_geq(number_after(text, "\"loads_on_demand\":"), 6, "%s", text);
+	free(text);
+	client_close(&client);
+	fixture_stop(&fixture);
+}
+
 /* Makes a model the one that was used longest ago, and the networks of it unloaded. */
 static void push_out(struct client *clients, int model, uint64_t seq)
 {

@@ -55,12 +55,6 @@ Test(start, network_that_is_cut_is_refused)
 	fixture_wait_end(&fixture, 1);
 }
 
-Test(start, task_of_a_later_version_is_refused)
-{
-	expect_refusal("  - name: d\n    task: raw\n    variants: [{name: t, file: tiny.param, accuracy: 0.5}]\n",
-		       "models[d]: task raw is not part of this version");
-}
-
 Test(start, budget_that_is_too_small_is_refused)
 {
 	struct fixture fixture;

@@ -2,8 +2,8 @@
  * test_preprocess.c - pixels to input tensor against a slow reference in double precision, and against
  * Pillow's integer arithmetic where results must be Pillow's.
  *
- * Each case runs on the portable row kernels and on those of this CPU.  Planes end at a page that may not be
- * touched.
+ * Each case runs on the portable kernels and on those of this CPU; one runs on all levels.  Planes end at a page that
+ * may not be touched.
  */
 #include "support/test.h"
 
@@ -357,14 +357,14 @@ static void check_result(const struct engine_image *image, const struct engine_n
 
 /* ---- running it -------------------------------------------------------------------------------- */
 
-static const struct preprocess_rows *rows_of(int level)
+static const struct kernels *kernels_of(int level)
 {
-	return level ? preprocess_rows_get() : &preprocess_rows_scalar;
+	return level ? kernels_get() : kernels_level("scalar");
 }
 
 /* The result on freshly allocated memory of exactly the tensor's size. */
 static void *run(const struct engine_image *image, const struct engine_normalize *normalize,
-		 const struct preprocess_target *target, int level)
+		 const struct preprocess_target *target, const struct kernels *kernels)
 {
 	struct engine_preprocess *preprocess = NULL;
 	struct engine_error error = {""};
@@ -372,8 +372,7 @@ static void *run(const struct engine_image *image, const struct engine_normalize
 		       (target->type == ENGINE_F32 ? 4 : 1);
 	void *dst = malloc(bytes);
 
-	cr_assert_eq(preprocess_create(image, normalize, target, rows_of(level), &error, &preprocess), 0, "%s",
-		     error.text);
+	cr_assert_eq(preprocess_create(image, normalize, target, kernels, &error, &preprocess), 0, "%s", error.text);
 	/* Twice: nothing of the first run may show in the second. */
 	cr_assert_eq(engine_preprocess_run(preprocess, image, dst), 0);
 	memset(dst, 0xaa, bytes);
@@ -402,7 +401,7 @@ static void check(const struct engine_image *image, const struct engine_normaliz
 	int level;
 
 	for (level = 0; level < 2; level++) {
-		void *dst = run(image, normalize, target, level);
+		void *dst = run(image, normalize, target, kernels_of(level));
 
 		check_result(image, normalize, target, dst, false, tolerance_of(image, target));
 		free(dst);
@@ -431,25 +430,21 @@ Test(preprocess, weights_add_up_to_one)
 	for (round = 0; round < 200; round++) {
 		int source = (int)test_random_range(1, round % 8 ? 100 : 16384), n = (int)test_random_range(1, 80);
 		double span = (double)test_random_range(1, 1000) / 1000 * source, from = (source - span) / 2;
-		struct preprocess_taps taps;
+		struct resample_taps taps;
 
 		cr_assert_eq(preprocess_taps_init(&taps, source, from, span, n, 8, 22, round & 1), 0);
 		cr_assert_eq(taps.width % 8, 0);
 		for (x = 0; x < n; x++) {
-			const int32_t *weight = taps.weight + x * taps.width;
 			int64_t sum = 0;
 
 			cr_assert_geq(taps.first[x], 0);
 			cr_assert_leq(taps.first[x] + taps.count[x], source);
 			for (t = 0; t < taps.width; t++) {
-				int at = x * taps.width + t;
+				int32_t weight = resample_weight(&taps, (size_t)(x * taps.width + t));
 
-				sum += weight[t];
-				cr_assert_geq(weight[t], 0);
-				if (taps.low)
-					cr_assert_eq((taps.high[at] << PREPROCESS_LOW_BITS) + taps.low[at], weight[t]);
-				else
-					cr_assert_eq(taps.high[at], weight[t]);
+				sum += weight;
+				cr_assert_geq(weight, 0);
+				cr_assert(t < taps.count[x] || weight == 0);
 			}
 			/* Exact weights are Pillow's, each off by half a step at most. */
 			if (taps.low)
@@ -526,7 +521,7 @@ Test(preprocess, largest_sides_neither_overflow_nor_lose_precision)
 
 			check(&picture.image, &plain, &target);
 			for (level = 0; level < 2; level++) {
-				uint8_t *dst = run(&white.image, &plain, &target, level);
+				uint8_t *dst = run(&white.image, &plain, &target, kernels_of(level));
 
 				/* Full luma with full chroma is red and blue without green's share. */
 				cr_assert_eq(dst[0], 255);
@@ -556,7 +551,7 @@ Test(preprocess, rgb_and_gray_are_pillows_to_the_level)
 			struct picture picture = picture_new(formats[f], sizes[i][0], sizes[i][1], i, -1);
 
 			for (level = 0; level < 2; level++) {
-				uint8_t *dst = run(&picture.image, &plain, &target, level);
+				uint8_t *dst = run(&picture.image, &plain, &target, kernels_of(level));
 
 				/* Expected are whole levels, so half a level of rounding is what is left. */
 				check_result(&picture.image, &plain, &target, dst, true, -0.5);
@@ -567,21 +562,33 @@ Test(preprocess, rgb_and_gray_are_pillows_to_the_level)
 	}
 }
 
-Test(preprocess, kernels_of_this_cpu_equal_the_portable_ones)
+/* Windows of one register and of several, and a portrait, which goes down first. */
+static void check_levels(const struct kernels *kernels, enum engine_pixels format, int channels)
 {
-	int format, channels;
+	const int sizes[][2] = {{201, 117}, {1300, 60}, {60, 300}};
 
-	for (format = 0; format < ENGINE_PIXELS_COUNT; format++) {
-		for (channels = 1; channels <= 3; channels += 2) {
-			struct picture picture = picture_new((enum engine_pixels)format, 201, 117, 3, -1);
-			struct preprocess_target target = {37, 50, channels, ENGINE_F32, {0, 0}};
-			void *a = run(&picture.image, &plain, &target, 0), *b = run(&picture.image, &plain, &target, 1);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct picture picture = picture_new(format, sizes[i][0], sizes[i][1], 3, -1);
+		struct preprocess_target target = {37, 50, channels, ENGINE_F32, {0, 0}};
+		void *a = run(&picture.image, &plain, &target, kernels_level("scalar"));
+		void *b = run(&picture.image, &plain, &target, kernels);
 
-			cr_assert_eq(memcmp(a, b, (size_t)(37 * 50 * channels) * 4), 0, "format %d", format);
-			free(a);
-			free(b);
-			picture_finish(&picture);
-		}
+		cr_assert_eq(memcmp(a, b, (size_t)(37 * 50 * channels) * 4), 0, "%s, format %d, %dx%d", kernels->level,
+			     format, sizes[i][0], sizes[i][1]);
+		free(a);
+		free(b);
+		picture_finish(&picture);
+	}
+}
+
+Test(preprocess, kernels_of_every_level_equal_the_portable_ones)
+{
+	for (const char *const *level = kernels_levels(); *level; level++) {
+		const struct kernels *kernels = kernels_level(*level);
+
+		for (int format = 0; kernels && format < ENGINE_PIXELS_COUNT; format++)
+			for (int channels = 1; channels <= 3; channels++)
+				check_levels(kernels, (enum engine_pixels)format, channels);
 	}
 }
 
@@ -589,12 +596,12 @@ Test(preprocess, same_size_keeps_every_pixel)
 {
 	struct preprocess_target target = {21, 13, 3, ENGINE_U8, {0, 0}};
 	struct picture picture = picture_new(ENGINE_RGB, 21, 13, 0, -1);
-	uint8_t *dst = run(&picture.image, &plain, &target, 1);
+	uint8_t *dst = run(&picture.image, &plain, &target, kernels_of(1));
 
 	cr_assert_arr_eq(dst, picture.image.plane[0], 21 * 13 * 3);
 	free(dst);
 	target.type = ENGINE_S8;
-	dst = run(&picture.image, &plain, &target, 1);
+	dst = run(&picture.image, &plain, &target, kernels_of(1));
 	cr_assert_eq((int8_t)dst[5], picture.image.plane[0][5] - 128);
 	free(dst);
 	picture_finish(&picture);
@@ -617,7 +624,7 @@ Test(preprocess, known_colours)
 		picture.image.full_range = range;
 		for (p = 0; p < 3; p++)
 			memset((uint8_t *)(uintptr_t)picture.image.plane[p], (range ? full : video)[p], p ? 12 : 48);
-		dst = run(&picture.image, &plain, &target, 1);
+		dst = run(&picture.image, &plain, &target, kernels_of(1));
 		cr_assert_geq(dst[0], 253);
 		cr_assert_leq(dst[1], 2);
 		cr_assert_leq(dst[2], 2);
@@ -635,9 +642,9 @@ Test(preprocess, gray_of_a_gray_picture_is_its_colour)
 
 	for (i = 0; i < 55 * 44 * 3; i++)
 		((uint8_t *)(uintptr_t)three.image.plane[0])[i] = one.image.plane[0][i / 3];
-	a = run(&one.image, &plain, &gray, 1);
-	b = run(&one.image, &plain, &colour, 1);
-	c = run(&three.image, &plain, &gray, 1);
+	a = run(&one.image, &plain, &gray, kernels_of(1));
+	b = run(&one.image, &plain, &colour, kernels_of(1));
+	c = run(&three.image, &plain, &gray, kernels_of(1));
 	for (i = 0; i < 17 * 19 * 3; i++) {
 		cr_assert_eq(a[i / 3], b[i]);
 		cr_assert_float_eq(a[i / 3], c[i / 3], 1.001f / 255);
@@ -654,12 +661,12 @@ Test(preprocess, alpha_is_ignored)
 	struct preprocess_target target = {9, 9, 3, ENGINE_U8, {0, 0}};
 	struct picture picture = picture_new(ENGINE_RGBA, 30, 20, 0, -1);
 	uint8_t *bytes = (uint8_t *)(uintptr_t)picture.image.plane[0];
-	uint8_t *before = run(&picture.image, &plain, &target, 1), *after;
+	uint8_t *before = run(&picture.image, &plain, &target, kernels_of(1)), *after;
 	int i;
 
 	for (i = 3; i < 30 * 20 * 4; i += 4)
 		bytes[i] ^= 0xff;
-	after = run(&picture.image, &plain, &target, 1);
+	after = run(&picture.image, &plain, &target, kernels_of(1));
 	cr_assert_arr_eq(before, after, 9 * 9 * 3);
 	free(before);
 	free(after);
@@ -699,7 +706,7 @@ Test(preprocess, letterbox_leaves_the_border)
 	struct engine_normalize normalize = {.fit = ENGINE_FIT_LETTERBOX, .pad = {1, 2, 3}};
 	struct preprocess_target target = {10, 10, 3, ENGINE_U8, {0, 0}};
 	struct picture picture = picture_new(ENGINE_RGB, 40, 20, 0, 200);
-	uint8_t *dst = run(&picture.image, &normalize, &target, 1);
+	uint8_t *dst = run(&picture.image, &normalize, &target, kernels_of(1));
 	int x, y;
 
 	/* Ten by five, with two rows above and three below. */
@@ -719,7 +726,7 @@ Test(preprocess, placement_maps_the_picture_to_the_input)
 	struct engine_preprocess *preprocess;
 	struct engine_placement placement;
 
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), NULL, &preprocess), 0);
 	placement = engine_preprocess_placement(preprocess);
 	engine_preprocess_destroy(preprocess);
 	/* The middle 100x100 of the picture, as it is. */
@@ -728,7 +735,7 @@ Test(preprocess, placement_maps_the_picture_to_the_input)
 	cr_assert_float_eq(placement.offset_x, -150, 1e-4f);
 	cr_assert_float_eq(placement.offset_y, -50, 1e-4f);
 	normalize.fit = ENGINE_FIT_LETTERBOX;
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), NULL, &preprocess), 0);
 	placement = engine_preprocess_placement(preprocess);
 	engine_preprocess_destroy(preprocess);
 	cr_assert_float_eq(placement.scale_x, 0.25f, 1e-6f);
@@ -749,7 +756,7 @@ Test(preprocess, crop_takes_the_middle)
 		for (x = 0; x < 16; x++)
 			pixels[y * 16 + x] = (uint8_t)(16 * y + x);
 	}
-	dst = run(&picture.image, &normalize, &target, 1);
+	dst = run(&picture.image, &normalize, &target, kernels_of(1));
 	cr_assert_eq(dst[0], 16 * 2 + 6);
 	cr_assert_eq(dst[15], 16 * 5 + 9);
 	free(dst);
@@ -766,7 +773,7 @@ Test(preprocess, quantisation_rounds_and_clamps)
 
 	for (x = 0; x < 256; x++)
 		((uint8_t *)(uintptr_t)picture.image.plane[0])[x] = (uint8_t)x;
-	dst = run(&picture.image, &normalize, &target, 1);
+	dst = run(&picture.image, &normalize, &target, kernels_of(1));
 	for (x = 0; x < 256; x++) {
 		int expected = 2 * (x - 100) + 10;
 
@@ -776,7 +783,7 @@ Test(preprocess, quantisation_rounds_and_clamps)
 	free(dst);
 	/* Thirds: (x - 100) / 6 + 10, never at a tie but at halves of it. */
 	target.quant.scale = 3;
-	dst = run(&picture.image, &normalize, &target, 1);
+	dst = run(&picture.image, &normalize, &target, kernels_of(1));
 	for (x = 0; x < 256; x++) {
 		double expected = (x - 100) / 6.0 + 10;
 
@@ -791,7 +798,7 @@ Test(preprocess, gray_with_a_constant_has_it_everywhere)
 	struct engine_normalize normalize = {.fit = ENGINE_FIT_LETTERBOX, .pad = {50, 50, 50}};
 	struct preprocess_target target = {8, 8, 2, ENGINE_F32, {0, 0}};
 	struct picture picture = picture_new(ENGINE_NV12, 20, 10, 0, -1);
-	float *dst = run(&picture.image, &normalize, &target, 1);
+	float *dst = run(&picture.image, &normalize, &target, kernels_of(1));
 	int i;
 
 	for (i = 0; i < 64; i++)
@@ -809,7 +816,7 @@ static void expect_refused(struct engine_image image, struct engine_normalize no
 	struct engine_preprocess *preprocess = NULL;
 	struct engine_error error = {""};
 
-	cr_assert_eq(preprocess_create(&image, &normalize, &target, rows_of(0), &error, &preprocess), code, "%s",
+	cr_assert_eq(preprocess_create(&image, &normalize, &target, kernels_of(0), &error, &preprocess), code, "%s",
 		     error.text);
 	cr_assert_neq(error.text[0], '\0');
 	cr_assert_null(preprocess);
@@ -862,7 +869,7 @@ Test(preprocess, another_image_than_prepared_for_is_refused)
 	struct engine_preprocess *preprocess;
 	uint8_t dst[4 * 4 * 3];
 
-	cr_assert_eq(preprocess_create(&picture.image, &plain, &target, rows_of(0), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(&picture.image, &plain, &target, kernels_of(0), NULL, &preprocess), 0);
 	other.width = 9;
 	cr_assert_eq(engine_preprocess_run(preprocess, &other, dst), -EINVAL);
 	other = picture.image;
@@ -885,7 +892,7 @@ static struct engine_preprocess *point_new(const struct engine_image *image, enu
 	struct preprocess_target target = {width, height, 3, ENGINE_F32, {0, 0}};
 	struct engine_preprocess *preprocess = NULL;
 
-	cr_assert_eq(preprocess_create(image, &normalize, &target, preprocess_rows_get(), NULL, &preprocess), 0);
+	cr_assert_eq(preprocess_create(image, &normalize, &target, kernels_get(), NULL, &preprocess), 0);
 	return preprocess;
 }
 
@@ -928,6 +935,61 @@ Test(preprocess, a_turned_region_is_cut_from_the_picture)
 						   level_at(&picture.image, c, 8 - row, column), 1.01 / 255);
 	engine_preprocess_destroy(preprocess);
 	picture_finish(&picture);
+}
+
+/* Level of component c between the four pixels around x, y; chroma is that of the pixel's own sample. */
+static double level_between(const struct engine_image *image, int c, double x, double y)
+{
+	int left = (int)floor(x), top = (int)floor(y), half_x = chroma_halved(image->format, c, false);
+	int half_y = chroma_halved(image->format, c, true), i;
+	double sum = 0;
+
+	for (i = 0; i < 4; i++) {
+		int at_x = left + (i & 1), at_y = top + (i >> 1);
+		double weight = (i & 1 ? x - left : 1 - (x - left)) * (i >> 1 ? y - top : 1 - (y - top));
+
+		at_x = at_x < 0 ? 0 : at_x >= image->width ? image->width - 1 : at_x;
+		at_y = at_y < 0 ? 0 : at_y >= image->height ? image->height - 1 : at_y;
+		sum += weight * sample(image, c, at_x >> half_x, at_y >> half_y);
+	}
+	return sum;
+}
+
+/* Rounding to whole levels before colours are computed is felt in them as up to two. */
+Test(preprocess, random_regions_match_the_reference)
+{
+	float input[20 * 30 * 3];
+
+	for (int round = 0; round < 200; round++) {
+		enum engine_pixels format = (enum engine_pixels)(round % ENGINE_PIXELS_COUNT);
+		struct picture picture =
+			picture_new(format, (int)test_random_range(2, 80), (int)test_random_range(2, 80),
+				    (size_t)test_random_range(0, 9), -1);
+		struct engine_preprocess *preprocess = point_new(&picture.image, ENGINE_FIT_STRETCH, 30, 20);
+		struct engine_region region = {.x = (float)test_random_range(0, picture.image.width),
+					       .y = (float)test_random_range(0, picture.image.height),
+					       .width = (float)test_random_range(1, 90),
+					       .height = (float)test_random_range(1, 90),
+					       .angle = test_random_float() * 3};
+		double cosine = cos((double)region.angle), sine = sin((double)region.angle);
+
+		cr_assert_eq(engine_preprocess_run_region(preprocess, &picture.image, &region, input), 0);
+		for (int at = 0; at < 20 * 30; at++) {
+			double across = ((at % 30) / 30.0 - 0.5) * (double)region.width;
+			double down = ((at / 30) / 20.0 - 0.5) * (double)region.height, levels[3] = {0}, rgb[3];
+
+			for (int c = 0; c < (format == ENGINE_GRAY8 ? 1 : 3); c++)
+				levels[c] = level_between(&picture.image, c,
+							  (double)region.x + across * cosine - down * sine,
+							  (double)region.y + across * sine + down * cosine);
+			reference_rgb(&picture.image, levels, rgb);
+			for (int c = 0; c < 3; c++)
+				cr_assert_float_eq((double)input[3 * at + c], rgb[c] / 255, 2.5 / 255,
+						   "format %d, pixel %d, channel %d", format, at, c);
+		}
+		engine_preprocess_destroy(preprocess);
+		picture_finish(&picture);
+	}
 }
 
 /* A wide picture in a square: a quarter of the input above it and below is the letterbox colour. */

@@ -36,6 +36,24 @@ struct geometry {
 	int h, w, c, out, kernel, stride, pad, dilation, groups;
 };
 
+enum layer { LAYER_ANY, LAYER_DEPTHWISE, LAYER_WINOGRAD };
+
+/* What is computed as Winograd's: many channels under a kernel of 3x3 that takes every pixel. */
+static struct geometry winograd_geometry(void)
+{
+	return (struct geometry){
+		.h = (int)test_random_range(1, 19),
+		.w = (int)test_random_range(1, 19),
+		.c = 16 * (int)test_random_range(1, 3),
+		.out = (int)test_random_range(16, 70),
+		.kernel = 3,
+		.stride = 1,
+		.pad = (int)test_random_range(0, 2),
+		.dilation = 1,
+		.groups = 1,
+	};
+}
+
 static struct geometry random_geometry(bool depthwise)
 {
 	struct geometry g = {
@@ -116,12 +134,16 @@ static double conv_at(const struct network *n, const struct geometry *g, const v
 	return fmin(fmax(sum * scale, -30.0), 40.0);
 }
 
-static void check_conv(bool depthwise, enum engine_type type)
+static void check_conv(enum layer layer, enum engine_type type)
 {
 	for (int round = 0; round < 60; round++) {
-		struct geometry g = random_geometry(depthwise);
+		struct geometry g =
+			layer == LAYER_WINOGRAD ? winograd_geometry() : random_geometry(layer == LAYER_DEPTHWISE);
 		struct network n;
 		int w, b, out_h, out_w;
+		double off = type != ENGINE_F32	       ? 0.4510 /* two roundings */
+			     : layer == LAYER_WINOGRAD ? 4e-4
+						       : 1e-4;
 		void *x;
 
 		network_init(&n);
@@ -130,6 +152,7 @@ static void check_conv(bool depthwise, enum engine_type type)
 			network_finish(&n);
 			continue;
 		}
+		cr_assert(layer != LAYER_WINOGRAD || n.plan->steps[0].gemm.weights->winograd);
 		x = type == ENGINE_F32 ? (void *)random_floats((size_t)(g.h * g.w * g.c))
 				       : (void *)random_bytes((size_t)(g.h * g.w * g.c));
 		network_run(&n, x, 1 + round % 4);
@@ -143,7 +166,7 @@ static void check_conv(bool depthwise, enum engine_type type)
 			if (type == ENGINE_S8)
 				want = fmin(fmax(want, -117 * 0.9), 138 * 0.9);
 			cr_assert_leq(
-				fabs(got - want), type == ENGINE_F32 ? 1e-4 : 0.4510, /* two roundings */
+				fabs(got - want), off,
 				"%dx%dx%d kernel %d stride %d pad %d dilation %d groups %d to %d: [%d] %g, not %g", g.h,
 				g.w, g.c, g.kernel, g.stride, g.pad, g.dilation, g.groups, g.out, i, got, want);
 		}
@@ -154,22 +177,27 @@ static void check_conv(bool depthwise, enum engine_type type)
 
 Test(steps, conv_float)
 {
-	check_conv(false, ENGINE_F32);
+	check_conv(LAYER_ANY, ENGINE_F32);
+}
+
+Test(steps, conv_winograd)
+{
+	check_conv(LAYER_WINOGRAD, ENGINE_F32);
 }
 
 Test(steps, conv_int8)
 {
-	check_conv(false, ENGINE_S8);
+	check_conv(LAYER_ANY, ENGINE_S8);
 }
 
 Test(steps, depthwise_float)
 {
-	check_conv(true, ENGINE_F32);
+	check_conv(LAYER_DEPTHWISE, ENGINE_F32);
 }
 
 Test(steps, depthwise_int8)
 {
-	check_conv(true, ENGINE_S8);
+	check_conv(LAYER_DEPTHWISE, ENGINE_S8);
 }
 
 Test(steps, fully_connected_flattens_and_keeps_rows)
@@ -525,17 +553,15 @@ Test(steps, resize_follows_its_coordinate_rule)
 	}
 }
 
-Test(steps, answers_do_not_depend_on_the_number_of_threads)
+static void check_threads(const struct geometry *g)
 {
-	struct geometry g = {
-		.h = 33, .w = 29, .c = 24, .out = 40, .kernel = 3, .stride = 1, .pad = 1, .dilation = 1, .groups = 1};
-	float *in = random_floats(33 * 29 * 24), *first = NULL;
+	float *in = random_floats((size_t)(g->h * g->w * g->c)), *first = NULL;
 	struct network n;
 	size_t bytes;
 	int w, b;
 
 	network_init(&n);
-	build_conv(&n, &g, ENGINE_F32, &w, &b);
+	build_conv(&n, g, ENGINE_F32, &w, &b);
 	cr_assert_eq(network_plan(&n, NULL), 0);
 	cr_assert(!n.plan->steps[0].serial);
 	bytes = network_output_count(&n) * sizeof(float);
@@ -550,6 +576,19 @@ Test(steps, answers_do_not_depend_on_the_number_of_threads)
 	free(first);
 	free(in);
 	network_finish(&n);
+}
+
+Test(steps, answers_do_not_depend_on_the_number_of_threads)
+{
+	struct geometry g = {
+		.h = 33, .w = 29, .c = 24, .out = 40, .kernel = 3, .stride = 1, .pad = 1, .dilation = 1, .groups = 1};
+
+	check_threads(&g);
+	g.c = 32; /* Winograd */
+	check_threads(&g);
+	g.out = 128; /* few blocks and several panels */
+	g.h = g.w = 14;
+	check_threads(&g);
 }
 
 Test(steps, uint8_is_the_callers_view_of_int8)

@@ -43,6 +43,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(ladder.rungs[i].prior_us >= 1 && ladder.rungs[i].prior_us <= PROFILE_US_MAX);
 		assert(ladder.rungs[i].accuracy >= 0 && ladder.rungs[i].accuracy <= 1);
 	}
-	assert(!ladder.rungs[ladder.best].dominated);
+	assert(!ladder.rungs[ladder.best[LADDER_FULL]].dominated);
 	return 0;
 }

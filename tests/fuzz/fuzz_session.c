@@ -84,6 +84,14 @@ static void on_change(struct session_host *host, struct session *session, uint32
 	session_error(session, serial, ENOENT, "%s %s %s", change->what, change->model, fd >= 0 ? "with a file" : "");
 }
 
+static void on_gallery(struct session_host *host, struct session *session, uint32_t serial,
+		       const struct ipc_gallery *asked, int fd)
+{
+	(void)host;
+	session_error(session, serial, ENOENT, "%s %s %s %s", asked->what, asked->gallery, asked->name,
+		      fd >= 0 ? "with vectors" : "");
+}
+
 static void on_streams(struct session_host *host)
 {
 	(void)host;
@@ -152,6 +160,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	rig.host.models = rig.generations[0];
 	rig.host.on_query = on_query;
 	rig.host.on_change = on_change;
+	rig.host.on_gallery = on_gallery;
 	rig.host.on_streams = on_streams;
 	return 0;
 }

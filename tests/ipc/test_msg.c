@@ -177,6 +177,34 @@ Test(msg, small_requests_round_trip)
 	ipc_writer_finish(&writer);
 }
 
+Test(msg, what_concerns_galleries_round_trips)
+{
+	struct ipc_gallery asked = {.what = "add", .gallery = "clips", .name = "a b", .model = "look"}, back;
+	struct ipc_stream_open open = {.model = "look", .gallery = "clips"}, open_back;
+	struct ipc_result result = {.stream = 3, .verdict = IPC_VERDICT_MAYBE, .name = "a b", .space = UINT64_MAX - 1};
+	struct ipc_writer writer;
+	void *storage = NULL;
+
+	ipc_writer_init(&writer);
+	ipc_put_gallery(&writer, &asked);
+	cr_assert_eq(ipc_get_gallery(writer.data, writer.size, &back, NULL), 0);
+	cr_assert(!strcmp(back.what, "add") && !strcmp(back.gallery, "clips") && !strcmp(back.name, "a b") &&
+		  !strcmp(back.model, "look"));
+	ipc_writer_reset(&writer);
+	ipc_put_stream_open(&writer, &open);
+	cr_assert_eq(ipc_get_stream_open(writer.data, writer.size, &open_back, NULL), 0);
+	cr_assert_str_eq(open_back.gallery, "clips");
+	ipc_writer_reset(&writer);
+	ipc_put_result(&writer, &result);
+	result = (struct ipc_result){0};
+	cr_assert_eq(ipc_get_result(writer.data, writer.size, &result, &storage, NULL), 0);
+	cr_assert_eq(result.verdict, IPC_VERDICT_MAYBE);
+	cr_assert_str_eq(result.name, "a b");
+	cr_assert_eq(result.space, UINT64_MAX - 1);
+	ipc_storage_free(storage);
+	ipc_writer_finish(&writer);
+}
+
 Test(msg, error_round_trips)
 {
 	struct ipc_error error = {ENOENT, "no model is called 'x'"}, back;
@@ -536,6 +564,8 @@ Test(msg, places_round_trip)
 			items[i].box = test_random_range(0, 1) ? boxes[i] : NULL;
 			items[i].n_points = (uint32_t)test_random_range(0, 5);
 			items[i].points = items[i].n_points ? points[i] : NULL;
+			items[i].gesture = i % 3 ? "victory" : "";
+			items[i].gesture_score = i % 3 ? 0.75f : 0;
 		}
 		ipc_writer_reset(&writer);
 		ipc_put_result(&writer, &result);
@@ -549,6 +579,8 @@ Test(msg, places_round_trip)
 			cr_assert(!items[i].n_points || !memcmp(back.items[i].points, points[i],
 								items[i].n_points * IPC_POINT_FLOATS * sizeof(float)));
 			cr_assert_str_eq(back.items[i].label, items[i].label);
+			cr_assert_str_eq(back.items[i].gesture, items[i].gesture);
+			cr_assert(back.items[i].gesture_score == items[i].gesture_score);
 		}
 		ipc_storage_free(storage);
 	}
@@ -572,11 +604,12 @@ Test(msg, misshapen_places_are_refused)
 	cr_assert_str_eq(reason, "points are not of four numbers each");
 }
 
-/* What a later version may add behind the points is passed over. */
+/* What a later version may add behind the gesture is passed over. */
 Test(msg, longer_results_are_understood)
 {
-	static const char body[] = "\x81\x1c\x92\x97\x07\xca\x3f\x00\x00\x00\xa3"
-				   "cat\xc4\x00\xc4\x00\x94\x01\x02\x03\x04\xc0\x92\x08\x01";
+	static const char body[] = "\x81\x1c\x92\x99\x07\xca\x3f\x00\x00\x00\xa3"
+				   "cat\xc4\x00\xc4\x00\xa4"
+				   "fist\x01\x94\x01\x02\x03\x04\xc0\x92\x08\x01";
 	struct ipc_result result;
 	void *storage = NULL;
 
@@ -584,6 +617,9 @@ Test(msg, longer_results_are_understood)
 	cr_assert_eq(result.n_items, 2);
 	cr_assert_eq(result.items[0].index, 7);
 	cr_assert_str_eq(result.items[0].label, "cat");
+	cr_assert_str_eq(result.items[0].gesture, "fist");
+	cr_assert(result.items[0].gesture_score == 1.0f);
+	cr_assert_str_eq(result.items[1].gesture, "");
 	cr_assert_eq(result.items[1].index, 8);
 	cr_assert(result.items[1].score == 1.0f);
 	cr_assert_str_eq(result.items[1].label, "");

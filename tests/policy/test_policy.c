@@ -599,3 +599,78 @@ Test(policy, the_bound_is_above_the_median_and_widens_with_jitter)
 	cr_assert_eq(decide(&steady), -1);
 	cr_assert_eq(steady.decision.bound_us, 0.0f);
 }
+
+/* Two ways for frames of the second phase, which take a tenth of the time, behind those of the first. */
+static void bench_two_phases(struct bench *b)
+{
+	bench_init(b);
+	for (int i = 2; i < 4; i++) {
+		b->rungs[i] = b->rungs[i - 2];
+		b->rungs[i].phase = 1;
+		b->rungs[i].prior_us /= 10;
+	}
+	policy_latency_init(&b->latency, b->rungs, 4);
+	bench_learn(b);
+}
+
+static int decide_in_phase(struct bench *b, int phase)
+{
+	b->sample.phase = phase;
+	b->sample.now_us += 33000;
+	policy_decide(&b->params, b->rungs, 4, &b->latency, &b->sample, &b->state, &b->decision);
+	return b->decision.rung;
+}
+
+Test(policy, a_frame_runs_on_a_rung_of_its_phase)
+{
+	struct bench b;
+
+	bench_two_phases(&b);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_eq(decide_in_phase(&b, 0), 0);
+		cr_assert_eq(decide_in_phase(&b, 1), 2);
+	}
+	/* Frames of the other kind in between are no changes of rung. */
+	cr_assert_eq(b.state.changes, 0);
+	cr_assert_eq(b.state.other_rung, 0);
+	/* Neither is a rung worse for what frames of another phase can run on. */
+	cr_assert_eq(policy_prune(b.rungs, 4), 4);
+}
+
+Test(policy, what_one_phase_adds_is_not_expected_of_the_other)
+{
+	struct bench b;
+	float first, second;
+
+	bench_two_phases(&b);
+	/* The first phase is half as slow again as it was measured to be, the second is not. */
+	policy_latency_init(&b.latency, b.rungs, 4);
+	for (int i = 0; i < 400; i++) {
+		int rung = i / 10 % 2 ? 0 : 2;
+
+		policy_latency_observe(&b.latency, &b.params, b.rungs, rung, b.rungs[rung].prior_us * (rung ? 1 : 1.5f),
+				       NAN, SECOND + i * (int64_t)1000);
+	}
+	first = policy_latency_typical_us(&b.latency, b.rungs, 0) / b.rungs[0].prior_us;
+	second = policy_latency_typical_us(&b.latency, b.rungs, 2) / b.rungs[2].prior_us;
+	cr_assert_float_eq(first / second, 1.5f, 0.2, "%g", (double)(first / second));
+	/* The same networks and sizes in the other phase are not kin. */
+	cr_assert_eq(b.latency.variant_of[2], 2);
+	cr_assert_eq(b.latency.size_of[3], 3);
+}
+
+Test(policy, work_done_several_times_takes_as_many_times_as_long)
+{
+	struct bench b;
+	float once_us;
+
+	bench_two_phases(&b);
+	decide_in_phase(&b, 1);
+	once_us = b.decision.predicted_us;
+	b.sample.work = 3;
+	decide_in_phase(&b, 1);
+	cr_assert_float_eq(b.decision.predicted_us / once_us, 3, 0.01);
+	/* Three times 4 ms, where there are 6: the other rung of the phase. */
+	b.sample.deadline_us = 7000;
+	cr_assert_eq(decide_in_phase(&b, 1), 3);
+}

@@ -1,5 +1,6 @@
 #include "tiny_network.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,5 +164,59 @@ void tiny_segmenter_write(const char *stem, int side)
 	put_tag(bin);
 	put_floats(bin, 27, mask_weight, 0);
 	put_floats(bin, 1, score_bias, 0);
+	finish(stem, param, bin);
+}
+
+#define MESH_NUMBERS 1404 /* x, y and z of 468 points */
+
+/* Parts of the side: corners of the middle half, but for the eyes, which are level. */
+static float mesh_point(int index, int side)
+{
+	int point = index / 3, axis = index % 3;
+	bool eye = point == 33 || point == 263;
+
+	if (axis == 2)
+		return 0;
+	if (eye)
+		return (axis == 1 ? 0.5f : point == 33 ? 0.375f : 0.625f) * (float)side;
+	return ((point >> axis) % 2 ? 0.75f : 0.25f) * (float)side;
+}
+
+static float presence_weight(int index, int n_classes)
+{
+	(void)index;
+	(void)n_classes;
+	return 40.0f / CHANNELS;
+}
+
+static float presence_bias(int index, int n_classes)
+{
+	(void)index;
+	(void)n_classes;
+	return -10;
+}
+
+void tiny_mesh_write(const char *stem, int side)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+
+	fprintf(param,
+		"7767517\n6 7\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=%d 1=3 4=1 5=1 6=%d 9=1\n"
+		"Pooling pool 1 1 conv pool 0=1 4=1\n"
+		"Split split 1 2 pool pool_a pool_b\n"
+		"InnerProduct points 1 1 pool_a points 0=%d 1=1 2=%d\n"
+		"InnerProduct presence 1 1 pool_b presence 0=1 1=1 2=%d\n",
+		side, side, CHANNELS, CHANNELS * 27, MESH_NUMBERS, CHANNELS * MESH_NUMBERS, CHANNELS);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 27, conv_weight, 0);
+	put_floats(bin, CHANNELS, zero, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * MESH_NUMBERS, zero, 0);
+	put_floats(bin, MESH_NUMBERS, mesh_point, side);
+	put_tag(bin);
+	put_floats(bin, CHANNELS, presence_weight, 0);
+	put_floats(bin, 1, presence_bias, 0);
 	finish(stem, param, bin);
 }

@@ -16,5 +16,10 @@ void tiny_network_write(const char *stem, int side, int n_classes);
  */
 void tiny_detector_write(const char *stem, int side);
 void tiny_segmenter_write(const char *stem, int side);
+/*
+ * A landmark network as of `landmarks: face`, which sees a level face in the middle half of every picture that is not
+ * dark.
+ */
+void tiny_mesh_write(const char *stem, int side);
 
 #endif

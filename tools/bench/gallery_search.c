@@ -1,6 +1,6 @@
 /*
- * gallery_search.c - what looking for a vector costs, beside only reading the bytes that are searched: medians of one
- * core, in turn.
+ * gallery_search.c - what looking for a vector costs, beside only reading the bytes that are searched, in turn and on
+ * one core: the least and the median of all rounds.  The least is what counts where others use the machine.
  *
  *   cmake --build BUILD --target gallery_search && BUILD/tools/inferd-model/gallery_search [VECTORS [LENGTH [ROUNDS]]]
  */
@@ -65,6 +65,12 @@ static uint64_t read_all(const uint64_t *words, size_t n)
 	for (int j = 0; j < 32; j++)
 		sum += sums[j];
 	return sum;
+}
+
+static void print(const char *what, int64_t search_ns, int64_t read_ns)
+{
+	printf("  %-6s search %7.3f ms, reading the same bytes %7.3f ms, ratio %.3f\n", what, (double)search_ns / 1e6,
+	       (double)read_ns / 1e6, (double)search_ns / (double)read_ns);
 }
 
 struct rig {
@@ -153,10 +159,9 @@ int main(int argc, char **argv)
 	exact = is_exact(&rig, groups, vector, hits, n_hits);
 	qsort(search_ns, (size_t)rounds, sizeof(*search_ns), by_size);
 	qsort(read_ns, (size_t)rounds, sizeof(*read_ns), by_size);
-	printf("%s: %zu vectors of %d: search %.3f ms, reading the same bytes %.3f ms, ratio %.3f; %.1f originals a "
-	       "search; %s\n",
-	       engine_cpu_level(), rig.n, rig.length, (double)search_ns[rounds / 2] / 1e6,
-	       (double)read_ns[rounds / 2] / 1e6, (double)search_ns[rounds / 2] / (double)read_ns[rounds / 2],
+	printf("%s: %zu vectors of %d, %.1f originals a search, %s\n", engine_cpu_level(), rig.n, rig.length,
 	       (double)rig.n_read / rounds, exact ? "ranked as all originals are" : "RANKED WRONGLY");
+	print("least", search_ns[0], read_ns[0]);
+	print("median", search_ns[rounds / 2], read_ns[rounds / 2]);
 	return !exact;
 }

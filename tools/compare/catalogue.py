@@ -5,8 +5,8 @@
     apt-get download opencv-doc && dpkg -x opencv-doc_*.deb build/opencv-doc      # has a photograph of a hand
     tools/compare/catalogue.py --build build --models build/models --opencv-doc build/opencv-doc [--out FOLDER]
 
-It needs Pillow. The configuration that was written is read as it is; --out takes the photographs with the answers drawn on them.  A line
-for each model: what it found; exits 1 when one is not what the photograph shows.
+It needs Pillow.  The configuration that was written is read as it is; --out takes the photographs with the answers drawn
+on them.  A line for each model: what it found; exits 1 when one is not what the photograph shows.
 """
 import argparse
 import json
@@ -63,10 +63,13 @@ EXPECTED = {
     "face_far": ("astronaut", one_at(FACE, 130, 6)),
     "face_mesh": ("face", one_at((100, 100), 220, 468)),
     "face_mesh_attention": ("face", one_at((100, 100), 220, 478)),
+    "faces": ("astronaut", one_at(FACE, 130, 468)),
     "palm": ("hand", one_at((200, 260), 400, 7)),
     "hand_landmark": ("hand", one_at((300, 260), 500, 21)),
+    "hands": ("hand", one_at((300, 260), 560, 21)),
     "pose_detector": ("astronaut", one_at((225, 180), 300, 4)),
     "pose_landmark": ("astronaut", one_at((200, 200), 512, 33)),
+    "body": ("astronaut", one_at((200, 200), 1000, 33)),  # down to the feet, which are not in the picture
     "selfie": ("astronaut", covers),
     "selfie_wide": ("astronaut", covers),
     "objects": ("cat", labelled("Cat")),

@@ -48,10 +48,14 @@ def batch(folder, side, count=16):
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
 
 
-def recalibrated(name, images):
-    """The network with weights of a fixed seed, the batch-norm statistics of the photographs, and centred scores."""
+def torchvision_model(name):
+    return getattr(torchvision.models, name)(weights=None)
+
+
+def recalibrated(make, images):
+    """A network with weights of a fixed seed, the batch-norm statistics of the photographs, and centred scores."""
     torch.manual_seed(1)
-    model = getattr(torchvision.models, name)(weights=None).eval()
+    model = make().eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
@@ -126,11 +130,11 @@ def quantise(path, images, folder):
                                 per_channel=channel, activation_type=activation, weight_type=QuantType.QInt8)
 
 
-def to_ncnn(model, name, side, folder):
+def to_ncnn(model, name, side, folder, halves=(0, 1)):
     """By way of TorchScript and pnnx, which writes a dozen files beside the one it reads."""
     if not (program := shutil.which("pnnx", path=str(pathlib.Path(sys.executable).parent))):
         return
-    for half in (0, 1):
+    for half in halves:
         with tempfile.TemporaryDirectory() as work:
             script = pathlib.Path(work) / "net.pt"
             torch.jit.trace(model, torch.zeros(1, 3, side, side)).save(str(script))
@@ -148,7 +152,7 @@ def main():
     images = batch(args.images, args.side)
     for name in args.only:
         print(name, file=sys.stderr)
-        model = recalibrated(name, images)
+        model = recalibrated(lambda name=name: torchvision_model(name), images)
         paths = {opset: args.folder / f"{name}_{opset}.onnx" for opset in OPSETS}
         for opset, path in paths.items():
             export(model, args.side, opset, path)

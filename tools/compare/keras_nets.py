@@ -27,6 +27,7 @@ def parse_args():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--images", type=pathlib.Path, required=True, help="folder of photographs")
     parser.add_argument("--only", nargs="*", default=NETWORKS, help="networks to write")
+    parser.add_argument("--precisions", nargs="*", help="of these alone")
     return parser.parse_args()
 
 
@@ -80,6 +81,8 @@ def main():
     for name in args.only:
         model = recalibrated(name, images)
         for precision, converter in converters(model, images):
+            if args.precisions and precision not in args.precisions:
+                continue
             print(name, precision, file=sys.stderr)
             (args.folder / f"{name}_{precision}.tflite").write_bytes(converter.convert())
 

@@ -55,7 +55,7 @@ LANDMARKS = [
 
 # ---- the daemon ------------------------------------------------------------------------------------------------------
 class Daemon:
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, served=None):
         self.folder, self.build = folder, build
         self.socket = os.path.join(folder, "socket")
         lines = [f"socket: {self.socket}", "memory_budget_mb: 1024", "models:"]
@@ -64,6 +64,8 @@ class Daemon:
                 for label, used in ((name, keys), (name + "_area", keys.replace("sampling: point", "sampling: area"))):
                     lines.append(f"  - {{name: {label}, task: {task}, {used}, "
                                  f"variants: [{{name: v, file: {MODULES / file}}}]}}")
+        if served:  # in place of these, as lines of a configuration
+            lines = lines[:3] + [served]
         config = os.path.join(folder, "inferd.yaml")
         pathlib.Path(config).write_text("\n".join(lines) + "\n")
         os.mkdir(os.path.join(folder, "state"))

@@ -9,11 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "measure.h"
 #include "npy.h"
 #include "tool.h"
 
 static const char usage[] =
-	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N]\n"
+	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N] [--runs R]\n"
 	"\n"
 	"Runs a network once.  Each input comes from an .npy file of the network's own type and axis order, with or\n"
 	"without the leading axis of 1; where the network's file leaves lengths open, those of the arrays are taken, and\n"
@@ -24,7 +25,10 @@ static const char usage[] =
 	"  -i, --input NAME=X.npy  input NAME (a network of one input needs no NAME=); may be repeated\n"
 	"  -o, --out DIR           where outputs go; made when it is absent\n"
 	"  --gray                  run a network of three channels on one: an input of one channel\n"
-	"  --threads N             threads to use (all CPUs)\n";
+	"  --threads N             threads to use (all CPUs)\n"
+	"  --runs R                run R times, after a few that are not counted, and print one object on a line instead\n"
+	"                          of the names of files: the ms of each run, cpu_ms of a run, load_ms, and resident\n"
+	"                          memory since before the network was loaded, at rest and at most\n";
 
 #define FILE_NAME_MAX 200
 
@@ -37,6 +41,7 @@ struct job {
 	struct tool_network network;
 	struct npy arrays[ENGINE_IO_MAX];
 	char names[ENGINE_IO_MAX][FILE_NAME_MAX + 16]; /* of output files, without .npy */
+	struct measure measure;
 };
 
 static bool is_transposed(const struct engine_io *io)
@@ -258,7 +263,7 @@ static void name_output(struct job *job, int index, const char *name)
 		snprintf(text + length, sizeof(job->names[0]) - length, "_%d", number);
 }
 
-static bool write_output(struct job *job, int index, const char *dir)
+static bool write_output(struct job *job, int index, const char *dir, bool tell)
 {
 	struct npy_error error = {""};
 	struct npy array = {0};
@@ -289,41 +294,76 @@ static bool write_output(struct job *job, int index, const char *dir)
 	}
 	reorder(&io, false, engine_context_output(job->network.context, job->network.plan, index), array.data);
 	good = npy_write(path, &array, &error) == 0;
-	if (good)
-		puts(path);
-	else
+	if (!good)
 		tool_error("%s: %s", path, error.text);
+	else if (tell)
+		puts(path);
 	npy_finish(&array);
 	return good;
 }
 
-static bool write_outputs(struct job *job, const char *dir)
+static bool write_outputs(struct job *job, const char *dir, bool tell)
 {
 	if (mkdir(dir, 0777) < 0 && errno != EEXIST) {
 		tool_error("%s: %s", dir, strerror(errno));
 		return false;
 	}
 	for (int i = 0; i < engine_plan_output_count(job->network.plan); i++)
-		if (!write_output(job, i, dir))
+		if (!write_output(job, i, dir, tell))
 			return false;
 	return true;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------- */
+
+static bool run_once(struct job *job)
+{
+	int err = engine_run(job->network.context, job->network.plan, 0);
+
+	if (err < 0)
+		tool_error("%s: the run failed: %s", job->network.path, strerror(-err));
+	return err == 0;
+}
+
+/* A run consumes its inputs. */
+static bool run_many(struct job *job)
+{
+	size_t own_bytes = 0;
+
+	measure_loaded(&job->measure);
+	for (int i = 0; i < MEASURE_WARM_UP_RUNS + job->measure.runs; i++) {
+		bool good;
+
+		if (!fill_inputs(job))
+			return false;
+		measure_run_begin(&job->measure);
+		good = run_once(job);
+		measure_run_end(&job->measure);
+		if (!good)
+			return false;
+	}
+	for (int i = 0; i < ENGINE_IO_MAX; i++)
+		own_bytes += job->arrays[i].bytes;
+	return measure_end(&job->measure, own_bytes);
 }
 
 static bool run_job(struct job *job, const struct tool_args *args)
 {
 	struct tool_network *network = &job->network;
-	int err;
 
+	if (args->runs && !measure_begin(&job->measure, args->runs)) {
+		tool_error("cannot measure: %s", strerror(errno));
+		return false;
+	}
 	if (!tool_network_load(network, args->file) || !read_inputs(job, args))
 		return false;
 	if (!plan_job(job, args->gray) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
 		return false;
-	err = engine_run(network->context, network->plan, 0);
-	if (err < 0) {
-		tool_error("%s: the run failed: %s", args->file, strerror(-err));
+	if (!(args->runs ? run_many(job) : run_once(job)) || !write_outputs(job, args->out_dir, !args->runs))
 		return false;
-	}
-	return write_outputs(job, args->out_dir);
+	if (args->runs)
+		measure_print(&job->measure);
+	return true;
 }
 
 static int run(const struct tool_args *args)
@@ -344,8 +384,9 @@ static int run(const struct tool_args *args)
 	tool_network_finish(&job->network);
 	for (int i = 0; i < ENGINE_IO_MAX; i++)
 		npy_finish(&job->arrays[i]);
+	measure_finish(&job->measure);
 	free(job);
 	return good ? TOOL_DONE : TOOL_FAILED;
 }
 
-const struct tool_command tool_run = {"run", "iogt", usage, run};
+const struct tool_command tool_run = {"run", "iogtr", usage, run};

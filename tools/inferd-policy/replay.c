@@ -137,9 +137,11 @@ static bool read_state(struct replay *r, int node)
 	int model = get_model(r);
 	struct stream *stream = model < 0 ? NULL : get_stream(r, model);
 	struct policy_state *state = stream ? &stream->state : NULL;
-	int64_t rung = -1, frames = 0;
+	int64_t rung = -1, other_rung = -1, phase = 0, frames = 0;
 
 	if (!stream || !tool_read_int64(lines, node, "rung", -1, POLICY_RUNGS_MAX - 1, &rung) ||
+	    !tool_read_int64(lines, node, "other_rung", -1, POLICY_RUNGS_MAX - 1, &other_rung) ||
+	    !tool_read_int64(lines, node, "phase", 0, POLICY_PHASES - 1, &phase) ||
 	    !tool_read_int64(lines, node, "changed_us", 0, most, &state->changed_us) ||
 	    !tool_read_int64(lines, node, "calm_since_us", 0, most, &state->calm_since_us) ||
 	    !tool_read_int64(lines, node, "last_run_us", 0, most, &state->last_run_us) ||
@@ -154,6 +156,8 @@ static bool read_state(struct replay *r, int node)
 	    !tool_read_float(lines, node, "met", 0, 1000, &state->met))
 		return false;
 	state->rung = (int)rung;
+	state->other_rung = (int)other_rung;
+	state->phase = (int)phase;
 	state->frames = (uint32_t)frames;
 	return true;
 }

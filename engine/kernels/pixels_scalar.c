@@ -1,0 +1,3 @@
+/* pixels_scalar.c - pixels.inc for the compiler's baseline. */
+#define KERNEL(name) name##_scalar
+#include "pixels.inc"

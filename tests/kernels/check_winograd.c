@@ -1,0 +1,147 @@
+/*
+ * check_winograd.c - every level's Winograd transforms, with its own products between them, against the plain sum of a
+ * 3x3 convolution in double: blocks that are cut off, columns that fill no panel, residuals and clamps.
+ */
+#include <math.h>
+
+#include "every_level.h"
+#include "guarded.h"
+
+TEST_SUITE(winograd);
+
+#define TAPS 9
+
+struct block {
+	size_t kc, n;
+	float *w, *bias;   /* [n][3][3][kc] */
+	struct guarded in; /* [6][6][kc] */
+	const float *pixels[WINOGRAD_PLACES];
+	float *residual; /* [4][4][n] */
+	struct winograd_output_args args;
+};
+
+static float *random_floats(size_t n)
+{
+	float *values = malloc(n * sizeof(*values));
+
+	for (size_t i = 0; i < n; i++)
+		values[i] = test_random_float();
+	return values;
+}
+
+static void block_init(struct block *block, size_t nr)
+{
+	struct winograd_output_args *args = &block->args;
+
+	*block = (struct block){.kc = WINOGRAD_CHANNELS * (size_t)test_random_range(1, 5)};
+	block->n = (size_t)test_random_range(1, (int64_t)nr);
+	block->w = random_floats(block->n * TAPS * block->kc);
+	block->bias = random_floats(block->n);
+	block->residual = random_floats(WINOGRAD_OUT * WINOGRAD_OUT * block->n);
+	block->in = guarded_create(WINOGRAD_PLACES * block->kc * sizeof(float), 0);
+	for (size_t i = 0; i < WINOGRAD_PLACES * block->kc; i++)
+		((float *)block->in.data)[i] = test_random_float();
+	for (size_t i = 0; i < WINOGRAD_PLACES; i++)
+		block->pixels[i] = (const float *)block->in.data + i * block->kc;
+	args->n = block->n;
+	args->rows = (size_t)test_random_range(1, WINOGRAD_OUT);
+	args->columns = (size_t)test_random_range(1, WINOGRAD_OUT);
+	args->out_pixel = block->n;
+	args->out_row = args->columns * block->n;
+	args->lo = test_random() & 1 ? -INFINITY : 0;
+	args->hi = test_random() & 1 ? INFINITY : 6;
+	if (test_random() & 1)
+		args->residual = block->residual;
+	args->residual_pixel = block->n;
+	args->residual_row = WINOGRAD_OUT * block->n;
+}
+
+static void block_finish(struct block *block)
+{
+	guarded_destroy(&block->in);
+	free(block->w);
+	free(block->bias);
+	free(block->residual);
+}
+
+/* The sums of all places, as a step of the engine makes them; the caller frees. */
+static float *multiply(const struct kernels *table, const struct block *block, const float *v)
+{
+	const struct igemm_f32 *kernel = &table->igemm_f32;
+	size_t bytes = pack_f32_panel_bytes(kernel, 1, block->kc);
+	uint8_t *panel = aligned_alloc(64, pack_winograd_panel_bytes(kernel, block->kc));
+	float *turned = malloc(block->n * block->kc * sizeof(*turned));
+	float *m = malloc(WINOGRAD_PLACES * kernel->nr * sizeof(*m));
+
+	pack_winograd_panel(kernel, block->n, block->kc, block->w, block->bias, turned, panel);
+	for (size_t place = 0; place < WINOGRAD_PLACES; place++) {
+		const float *a[KERNEL_MR_MAX];
+		struct igemm_f32_args args = {.m = 1,
+					      .n = kernel->nr,
+					      .taps = 1,
+					      .kc = block->kc,
+					      .a = a,
+					      .w = (const float *)(const void *)(panel + place * bytes),
+					      .c = m + place * kernel->nr,
+					      .c_stride = kernel->nr,
+					      .lo = -INFINITY,
+					      .hi = INFINITY};
+
+		for (size_t i = 0; i < kernel->mr; i++)
+			a[i] = v + place * block->kc;
+		kernel->run(&args);
+	}
+	free(panel);
+	free(turned);
+	return m;
+}
+
+static double plain_sum(const struct block *block, size_t row, size_t column, size_t channel)
+{
+	const float *w = block->w + channel * TAPS * block->kc;
+	double sum = (double)block->bias[channel];
+
+	for (size_t tap = 0; tap < TAPS; tap++)
+		for (size_t k = 0; k < block->kc; k++)
+			sum += (double)w[tap * block->kc + k] *
+			       (double)block->pixels[(row + tap / 3) * WINOGRAD_IN + column + tap % 3][k];
+	if (block->args.residual)
+		sum += (double)block->residual[(row * WINOGRAD_OUT + column) * block->n + channel];
+	return fmin(fmax(sum, (double)block->args.lo), (double)block->args.hi);
+}
+
+static void check_block(const struct kernels *table)
+{
+	struct block block;
+	float *v, *m;
+	struct guarded out;
+
+	block_init(&block, table->igemm_f32.nr);
+	v = malloc(WINOGRAD_PLACES * block.kc * sizeof(*v) + KERNEL_SLACK);
+	table->winograd_input(block.kc, block.pixels, block.kc, v);
+	m = multiply(table, &block, v);
+	out = guarded_create(block.args.rows * block.args.columns * block.n * sizeof(float), 0);
+	block.args.m = m;
+	block.args.stride = table->igemm_f32.nr;
+	block.args.out = out.data;
+	table->winograd_output(&block.args);
+	for (size_t i = 0; i < block.args.rows * block.args.columns * block.n; i++) {
+		size_t pixel = i / block.n, row = pixel / block.args.columns, column = pixel % block.args.columns;
+		double expected = plain_sum(&block, row, column, i % block.n);
+
+		/* Sums of up to 720 products of numbers below one, some ten times a plain sum's error. */
+		cr_assert_float_eq((double)((float *)out.data)[i], expected, 2e-4,
+				   "%s: %zu channels, pixel %zu,%zu, %g not %g", table->level, block.kc, column, row,
+				   (double)((float *)out.data)[i], expected);
+	}
+	guarded_check(&out);
+	guarded_destroy(&out);
+	free(v);
+	free(m);
+	block_finish(&block);
+}
+
+Test(winograd, is_the_plain_sum)
+{
+	for_every_level(60, check_block);
+}
