@@ -157,6 +157,8 @@ static const struct key keys[] = {
 	{"models[].variants[].maybe", TYPE_FLOAT, false, {0, 1, true}, AT(config_variant, maybe), NULL, NULL},
 	{"models[].gallery.sure", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, gallery.sure), "0.85", NULL},
 	{"models[].gallery.maybe", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, gallery.maybe), "0.75", NULL},
+	{"models[].gallery.maybe_lead", TYPE_FLOAT, false, {0, 3, false}, AT(config_model, gallery.maybe_lead), "0.25",
+	 NULL},
 	{"models[].gallery.lead", TYPE_FLOAT, false, {0, 10, false}, AT(config_model, gallery.lead), "0.25", NULL},
 	{"models[].gallery.window_s", TYPE_FLOAT, false, {0, 60, true}, AT(config_model, gallery.window_s), "2", NULL},
 	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},

@@ -111,7 +111,7 @@ struct vote_outcome vote_add(struct vote *vote, const struct vote_rules *rules, 
 		outcome.evidence = evidence;
 	}
 	outcome.lead = outcome.evidence - second;
-	if (!outcome.id || outcome.evidence < 0)
+	if (!outcome.id || outcome.evidence < 0 || outcome.lead < rules->maybe_lead)
 		return (struct vote_outcome){
 			.verdict = VOTE_ABSENT, .evidence = outcome.evidence, .lead = outcome.lead};
 	outcome.verdict = outcome.evidence >= 1 && outcome.lead >= rules->lead ? VOTE_SURE : VOTE_MAYBE;
