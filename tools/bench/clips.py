@@ -21,7 +21,7 @@ ROOM_PX = 900  # photographs are kept no longer than this on their longer side
 PHOTOS_PER_CLIP = 2
 
 # set: clips that are enrolled, clips that are not
-SETS = {"choose": (30, 15), "report": (40, 20)}
+SETS = {"choose": (45, 0), "report": (40, 20)}
 
 
 @dataclasses.dataclass

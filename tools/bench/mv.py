@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The music video job on the real daemon: phones look at a screen and ask which clip is playing (docs/recognition.md).
 
-Clips of the set `choose` give the thresholds of each variant; those of the set `report` are enrolled in another gallery and
+Clips of the set `choose`, each once with and once without its name in the gallery, give the thresholds of each variant;
+those of the set `report` are enrolled in another gallery and
 queried as live streams, several phones at a time, on a device that is weak (scalar kernels and a quota of CPU time) and
 becomes hot with what the daemon does.  The policy is put beside the best rung and the cheapest one, pinned by the client.
 
@@ -33,10 +34,11 @@ HERE = pathlib.Path(__file__).parent
 MODEL = "look"
 JUDGED_S = 2.0  # the verdict that counts is that of the last frame sent by then
 ENROL_FPS = 2
-REJECTED = 0.955  # of the queries of clips that are not enrolled, in the set that thresholds are chosen on
+REJECTED = 0.955  # of the queries whose clip is not enrolled, in the set that thresholds are chosen on
 SCALE = 0.25  # from maybe to sure, in cosines
+MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
 LEAST, MOST = -1, 2  # of the daemon's evidence
-TOP = 4
+TOP = 4  # names of a frame that the daemon's vote takes in
 QUOTA_PERIOD_US = 5000
 AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
 HIGH_C, CRITICAL_C = 60, 80
@@ -140,6 +142,7 @@ class Device:
                 "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
                         f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
                         for name, path in self.networks.items()) +
+                f"    gallery: {{maybe_lead: {MAYBE_LEAD}}}\n"
                 f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
 
     def _cool(self):
@@ -217,9 +220,9 @@ def enrol(device, args, which):
     return made
 
 
-def ask(device, which, query, *options):
+def ask(device, which, query, top, *options):
     """The answers to a query's frames, in the order in which they came."""
-    done = subprocess.run(device.daemon.ctl + ["--json", "run", MODEL, "--gallery", which, "--top", str(TOP), *options,
+    done = subprocess.run(device.daemon.ctl + ["--json", "run", MODEL, "--gallery", which, "--top", str(top), *options,
                                                *query.files], cwd=query.folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"inferctl run failed: {done.stderr}")
@@ -229,25 +232,26 @@ def ask(device, which, query, *options):
 # ---- thresholds ---------------------------------------------------------------------------------------
 
 
-def weigh(answers, maybe):
-    """As the daemon's vote does: the name with the most evidence, and how much."""
+def weigh(answers, maybe, without=None):
+    """As the daemon's vote does, with the gallery or with what it would be without a name: the name it would give, or none."""
     evidence = collections.Counter()
     for answer in answers:
-        for result in answer["results"]:
+        for result in [r for r in answer["results"] if r["name"] != without][:TOP]:
             # Beyond what a frame that does not list the name counts.
             evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
-    name, most = evidence.most_common(1)[0]
-    return name, most / len(answers) + LEAST
+    (name, most), (_, second) = evidence.most_common(2)
+    most, second = most / len(answers) + LEAST, second / len(answers) + LEAST
+    return name if most >= 0 and most - second >= MAYBE_LEAD else None
 
 
 def choose_thresholds(queries, answers):
-    """The lowest `maybe` that leaves REJECTED of the clips that are not enrolled unnamed, and the recall it gives."""
+    """The lowest `maybe` that leaves REJECTED of the queries unnamed where the clip's name is not in the gallery, and the
+    recall it gives where it is."""
     for maybe in (i / 200 for i in range(40, 200)):
-        outcomes = [weigh(answer, maybe) for answer in answers]
-        unnamed = [most < 0 for query, (_, most) in zip(queries, outcomes) if not query.enrolled]
-        if sum(unnamed) >= REJECTED * len(unnamed):
-            right = [most >= 0 and name == query.clip for query, (name, most) in zip(queries, outcomes) if query.enrolled]
-            return (maybe, maybe + SCALE), sum(right) / len(right)
+        unnamed = sum(weigh(answer, maybe, query.clip) is None for query, answer in zip(queries, answers))
+        if unnamed >= REJECTED * len(queries):
+            right = sum(weigh(answer, maybe) == query.clip for query, answer in zip(queries, answers))
+            return (maybe, maybe + SCALE), right / len(queries)
     sys.exit("no threshold keeps the clips apart that are not enrolled")
 
 
@@ -257,7 +261,7 @@ def calibrate(args, device):
     thresholds, recall = {}, {}
     for name, rung in own_rungs(device).items():
         say(f"thresholds of {name}")
-        answers = [ask(device, "choose", query, "--rung", rung, "--deadline", "60000") for query in queries]
+        answers = [ask(device, "choose", query, TOP + 1, "--rung", rung, "--deadline", "60000") for query in queries]
         thresholds[name], recall[name] = choose_thresholds(queries, answers)
     return thresholds, recall
 
@@ -280,7 +284,7 @@ def contend(args, device, thresholds, recall, queries, contender):
     random.Random(clips.SEED).shuffle(order)  # the same for every contender
     before_ns = device.daemon.cpu_ns()
     with concurrent.futures.ThreadPoolExecutor(args.phones) as phones:
-        answers = list(phones.map(lambda q: ask(device, "report", q, "--fps", f"{q.fps:.4f}", *pin), order))
+        answers = list(phones.map(lambda q: ask(device, "report", q, TOP, "--fps", f"{q.fps:.4f}", *pin), order))
     cpu_ns = device.daemon.cpu_ns() - before_ns
     return summarise(args, contender, list(zip(order, answers)), cpu_ns, device.hottest_c)
 
