@@ -195,6 +195,7 @@ struct graph_value {
 	size_t data_bytes;
 	bool owned;	     /* data is the graph's, made with malloc */
 	bool aligned;	     /* data is aligned and has slack behind it, as the kernels want it */
+	bool filed;	     /* data is as the file has it, see graph_settled(); only weights of CONV and FC */
 	bool packed;	     /* a constant that is there only as panels of convolutions; data is NULL */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
@@ -256,6 +257,13 @@ int graph_set_quant(struct graph *graph, int value, int n, const float *scales, 
 int graph_set_data(struct graph *graph, int value, const void *data, size_t bytes); /* borrows; checks the size */
 /* Allocates bytes of owned constant data, zeroed, for the caller to fill; NULL when memory or the size is refused. */
 void *graph_alloc_data(struct graph *graph, int value, size_t bytes);
+
+/*
+ * Weights of a file are not copied to be put in order: borrowed data of a `filed` value is at any alignment, and that
+ * of a convolution [O][I / groups][KH][KW] while its dims are as ever.  Packing reads it so; who else wants to read it
+ * asks for a copy in the order of the dims, to free(); NULL when memory is short.
+ */
+void *graph_settled(const struct graph_value *value);
 
 /* Elements of a shape; -EOVERFLOW past ENGINE_TENSOR_BYTES_MAX, -EINVAL for a negative dimension. */
 int graph_elements(int rank, const int32_t *dims, size_t *ret_elements);

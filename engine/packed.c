@@ -366,9 +366,8 @@ static const uint8_t *get_constant(const struct pack *p, uint64_t offset, uint64
 	return p->file + offset;
 }
 
-static uint64_t put_half(struct pack *p, const struct graph_value *value)
+static uint64_t put_half(struct pack *p, const void *floats, size_t n)
 {
-	size_t n = value->data_bytes / sizeof(float);
 	uint16_t *halves = malloc(n * sizeof(*halves) + 1);
 	uint64_t offset;
 
@@ -376,7 +375,7 @@ static uint64_t put_half(struct pack *p, const struct graph_value *value)
 		p->constants.r = -ENOMEM;
 		return NONE;
 	}
-	kernels_get()->f32_to_f16(n, value->data, halves);
+	kernels_get()->f32_to_f16(n, floats, halves);
 	offset = put_constant(p, halves, n * sizeof(*halves));
 	free(halves);
 	return offset;
@@ -385,10 +384,22 @@ static uint64_t put_half(struct pack *p, const struct graph_value *value)
 static uint64_t put_value(struct pack *p, int index)
 {
 	const struct graph_value *value = &p->graph->values[index];
+	const void *data = value->data;
+	void *settled = NULL;
+	uint64_t offset;
 
 	if (!value->data || p->dropped[index])
 		return NONE;
-	return p->narrow[index] ? put_half(p, value) : put_constant(p, value->data, value->data_bytes);
+	if (value->filed)
+		data = settled = graph_settled(value);
+	if (!data) {
+		p->constants.r = -ENOMEM;
+		return NONE;
+	}
+	offset = p->narrow[index] ? put_half(p, data, value->data_bytes / sizeof(float))
+				  : put_constant(p, data, value->data_bytes);
+	free(settled);
+	return offset;
 }
 
 /* Zero points are left out where all are 0, as those of weights are. */

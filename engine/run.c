@@ -128,8 +128,8 @@ static uint64_t now_ns(void)
 }
 
 /*
- * One thread's share of the run; the barrier behind a step makes its outputs visible to all.  None is between steps that
- * thread 0 does alone: the others wait once for all of these, and sleep sooner.
+ * One thread's share of the run; the barrier behind a step makes its outputs visible to all.  None is between steps
+ * that thread 0 does alone: the others wait once for all of these, and sleep sooner.
  */
 static void walk(void *argument, struct team_sync *sync, int thread, int n_threads)
 {
