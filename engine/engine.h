@@ -178,6 +178,13 @@ struct engine_step_info {
 int engine_plan_step_count(const struct engine_plan *plan);
 void engine_plan_step(const struct engine_plan *plan, int index, struct engine_step_info *ret_info);
 
+/*
+ * The operators without which a build of the engine can neither read the network at these sizes nor run it, as the
+ * option INFERD_OPERATORS names them: number `index`, each once; NULL behind the last.  Not among them are those that
+ * others register, and those that come with a format.
+ */
+const char *engine_plan_operator(const struct engine_plan *plan, int index);
+
 /* ---- team and context: what one lane owns ------------------------------------------------------ */
 
 struct engine_team;

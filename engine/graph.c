@@ -263,6 +263,16 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 	return graph->n_nodes++;
 }
 
+void graph_set_general(struct graph *graph, int node, const struct graph_general *general)
+{
+	graph->nodes[node].general = *general;
+	for (int i = 0; i < graph->n_generals; i++)
+		if (graph->generals[i] == general->op)
+			return;
+	if (graph->n_generals < GRAPH_GENERAL_MAX)
+		graph->generals[graph->n_generals++] = general->op;
+}
+
 void graph_drop_last_node(struct graph *graph)
 {
 	struct graph_node *node = &graph->nodes[--graph->n_nodes];

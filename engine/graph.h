@@ -20,6 +20,7 @@
 
 #define GRAPH_NODES_MAX	  16384
 #define GRAPH_VALUES_MAX  65536
+#define GRAPH_GENERAL_MAX 256 /* that are told of */
 #define GRAPH_DIM_UNKNOWN (-1)
 #define GRAPH_WINDOW_MAX  32768 /* stride, dilation and padding of a window; a slice's step */
 #define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
@@ -233,7 +234,11 @@ struct graph {
 	int inputs[ENGINE_IO_MAX], outputs[ENGINE_IO_MAX];
 	int n_inputs, n_outputs;
 	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
-	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
+	/* General operators that reading the file took, each once, also those whose results were constants. */
+	const struct engine_operator *generals[GRAPH_GENERAL_MAX];
+	int n_generals;
+	bool is_general; /* an operator of a TFLite file took the way to them, whatever became of it */
+	bool unread;	 /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
 void graph_init(struct graph *graph);
@@ -250,6 +255,8 @@ int graph_add_value(struct graph *graph, const char *name, size_t name_bytes, en
 		    const int32_t *dims);
 int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size_t name_bytes, const int *inputs,
 		   int n_inputs, const int *outputs, int n_outputs);
+/* Makes a node of GRAPH_GENERAL one of this operator. */
+void graph_set_general(struct graph *graph, int node, const struct graph_general *general);
 /* Takes the node that was added last out again; its outputs have no producer then. */
 void graph_drop_last_node(struct graph *graph);
 /* Copies n scales and zero points (NULL: zeros); rejects scales that are not finite and positive. */

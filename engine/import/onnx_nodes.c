@@ -163,6 +163,8 @@ int onnx_add_node(struct onnx *o, struct protobuf_bytes message)
 		r = onnx_on_fast(o);
 	if (r == -ENOTSUP && op)
 		r = onnx_on_general(o, op);
+	else if (r == -ENOTSUP && onnx_is_standard(o) && operators_left_out((const char *)o->op.data, o->op.size))
+		return onnx_refuse(o, -ENOTSUP, OPERATORS_LEFT_OUT);
 	else if (r == -ENOTSUP && !onnx_known_operator(o))
 		return onnx_refuse(o, -ENOTSUP, "is an unknown operator");
 	return r < 0 ? r : o->malformed ? onnx_refuse(o, -EINVAL, "has a malformed attribute") : 0;
