@@ -222,6 +222,8 @@ void team_run(struct engine_team *team, int n, team_work *work, void *argument)
 		crowd_note(&team->crowd, &run);
 		return;
 	}
+#else
+	(void)n;
 #endif
 	run_alone(team, 0, work, argument);
 }
