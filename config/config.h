@@ -84,8 +84,9 @@ struct config_decode {
 /* How frames are told from a gallery; docs/gallery.md.  Scores are cosines. */
 struct config_gallery {
 	float sure, maybe; /* default 0.85 and 0.75; maybe < sure */
-	float lead;	   /* of the first name over the second, in units of sure - maybe; default 0.25 */
-	float window_s;	   /* default 2 */
+	/* Of the first name over the second, in units of sure - maybe: to be named, and for `sure`; default 0.25. */
+	float maybe_lead, lead;
+	float window_s; /* default 2 */
 };
 
 struct config_model {

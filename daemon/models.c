@@ -147,8 +147,9 @@ static void fill_vote(struct model *model, const struct config_model *config)
 {
 	const struct config_gallery *gallery = &config->gallery;
 
-	model->vote_rules =
-		(struct vote_rules){.window_us = (int64_t)(gallery->window_s * 1e6f), .lead = gallery->lead};
+	model->vote_rules = (struct vote_rules){.window_us = (int64_t)(gallery->window_s * 1e6f),
+						.maybe_lead = gallery->maybe_lead,
+						.lead = gallery->lead};
 	for (int i = 0; i < config->n_variants; i++) {
 		const struct config_variant *variant = &config->variants[i];
 

@@ -46,28 +46,14 @@ static float evidence_in(const struct vote_frame *frame, uint64_t id)
 	return VOTE_LEAST;
 }
 
-/* The mean of the better half of the frames' evidence. */
+/* The mean of the frames' evidence. */
 static float weigh(const struct vote_frame *const *frames, int n, uint64_t id)
 {
-	int half = (n + 1) / 2, n_best = 0;
-	float best[VOTE_FRAMES_MAX], sum = 0;
+	float sum = 0;
 
-	for (int i = 0; i < n; i++) {
-		float evidence = evidence_in(frames[i], id);
-		int at = n_best < half ? n_best++ : half;
-
-		/* Sorts it in, the highest first; what falls off the end was the least. */
-		while (at > 0 && best[at - 1] < evidence) {
-			if (at < half)
-				best[at] = best[at - 1];
-			at--;
-		}
-		if (at < half)
-			best[at] = evidence;
-	}
-	for (int i = 0; i < half; i++)
-		sum += best[i];
-	return sum / (float)half;
+	for (int i = 0; i < n; i++)
+		sum += evidence_in(frames[i], id);
+	return sum / (float)n;
 }
 
 static bool is_known(const uint64_t *ids, int n, uint64_t id)
@@ -125,7 +111,7 @@ struct vote_outcome vote_add(struct vote *vote, const struct vote_rules *rules, 
 		outcome.evidence = evidence;
 	}
 	outcome.lead = outcome.evidence - second;
-	if (!outcome.id || outcome.evidence < 0)
+	if (!outcome.id || outcome.evidence < 0 || outcome.lead < rules->maybe_lead)
 		return (struct vote_outcome){
 			.verdict = VOTE_ABSENT, .evidence = outcome.evidence, .lead = outcome.lead};
 	outcome.verdict = outcome.evidence >= 1 && outcome.lead >= rules->lead ? VOTE_SURE : VOTE_MAYBE;

@@ -4,8 +4,9 @@
  *
  * A frame brings the names most like it with their scores.  Scores of different networks are not on one scale, so each
  * becomes evidence by the thresholds of the variant that ran: 0 is that variant's `maybe`, 1 its `sure`.  Over the
- * window, the evidence for a name is the mean of the better half of its frames' (docs/gallery.md says why), where a
- * frame that does not list it counts as evidence against it.
+ * window, the evidence for a name is the mean of its frames' (docs/gallery.md says why), where a frame that does not
+ * list it counts as evidence against it.  What is none of them is like one name about as much as like another, and the
+ * more so the more names there are; so evidence alone names nothing, it takes a lead over the second name too.
  *
  * A pure function of what it was told; no clock, no memory beyond the struct.  One thread at a time.
  */
@@ -27,7 +28,8 @@ struct vote_scale {
 
 struct vote_rules {
 	int64_t window_us;
-	float lead; /* evidence by which the first name has to be ahead of the second */
+	/* Evidence by which the first name has to be ahead of the second: to be named at all, and for `sure`. */
+	float maybe_lead, lead;
 };
 
 /* A name and how like it a frame is.  Ids are never used again for another name; 0 is none. */

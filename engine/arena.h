@@ -1,6 +1,7 @@
 /*
  * arena.h - places buffers with known lifetimes in one block: largest first, each in the tightest gap that is free for
  * its whole life (greedy by size, as XNNPACK's and TensorFlow Lite's planners; Pisarchyk and Lee, arXiv:2001.03288).
+ * Where that leaves more than the sum of what is alive at one time, other orders are tried.
  */
 #ifndef INFERD_ARENA_H
 #define INFERD_ARENA_H

@@ -63,8 +63,8 @@ struct engine_model;
 /*
  * Loads a network.  The format is told from the content: TFLite ("TFL3" at byte 4), ONNX or ncnn text
  * .param ("7767517"), whose weights are read from the same path with the suffix .bin, or a file of
- * engine_model_pack().  The files are
- * mapped read-only; they must not be truncated while the model lives, so replace them by rename.
+ * engine_model_pack().  The files are mapped read-only, and a plan packs their weights from there; they must
+ * not be truncated or written to while the model lives, so replace them by rename.
  */
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model);
 
@@ -178,6 +178,13 @@ struct engine_step_info {
 int engine_plan_step_count(const struct engine_plan *plan);
 void engine_plan_step(const struct engine_plan *plan, int index, struct engine_step_info *ret_info);
 
+/*
+ * The operators without which a build of the engine can neither read the network at these sizes nor run it, as the
+ * option INFERD_OPERATORS names them: number `index`, each once; NULL behind the last.  Not among them are those that
+ * others register, and those that come with a format.
+ */
+const char *engine_plan_operator(const struct engine_plan *plan, int index);
+
 /* ---- team and context: what one lane owns ------------------------------------------------------ */
 
 struct engine_team;
@@ -226,9 +233,10 @@ int engine_context_output_dims(struct engine_context *context, const struct engi
 			       int32_t dims[ENGINE_RANK_MAX]);
 
 /*
- * Runs one inference on the first n_threads threads of the team (0: all).  Inputs are consumed: their
- * memory may be reused by later steps.  -EINVAL when the plan was not reserved; -EDOM and others where an operator
- * refuses its data, such as an index outside of a tensor.
+ * Runs one inference on the first n_threads threads of the team (0: all), or on one of them for a while after another
+ * program was seen to take the core of one (crowd.h).  Inputs are consumed: their memory may be reused by later steps.
+ * -EINVAL when the plan was not reserved; -EDOM and others where an operator refuses its data, such as an index outside
+ * of a tensor.
  */
 int engine_run(struct engine_context *context, const struct engine_plan *plan, int n_threads);
 

@@ -263,6 +263,16 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 	return graph->n_nodes++;
 }
 
+void graph_set_general(struct graph *graph, int node, const struct graph_general *general)
+{
+	graph->nodes[node].general = *general;
+	for (int i = 0; i < graph->n_generals; i++)
+		if (graph->generals[i] == general->op)
+			return;
+	if (graph->n_generals < GRAPH_GENERAL_MAX)
+		graph->generals[graph->n_generals++] = general->op;
+}
+
 void graph_drop_last_node(struct graph *graph)
 {
 	struct graph_node *node = &graph->nodes[--graph->n_nodes];
@@ -318,7 +328,7 @@ static void drop_data(struct graph_value *value)
 		free((void *)value->data);
 	value->data = NULL;
 	value->data_bytes = 0;
-	value->owned = false;
+	value->owned = value->filed = false;
 }
 
 int graph_set_data(struct graph *graph, int value, const void *data, size_t bytes)
@@ -353,5 +363,24 @@ void *graph_alloc_data(struct graph *graph, int value, size_t bytes)
 	v->data = data;
 	v->data_bytes = bytes;
 	v->owned = true;
+	return data;
+}
+
+void *graph_settled(const struct graph_value *value)
+{
+	size_t size = engine_type_size(value->type), n = value->data_bytes / size;
+	size_t in = value->rank == 4 ? (size_t)value->dims[3] : 1;
+	size_t taps = value->rank == 4 ? (size_t)value->dims[1] * (size_t)value->dims[2] : 1;
+	const uint8_t *from = value->data;
+	uint8_t *data = malloc(value->data_bytes + 1);
+
+	if (data && (in == 1 || taps == 1)) {
+		memcpy(data, from, value->data_bytes);
+		return data;
+	}
+	for (size_t o = 0; data && o < n; o += in * taps)
+		for (size_t t = 0; t < taps; t++)
+			for (size_t i = 0; i < in; i++)
+				memcpy(data + (o + t * in + i) * size, from + (o + i * taps + t) * size, size);
 	return data;
 }

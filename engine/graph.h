@@ -20,6 +20,7 @@
 
 #define GRAPH_NODES_MAX	  16384
 #define GRAPH_VALUES_MAX  65536
+#define GRAPH_GENERAL_MAX 256 /* that are told of */
 #define GRAPH_DIM_UNKNOWN (-1)
 #define GRAPH_WINDOW_MAX  32768 /* stride, dilation and padding of a window; a slice's step */
 #define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
@@ -195,6 +196,7 @@ struct graph_value {
 	size_t data_bytes;
 	bool owned;	     /* data is the graph's, made with malloc */
 	bool aligned;	     /* data is aligned and has slack behind it, as the kernels want it */
+	bool filed;	     /* data is as the file has it, see graph_settled(); only weights of CONV and FC */
 	bool packed;	     /* a constant that is there only as panels of convolutions; data is NULL */
 	bool channels_first; /* the file orders it (N)CHW; for inputs and outputs */
 	int file_rank;
@@ -232,7 +234,11 @@ struct graph {
 	int inputs[ENGINE_IO_MAX], outputs[ENGINE_IO_MAX];
 	int n_inputs, n_outputs;
 	int passes[GRAPH_PASS_COUNT]; /* nodes that each of them took out */
-	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
+	/* General operators that reading the file took, each once, also those whose results were constants. */
+	const struct engine_operator *generals[GRAPH_GENERAL_MAX];
+	int n_generals;
+	bool is_general; /* an operator of a TFLite file took the way to them, whatever became of it */
+	bool unread;	 /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
 void graph_init(struct graph *graph);
@@ -249,6 +255,8 @@ int graph_add_value(struct graph *graph, const char *name, size_t name_bytes, en
 		    const int32_t *dims);
 int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size_t name_bytes, const int *inputs,
 		   int n_inputs, const int *outputs, int n_outputs);
+/* Makes a node of GRAPH_GENERAL one of this operator. */
+void graph_set_general(struct graph *graph, int node, const struct graph_general *general);
 /* Takes the node that was added last out again; its outputs have no producer then. */
 void graph_drop_last_node(struct graph *graph);
 /* Copies n scales and zero points (NULL: zeros); rejects scales that are not finite and positive. */
@@ -256,6 +264,13 @@ int graph_set_quant(struct graph *graph, int value, int n, const float *scales, 
 int graph_set_data(struct graph *graph, int value, const void *data, size_t bytes); /* borrows; checks the size */
 /* Allocates bytes of owned constant data, zeroed, for the caller to fill; NULL when memory or the size is refused. */
 void *graph_alloc_data(struct graph *graph, int value, size_t bytes);
+
+/*
+ * Weights of a file are not copied to be put in order: borrowed data of a `filed` value is at any alignment, and that
+ * of a convolution [O][I / groups][KH][KW] while its dims are as ever.  Packing reads it so; who else wants to read it
+ * asks for a copy in the order of the dims, to free(); NULL when memory is short.
+ */
+void *graph_settled(const struct graph_value *value);
 
 /* Elements of a shape; -EOVERFLOW past ENGINE_TENSOR_BYTES_MAX, -EINVAL for a negative dimension. */
 int graph_elements(int rank, const int32_t *dims, size_t *ret_elements);

@@ -57,6 +57,17 @@ void mapping_close(struct mapping *mapping)
 	*mapping = (struct mapping){0};
 }
 
+void mapping_release(const struct mapping *mapping, const void *data, size_t bytes)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)mapping->data, from = (uintptr_t)data;
+
+	if (!mapping->data || from < start || from - start > mapping->size || bytes > mapping->size - (from - start))
+		return;
+	bytes += from % page;
+	from -= from % page;
+	madvise((void *)from, bytes, MADV_DONTNEED);
+}
+
 /* ---- files beside a model ---------------------------------------------------------------------- */
 
 static int open_folder(const char *path)
@@ -141,6 +152,12 @@ int mapping_beside(struct mapping_beside *beside, const char *location, struct m
 	beside->n_files++;
 	*ret_mapping = beside->files[n].mapping;
 	return 0;
+}
+
+void mapping_beside_release(const struct mapping_beside *beside, const void *data, size_t bytes)
+{
+	for (int i = 0; i < beside->n_files; i++)
+		mapping_release(&beside->files[i].mapping, data, bytes);
 }
 
 void mapping_beside_finish(struct mapping_beside *beside)

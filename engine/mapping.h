@@ -16,6 +16,11 @@ struct mapping {
 /* A regular file that is not empty and not over ENGINE_FILE_BYTES_MAX.  0, or a negative errno and a sentence. */
 int mapping_open(const char *path, struct engine_error *ret_error, struct mapping *ret_mapping);
 void mapping_close(struct mapping *mapping); /* accepts a zeroed one */
+/*
+ * Gives back the memory of the pages that hold these bytes, if they are of this mapping; what reads them again finds
+ * them in the file.
+ */
+void mapping_release(const struct mapping *mapping, const void *data, size_t bytes);
 
 /* Files in the folder of `path`, or below it; each is mapped once, and stays until mapping_beside_finish(). */
 struct mapping_beside {
@@ -34,6 +39,7 @@ struct mapping_beside {
  * MAPPING_BESIDE_MAX, -ENOMEM.
  */
 int mapping_beside(struct mapping_beside *beside, const char *location, struct mapping *ret_mapping);
+void mapping_beside_release(const struct mapping_beside *beside, const void *data, size_t bytes);
 void mapping_beside_finish(struct mapping_beside *beside);
 
 #endif

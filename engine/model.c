@@ -157,6 +157,33 @@ static int find_beside(void *context, const char *location, const uint8_t **ret_
 	return 0;
 }
 
+/* For weights_pool.release: of files that were mapped, not of bytes that a caller gave. */
+static void release_pages(void *context, const void *data, size_t bytes)
+{
+	const struct engine_model *model = context;
+
+	mapping_release(&model->file, data, bytes);
+	mapping_release(&model->weights_file, data, bytes);
+	mapping_beside_release(&model->beside, data, bytes);
+}
+
+/*
+ * A plan has copies of what its steps read; what an operator kept a pointer to is found in the file again.  Only a
+ * converted file is run from where it lies.
+ */
+static void release_files(const struct engine_model *model)
+{
+	if (model->file.data && packed_is(model->file.data, model->file.size))
+		return;
+	mapping_release(&model->file, model->file.data, model->file.size);
+	mapping_release(&model->weights_file, model->weights_file.data, model->weights_file.size);
+	for (int i = 0; i < model->beside.n_files; i++) {
+		const struct mapping *mapping = &model->beside.files[i].mapping;
+
+		mapping_release(mapping, mapping->data, mapping->size);
+	}
+}
+
 int engine_model_load(const char *path, struct engine_error *ret_error, struct engine_model **ret_model)
 {
 	return model_load(path, PASSES_ALL, ret_error, ret_model);
@@ -171,12 +198,15 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	       struct engine_model **ret_model)
 {
 	struct engine_model *model = model_new();
-	struct import_source source = {.name = path, .find_beside = find_beside};
+	struct import_source source = {
+		.name = path, .find_beside = find_beside, .copies = purpose == PASSES_TO_QUANTIZE};
 	int r;
 
 	if (!model)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	model->purpose = purpose;
+	model->pool.release = release_pages;
+	model->pool.context = model;
 	source.context = &model->beside;
 	r = mapping_open(path, ret_error, &model->file);
 	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
@@ -386,6 +416,7 @@ static int make_plan(struct engine_model *model, const struct engine_plan_option
 	}
 	if (reading)
 		reading_trim(reading);
+	release_files(model);
 	(*ret_plan)->reading = reading;
 	(*ret_plan)->next = model->plans;
 	model->plans = *ret_plan;

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "import/ncnn_operators.h"
 #include "operators/operators.h"
+#include "reading.h"
 
 #define ALIGNMENT    64
 #define BYTE_ORDER_1 0x01020304u
@@ -55,7 +57,8 @@ struct codec {
 	bool reading;
 	int r; /* the first failure; afterwards nothing happens and zeros are read */
 	uint8_t *data;
-	size_t size, at; /* writing: capacity and bytes written */
+	size_t size, at;  /* writing: capacity and bytes written */
+	char missing[64]; /* the operator that -ENOENT is for */
 };
 
 static bool grow(struct codec *c, size_t bytes)
@@ -232,12 +235,17 @@ static void code_attribute(struct codec *c, struct engine_attributes *attributes
 /* Operators with ncnn's definitions have names of their own in the file. */
 static const char ncnn[] = "ncnn.";
 
+static const struct engine_operator *ncnn_named(const char *name)
+{
+	return WITH_FORMAT_ncnn ? ncnn_operator(name) : NULL;
+}
+
 static const struct engine_operator *find_operator(const char *name)
 {
 	bool registered;
 
 	return strncmp(name, ncnn, strlen(ncnn)) ? operators_find(name, strlen(name), &registered)
-						 : ncnn_operator(name + strlen(ncnn));
+						 : ncnn_named(name + strlen(ncnn));
 }
 
 static void code_general(struct codec *c, struct graph_general *general)
@@ -246,7 +254,7 @@ static void code_general(struct codec *c, struct graph_general *general)
 	int n = c->reading ? 0 : attributes_count(general->attributes);
 
 	if (!c->reading)
-		snprintf(text, sizeof(text), "%s%s", ncnn_operator(general->op->name) == general->op ? ncnn : "",
+		snprintf(text, sizeof(text), "%s%s", ncnn_named(general->op->name) == general->op ? ncnn : "",
 			 general->op->name);
 	code_text(c, &name);
 	code_int(c, &general->version);
@@ -254,9 +262,10 @@ static void code_general(struct codec *c, struct graph_general *general)
 	if (c->reading) {
 		general->op = c->r < 0 ? NULL : find_operator(name);
 		general->attributes = attributes_new();
-		if (c->r == 0 && !general->op)
+		if (c->r == 0 && !general->op) {
 			c->r = -ENOENT;
-		else if (!general->attributes)
+			snprintf(c->missing, sizeof(c->missing), "%s", name);
+		} else if (!general->attributes)
 			c->r = -ENOMEM;
 		free(name);
 	}
@@ -366,9 +375,8 @@ static const uint8_t *get_constant(const struct pack *p, uint64_t offset, uint64
 	return p->file + offset;
 }
 
-static uint64_t put_half(struct pack *p, const struct graph_value *value)
+static uint64_t put_half(struct pack *p, const void *floats, size_t n)
 {
-	size_t n = value->data_bytes / sizeof(float);
 	uint16_t *halves = malloc(n * sizeof(*halves) + 1);
 	uint64_t offset;
 
@@ -376,7 +384,7 @@ static uint64_t put_half(struct pack *p, const struct graph_value *value)
 		p->constants.r = -ENOMEM;
 		return NONE;
 	}
-	kernels_get()->f32_to_f16(n, value->data, halves);
+	kernels_get()->f32_to_f16(n, floats, halves);
 	offset = put_constant(p, halves, n * sizeof(*halves));
 	free(halves);
 	return offset;
@@ -385,10 +393,22 @@ static uint64_t put_half(struct pack *p, const struct graph_value *value)
 static uint64_t put_value(struct pack *p, int index)
 {
 	const struct graph_value *value = &p->graph->values[index];
+	const void *data = value->data;
+	void *settled = NULL;
+	uint64_t offset;
 
 	if (!value->data || p->dropped[index])
 		return NONE;
-	return p->narrow[index] ? put_half(p, value) : put_constant(p, value->data, value->data_bytes);
+	if (value->filed)
+		data = settled = graph_settled(value);
+	if (!data) {
+		p->constants.r = -ENOMEM;
+		return NONE;
+	}
+	offset = p->narrow[index] ? put_half(p, data, value->data_bytes / sizeof(float))
+				  : put_constant(p, data, value->data_bytes);
+	free(settled);
+	return offset;
 }
 
 /* Zero points are left out where all are 0, as those of weights are. */
@@ -636,6 +656,8 @@ int packed_write(const struct graph *graph, const struct weights *weights, bool 
 	struct pack p = {.graph = &view, .weights = weights, .half = half};
 	int r;
 
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
 	p.dropped = calloc((size_t)graph->n_values + 1, sizeof(*p.dropped));
 	p.narrow = calloc((size_t)graph->n_values + 1, sizeof(*p.narrow));
 	r = p.dropped && p.narrow ? 0 : -ENOMEM;
@@ -751,6 +773,17 @@ static int check_passed(const struct graph *graph)
 	return 0;
 }
 
+static int refuse_missing(const char *name, struct engine_error *error)
+{
+	const char *why = "is not registered";
+
+	if (!WITH_FORMAT_ncnn && !strncmp(name, ncnn, strlen(ncnn)))
+		why = "is left out of this build (INFERD_FORMATS)";
+	else if (operators_left_out(name, strlen(name)))
+		why = OPERATORS_LEFT_OUT;
+	return graph_error(error, -ENOTSUP, "needs the operator %.60s, which %s", name, why);
+}
+
 static int read_graph(struct pack *p, struct engine_error *error)
 {
 	struct graph *graph = p->graph;
@@ -770,7 +803,7 @@ static int read_graph(struct pack *p, struct engine_error *error)
 	if (r == 0 && (p->c.at != p->c.size || check_passed(graph) < 0))
 		r = -EINVAL;
 	if (r == -ENOENT)
-		return graph_error(error, -ENOTSUP, "uses an operator that is not registered");
+		return refuse_missing(p->c.missing, error);
 	if (r < 0)
 		return graph_error(error, r, r == -ENOMEM ? "out of memory" : "malformed in its graph");
 	return graph_check(graph, error);
@@ -783,6 +816,8 @@ int packed_read(const uint8_t *data, size_t size, struct graph *graph, struct we
 	struct header header;
 	int r;
 
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
 	memcpy(&header, data, sizeof(header));
 	r = check_header(&header, data, size, ret_error);
 	if (r < 0)

@@ -173,6 +173,12 @@ static int make_operand(struct graph_value *value)
 	return 0;
 }
 
+/* The integers themselves, where the file has them. */
+static bool is_bytes(const struct graph_value *w)
+{
+	return w->type == ENGINE_S8 || w->type == ENGINE_U8;
+}
+
 /* Weights [O]... of one scale or one for each output channel, which are whole numbers of it. */
 static float scale_of(const struct graph_value *w, size_t channel)
 {
@@ -184,9 +190,10 @@ static bool is_weights(const struct graph_value *w)
 	size_t n = w->data_bytes / sizeof(float);
 	const float *data = w->data;
 
-	if (!is_float_constant(w) || w->rank < 1 || w->dims[0] < 1 ||
-	    (w->quant.n_scales != 1 && w->quant.n_scales != w->dims[0]))
+	if (!w->data || w->rank < 1 || w->dims[0] < 1 || (w->quant.n_scales != 1 && w->quant.n_scales != w->dims[0]))
 		return false;
+	if (w->type != ENGINE_F32)
+		return is_bytes(w);
 	for (size_t i = 0; i < n; i++) {
 		float stored = data[i] / scale_of(w, i / (n / (size_t)w->dims[0]));
 
@@ -294,7 +301,7 @@ static int weigh_in_integers(struct qdq *q, struct graph_node *node, struct grap
 	if (bias >= 0 && (!is_float_constant(&graph->values[bias]) || !own_constant(q, bias) ||
 			  graph->values[bias].data_bytes != (size_t)w->dims[0] * sizeof(float)))
 		return 0;
-	r = make_weights(w);
+	r = is_bytes(w) ? 0 : make_weights(w);
 	if (r == 0 && bias >= 0)
 		r = make_bias(graph, bias, &graph->values[x->inputs[0]], w);
 	if (r < 0)

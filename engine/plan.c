@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "arena.h"
 #include "fixed.h"
 #include "general.h"
+#include "operators/operators.h"
 #include "squeeze.h"
 #include "step.h"
 #include "views.h"
@@ -617,16 +619,72 @@ static int make_general(struct planning *p, struct step *step, int index)
 }
 
 typedef int make_step(struct planning *p, struct step *step, int index);
+/* What the build leaves out has no maker, so that nothing refers to its steps. */
+#define MAKER(name, maker) (WITH_##name ? (maker) : NULL)
 static make_step *const makers[GRAPH_OP_COUNT] = {
-	[GRAPH_CONV] = make_conv,	[GRAPH_FC] = make_conv,	      [GRAPH_MAXPOOL] = make_pool,
-	[GRAPH_AVGPOOL] = make_pool,	[GRAPH_MEAN] = make_mean,     [GRAPH_UNARY] = make_unary,
-	[GRAPH_PRELU] = make_channels,	[GRAPH_ADD] = make_binary,    [GRAPH_SUB] = make_binary,
-	[GRAPH_MUL] = make_binary,	[GRAPH_DIV] = make_binary,    [GRAPH_MIN] = make_binary,
-	[GRAPH_MAX] = make_binary,	[GRAPH_CONCAT] = make_concat, [GRAPH_SLICE] = make_move,
-	[GRAPH_PAD] = make_move,	[GRAPH_RESHAPE] = make_move,  [GRAPH_TRANSPOSE] = make_move,
-	[GRAPH_SOFTMAX] = make_softmax, [GRAPH_RESIZE] = make_resize, [GRAPH_BATCHNORM] = make_channels,
-	[GRAPH_CAST] = make_cast,	[GRAPH_IDENTITY] = make_move, [GRAPH_GENERAL] = make_general,
+	[GRAPH_CONV] = MAKER(conv, make_conv),
+	[GRAPH_FC] = MAKER(fc, make_conv),
+	[GRAPH_MAXPOOL] = MAKER(maxpool, make_pool),
+	[GRAPH_AVGPOOL] = MAKER(avgpool, make_pool),
+	[GRAPH_MEAN] = MAKER(mean, make_mean),
+	[GRAPH_UNARY] = MAKER(unary, make_unary),
+	[GRAPH_PRELU] = MAKER(prelu, make_channels),
+	[GRAPH_ADD] = MAKER(add, make_binary),
+	[GRAPH_SUB] = MAKER(sub, make_binary),
+	[GRAPH_MUL] = MAKER(mul, make_binary),
+	[GRAPH_DIV] = MAKER(div, make_binary),
+	[GRAPH_MIN] = MAKER(min, make_binary),
+	[GRAPH_MAX] = MAKER(max, make_binary),
+	[GRAPH_CONCAT] = MAKER(concat, make_concat),
+	[GRAPH_SLICE] = MAKER(slice, make_move),
+	[GRAPH_PAD] = MAKER(pad, make_move),
+	[GRAPH_RESHAPE] = MAKER(reshape, make_move),
+	[GRAPH_TRANSPOSE] = MAKER(transpose, make_move),
+	[GRAPH_SOFTMAX] = MAKER(softmax, make_softmax),
+	[GRAPH_RESIZE] = MAKER(resize, make_resize),
+	[GRAPH_BATCHNORM] = MAKER(batchnorm, make_channels),
+	[GRAPH_CAST] = MAKER(cast, make_cast),
+	[GRAPH_IDENTITY] = MAKER(identity, make_move),
+	[GRAPH_GENERAL] = MAKER(general, make_general),
 };
+
+static const bool has_act[GRAPH_ACT_COUNT] = {
+	/* Bounds are part of every kernel. */
+	[GRAPH_ACT_NONE] = true,
+	[GRAPH_ACT_RELU] = true,
+	[GRAPH_ACT_CLIP] = true,
+	[GRAPH_ACT_LEAKY] = WITH_leaky,
+	[GRAPH_ACT_SIGMOID] = WITH_sigmoid,
+	[GRAPH_ACT_TANH] = WITH_tanh,
+	[GRAPH_ACT_HARDSWISH] = WITH_hardswish,
+	[GRAPH_ACT_HARDSIGMOID] = WITH_hardsigmoid,
+	[GRAPH_ACT_SILU] = WITH_silu,
+	[GRAPH_ACT_MISH] = WITH_mish,
+	[GRAPH_ACT_ELU] = WITH_elu,
+	[GRAPH_ACT_GELU] = WITH_gelu,
+	[GRAPH_ACT_EXP] = WITH_exp,
+	[GRAPH_ACT_LOG] = WITH_log,
+	[GRAPH_ACT_SQRT] = WITH_sqrt,
+	[GRAPH_ACT_RSQRT] = WITH_rsqrt,
+	[GRAPH_ACT_ABS] = WITH_abs,
+	[GRAPH_ACT_NEG] = WITH_neg,
+	[GRAPH_ACT_SQUARE] = WITH_square,
+};
+
+static int check_left_out(const struct graph_node *node, struct engine_error *error)
+{
+	const char *name = NULL;
+
+	if (node->op == GRAPH_UNARY && !has_act[node->unary.kind])
+		name = graph_act_name(&node->unary);
+	else if (!makers[node->op])
+		name = graph_op_name(node->op);
+	else if (!has_act[node->act.kind])
+		name = graph_act_name(&node->act);
+	return name ? graph_error(error, -ENOTSUP, "'%.60s' needs the operator %s, which " OPERATORS_LEFT_OUT,
+				  node->name, name)
+		    : 0;
+}
 
 static int8_t quantised_bound(const struct plan_tensor *out, float bound)
 {
@@ -699,8 +757,10 @@ static int plan_step(struct planning *p, int index)
 	const struct graph_node *node = &p->graph->nodes[index];
 	struct step *step = &p->plan->steps[p->plan->n_steps];
 	const struct plan_tensor *out = &p->plan->tensors[node->outputs[0]];
-	int r;
+	int r = check_left_out(node, p->error);
 
+	if (r < 0)
+		return r;
 	*step = (struct step){
 		.node = node,
 		.in = node->inputs,

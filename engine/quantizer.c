@@ -3,12 +3,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "histogram.h"
 #include "model.h"
 #include "packed.h"
 #include "plan.h"
 #include "quantize.h"
+#include "reading.h"
 
 struct engine_quantizer {
 	struct engine_model *real, *small; /* small: NULL before engine_quantizer_finish() */
@@ -73,9 +75,13 @@ static int allocate(struct engine_quantizer *q)
 int engine_quantizer_create(const char *path, int width, int height, struct engine_error *ret_error,
 			    struct engine_quantizer **ret_quantizer)
 {
-	struct engine_quantizer *q = calloc(1, sizeof(*q));
+	struct engine_quantizer *q;
 	int r;
 
+	/* What it makes is a converted file. */
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	q->options = (struct engine_plan_options){.width = width, .height = height, .keep_tensors = 1};
@@ -216,12 +222,15 @@ int engine_quantizer_finish(struct engine_quantizer *q, enum engine_range method
 			    struct engine_error *ret_error, uint8_t **ret_data, size_t *ret_size)
 {
 	const struct graph *graph = graph_of(q);
-	struct quantize_range *ranges = choose_ranges(q, method, percentile);
+	struct quantize_range *ranges;
 	struct graph small;
 	uint8_t *data = NULL;
 	size_t size = 0;
 	int r;
 
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
+	ranges = choose_ranges(q, method, percentile);
 	if (!ranges)
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	graph_init(&small);

@@ -4,19 +4,33 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 int reading_import(const struct import_source *source, struct graph *graph, struct engine_error *ret_error)
 {
-	if (import_is_tflite(source->data, source->size))
-		return import_tflite(source, graph, ret_error);
-	if (import_is_ncnn(source->data, source->size))
-		return import_ncnn(source, graph, ret_error);
-	if (import_is_onnx(source->data, source->size))
-		return import_onnx(source, graph, ret_error);
-	if (import_is_caffe(source->data, source->size))
-		return import_caffe(source, graph, ret_error);
+	/* In this order: the last are told by little. */
+	static const struct {
+		const char *name;
+		bool (*is)(const uint8_t *data, size_t size);
+		int (*import)(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
+	} formats[] = {
+		{"tflite", import_is_tflite, WITH_FORMAT_tflite ? import_tflite : NULL},
+		{"ncnn", import_is_ncnn, WITH_FORMAT_ncnn ? import_ncnn : NULL},
+		{"onnx", import_is_onnx, WITH_FORMAT_onnx ? import_onnx : NULL},
+		{"caffe", import_is_caffe, WITH_FORMAT_caffe ? import_caffe : NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+		if (formats[i].is(source->data, source->size))
+			return formats[i].import ? formats[i].import(source, graph, ret_error)
+						 : reading_left_out(formats[i].name, ret_error);
 	return graph_error(ret_error, -ENOTSUP,
 			   "neither a TFLite, an ONNX, an ncnn .param, a Caffe .prototxt nor a converted file");
+}
+
+int reading_left_out(const char *format, struct engine_error *ret_error)
+{
+	return graph_error(ret_error, -ENOTSUP, "the format %s is left out of this build (INFERD_FORMATS)", format);
 }
 
 void reading_name_error(struct engine_error *error, const char *name)

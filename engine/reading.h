@@ -19,6 +19,9 @@ struct reading {
 /* Reads the bytes of any format but the engine's own into a graph that was initialised; the caller finishes it. */
 int reading_import(const struct import_source *source, struct graph *graph, struct engine_error *ret_error);
 
+/* -ENOTSUP, and a sentence that this build does not read the format. */
+int reading_left_out(const char *format, struct engine_error *ret_error);
+
 /* The error's sentence with the file in front: those of the readers speak of nodes. */
 void reading_name_error(struct engine_error *error, const char *name);
 

@@ -127,7 +127,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* One thread's share of the run; the barrier behind every step makes its outputs visible to all. */
+/*
+ * One thread's share of the run; the barrier behind a step makes its outputs visible to all.  None is between steps
+ * that thread 0 does alone: the others wait once for all of these, and sleep sooner.
+ */
 static void walk(void *argument, struct team_sync *sync, int thread, int n_threads)
 {
 	const struct run *run = argument;
@@ -146,7 +149,7 @@ static void walk(void *argument, struct team_sync *sync, int thread, int n_threa
 			for (size_t tile = team_sync_take(sync); tile < step->tiles; tile = team_sync_take(sync))
 				step->run(step, &exec, tile, tile + 1);
 		}
-		if (n_threads > 1 && i + 1 < plan->n_steps)
+		if (n_threads > 1 && i + 1 < plan->n_steps && !(step->serial && plan->steps[i + 1].serial))
 			team_sync_barrier(sync, n_threads);
 		if (run->profile && thread == 0) {
 			uint64_t end = now_ns();

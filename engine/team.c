@@ -3,6 +3,8 @@
  */
 #include "team.h"
 
+#include "crowd.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -24,11 +26,14 @@
 struct engine_team {
 	int n_threads, n_cpus;
 	int *cpus;
+	struct crowd crowd;
 	struct team_sync sync;
 };
 
 /* Affinity belongs to a thread of the system, and OpenMP may replace the threads behind a team: so it is kept here. */
 static _Thread_local int pinned_cpu = -1;
+/* What this thread has waited at barriers for longer than it spins. */
+static _Thread_local int64_t waited_ns;
 
 static inline void relax(void)
 {
@@ -39,12 +44,17 @@ static inline void relax(void)
 #endif
 }
 
-static int64_t now_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void team_sync_init(struct team_sync *sync)
@@ -60,9 +70,9 @@ unsigned team_sync_take(struct team_sync *sync)
 	return atomic_fetch_add_explicit(&sync->next_tile, 1, memory_order_relaxed);
 }
 
-static bool spin_until_left(struct team_sync *sync, unsigned phase)
+static bool spin_until_left(struct team_sync *sync, unsigned phase, int64_t start)
 {
-	int64_t end = now_ns() + SPIN_NS;
+	int64_t end = start + SPIN_NS;
 
 	do {
 		for (int i = 0; i < 32; i++) {
@@ -82,6 +92,7 @@ static long futex(atomic_uint *word, int operation, unsigned value)
 void team_sync_barrier(struct team_sync *sync, int n)
 {
 	unsigned phase = atomic_load_explicit(&sync->phase, memory_order_relaxed);
+	int64_t start;
 
 	if (atomic_fetch_add_explicit(&sync->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)n) {
 		atomic_store_explicit(&sync->arrived, 0, memory_order_relaxed);
@@ -95,12 +106,14 @@ void team_sync_barrier(struct team_sync *sync, int n)
 			futex(&sync->phase, FUTEX_WAKE, INT32_MAX);
 		return;
 	}
-	if (spin_until_left(sync, phase))
+	start = now_ns();
+	if (spin_until_left(sync, phase, start))
 		return;
 	atomic_fetch_add(&sync->sleepers, 1);
 	while (atomic_load(&sync->phase) == phase)
 		futex(&sync->phase, FUTEX_WAIT, phase);
 	atomic_fetch_sub(&sync->sleepers, 1);
+	waited_ns += now_ns() - start;
 }
 
 int engine_team_create(const int *cpus, int n_cpus, int n_threads, struct engine_team **ret_team)
@@ -118,6 +131,7 @@ int engine_team_create(const int *cpus, int n_cpus, int n_threads, struct engine
 	team->n_threads = n_threads;
 	team->n_cpus = n_cpus;
 	team->cpus = NULL;
+	team->crowd = (struct crowd){0};
 	team_sync_init(&team->sync);
 	if (n_cpus) {
 		team->cpus = malloc((size_t)n_cpus * sizeof(*cpus));
@@ -161,27 +175,55 @@ static void pin(const struct engine_team *team, int thread)
 	pinned_cpu = cpu;
 }
 
-void team_run(struct engine_team *team, int n, team_work *work, void *argument)
+static void run_alone(struct engine_team *team, int core, team_work *work, void *argument)
 {
-	/* The last phase of a run ends with the region and not with a barrier. */
-	atomic_store(&team->sync.next_tile, 0);
-	if (n == 1) {
-		pin(team, 0);
-		work(argument, &team->sync, 0, 1);
-		return;
-	}
+	pin(team, core);
+	work(argument, &team->sync, 0, 1);
+}
+
 #ifdef _OPENMP
+/* Returns when the calling thread was done with its own part. */
+static int64_t run_together(struct engine_team *team, int n, team_work *work, void *argument)
+{
+	int64_t done_ns = 0;
+
 #pragma omp parallel num_threads(n)
 	{
 		int thread = omp_get_thread_num();
 
 		pin(team, thread);
 		work(argument, &team->sync, thread, omp_get_num_threads());
+		if (thread == 0)
+			done_ns = now_ns();
 	}
-#else
-	pin(team, 0);
-	work(argument, &team->sync, 0, 1);
+	return done_ns;
+}
 #endif
+
+void team_run(struct engine_team *team, int n, team_work *work, void *argument)
+{
+	/* The last phase of a run ends with the region and not with a barrier. */
+	atomic_store(&team->sync.next_tile, 0);
+#ifdef _OPENMP
+	if (n > 1) {
+		int64_t start_ns = now_ns(), ran_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), done_ns;
+		struct crowd_run run;
+
+		if (crowd_prefers_one(&team->crowd, start_ns)) {
+			run_alone(team, team->crowd.thread, work, argument);
+			return;
+		}
+		waited_ns = 0;
+		done_ns = run_together(team, n, work, argument);
+		run.ended_ns = now_ns();
+		run.took_ns = run.ended_ns - start_ns;
+		run.ran_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - ran_ns;
+		run.waited_ns = waited_ns + run.ended_ns - done_ns;
+		crowd_note(&team->crowd, &run);
+		return;
+	}
+#endif
+	run_alone(team, 0, work, argument);
 }
 
 void engine_calm_threads(char **argv)

@@ -10,6 +10,9 @@
 
 #include "fixed.h"
 
+/* Of a file, which are given back together. */
+#define RELEASE_BYTES (512u << 10)
+
 static size_t round_up(size_t bytes)
 {
 	return (bytes + 63) / 64 * 64;
@@ -255,10 +258,11 @@ struct packing {
 	size_t kw;
 	size_t file_kc; /* as in the file */
 	float *reals;	/* of one channel: [taps][file_kc] */
-	/* of one group, dense, for the packers */
+	/* of one panel's channels, dense, for the packers */
 	float *w_f32, *bias_f32, *turned;
 	int16_t *w_s16;
 	int32_t *bias_s32, *multiplier, *shift;
+	size_t released; /* bytes of w->data, from its beginning */
 };
 
 static bool is_fc(const struct graph_node *node)
@@ -287,18 +291,18 @@ static void packing_init(struct packing *p, struct weights *weights, const struc
 
 static int packing_allocate(struct packing *p, bool quantised)
 {
-	size_t n = p->group_n * p->taps * p->kc;
+	size_t channels = p->group_n < KERNEL_NR_MAX ? p->group_n : KERNEL_NR_MAX, n = channels * p->taps * p->kc;
 
 	p->reals = malloc((p->taps * p->file_kc + 1) * sizeof(*p->reals));
 	if (quantised) {
 		p->w_s16 = malloc((n + 1) * sizeof(*p->w_s16));
-		p->bias_s32 = malloc(p->group_n * sizeof(*p->bias_s32));
-		p->multiplier = malloc(p->group_n * sizeof(*p->multiplier));
-		p->shift = malloc(p->group_n * sizeof(*p->shift));
+		p->bias_s32 = malloc(channels * sizeof(*p->bias_s32));
+		p->multiplier = malloc(channels * sizeof(*p->multiplier));
+		p->shift = malloc(channels * sizeof(*p->shift));
 		return p->reals && p->w_s16 && p->bias_s32 && p->multiplier && p->shift ? 0 : -ENOMEM;
 	}
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
-	p->bias_f32 = malloc(p->group_n * sizeof(*p->bias_f32));
+	p->bias_f32 = malloc(channels * sizeof(*p->bias_f32));
 	p->turned = malloc((KERNEL_NR_MAX * p->kc + 1) * sizeof(*p->turned));
 	return p->reals && p->w_f32 && p->bias_f32 && p->turned ? 0 : -ENOMEM;
 }
@@ -315,6 +319,12 @@ static void packing_finish(struct packing *p)
 	free(p->shift);
 }
 
+/* Where weight c of tap t of an output channel is among the channel's. */
+static size_t place_of(const struct packing *p, size_t t, size_t c)
+{
+	return p->w->filed ? c * p->taps + t : t * p->file_kc + c;
+}
+
 /* One output channel in float: weights, bias and the factors folded into the node. */
 static void channel_f32(struct packing *p, size_t channel, float *w, float *bias)
 {
@@ -323,8 +333,10 @@ static void channel_f32(struct packing *p, size_t channel, float *w, float *bias
 	size_t n = p->taps * p->file_kc;
 
 	*bias = (p->bias ? real(p->weights, p->bias, channel, channel) : 0.0f) * scale + shift;
-	for (size_t i = 0; i < n; i++)
-		p->reals[i] = real(p->weights, p->w, channel * n + i, channel) * scale;
+	for (size_t t = 0; t < p->taps; t++)
+		for (size_t c = 0; c < p->file_kc; c++)
+			p->reals[t * p->file_kc + c] =
+				real(p->weights, p->w, channel * n + place_of(p, t, c), channel) * scale;
 	if (!p->gray->channels) {
 		memcpy(w, p->reals, n * sizeof(*w));
 		return;
@@ -355,7 +367,7 @@ static int channel_s8(struct packing *p, size_t channel, int16_t *w, int32_t *bi
 		int64_t gray = 0;
 
 		for (size_t c = 0; c < p->file_kc; c++) {
-			int32_t value = stored(p->w, channel * n + t * p->file_kc + c) - zero;
+			int32_t value = stored(p->w, channel * n + place_of(p, t, c)) - zero;
 
 			gray += value;
 			sum += value;
@@ -411,12 +423,13 @@ static void set_scale(struct packing *p, size_t channel, int32_t *ret_multiplier
 	}
 }
 
-static int fill_group(struct packing *p, size_t group, bool quantised)
+/* `count` output channels from `first`, of one panel or fewer. */
+static int fill_channels(struct packing *p, size_t first, size_t count, bool quantised)
 {
 	size_t each = p->taps * p->kc;
 
-	for (size_t n = 0; n < p->group_n; n++) {
-		size_t channel = group * p->group_n + n;
+	for (size_t n = 0; n < count; n++) {
+		size_t channel = first + n;
 
 		if (!quantised)
 			channel_f32(p, channel, p->w_f32 + n * each, &p->bias_f32[n]);
@@ -433,32 +446,43 @@ static size_t panel_channels(const struct packing *p, const struct weights_conv 
 	return conv->igemm_s8 ? conv->igemm_s8->nr : p->weights->kernels->igemm_f32.nr;
 }
 
+/*
+ * The first n output channels are packed: what the file holds of them need not stay in memory.  In pieces that are
+ * worth a system call.
+ */
+static void release_channels(struct packing *p, size_t n)
+{
+	const struct weights_pool *pool = p->weights->pool;
+	size_t end = p->w->data_bytes / p->channels * n;
+
+	if (!pool->release || p->w->owned || (end - p->released < RELEASE_BYTES && n < p->channels))
+		return;
+	pool->release(pool->context, (const uint8_t *)p->w->data + p->released, end - p->released);
+	p->released = end;
+}
+
 static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
 {
 	const struct kernels *k = p->weights->kernels;
 	size_t nr = panel_channels(p, conv), each = p->taps * p->kc;
 	size_t taps = conv->flat ? p->taps / p->kw : p->taps, kc = each / taps;
 
-	for (size_t group = 0; group < p->groups; group++) {
-		int r = fill_group(p, group, quantised);
-
-		if (r < 0)
-			return r;
+	for (size_t group = 0; group < p->groups; group++)
 		for (size_t n = 0; n < p->group_n; n += nr, to += conv->panel_bytes) {
 			size_t count = p->group_n - n < nr ? p->group_n - n : nr;
+			int r = fill_channels(p, group * p->group_n + n, count, quantised);
 
+			if (r < 0)
+				return r;
 			if (quantised)
-				pack_s8_panel(
-					conv->igemm_s8, count, taps, kc, p->w_s16 + n * each,
-					&(struct kernel_requant){p->bias_s32 + n, p->multiplier + n, p->shift + n}, to);
+				pack_s8_panel(conv->igemm_s8, count, taps, kc, p->w_s16,
+					      &(struct kernel_requant){p->bias_s32, p->multiplier, p->shift}, to);
 			else if (conv->winograd)
-				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32 + n * each, p->bias_f32 + n,
-						    p->turned, to);
+				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32, p->bias_f32, p->turned, to);
 			else
-				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32 + n * each, p->bias_f32 + n,
-					       to);
+				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32, p->bias_f32, to);
+			release_channels(p, group * p->group_n + n + count);
 		}
-	}
 	return 0;
 }
 
@@ -472,7 +496,7 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 	int r = turned && words && bias ? 0 : -ENOMEM;
 
 	for (size_t c = 0; c < channels && r == 0; c++) {
-		r = fill_group(p, c, quantised);
+		r = fill_channels(p, c, 1, quantised);
 		for (size_t t = 0; t < p->taps && r == 0; t++)
 			memcpy(turned + (t * channels + c) * size,
 			       quantised ? (const void *)(p->w_s16 + t) : (const void *)(p->w_f32 + t), size);
@@ -489,6 +513,8 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 			       &(struct kernel_requant){words, words + channels, words + 2 * channels}, to);
 	else if (r == 0)
 		pack_dwconv_f32(channels, p->taps, (const float *)(const void *)turned, bias, to);
+	if (r == 0)
+		release_channels(p, channels);
 	free(turned);
 	free(words);
 	free(bias);

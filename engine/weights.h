@@ -45,6 +45,9 @@ struct weights_blob;
 struct weights_pool {
 	struct weights_blob *first;
 	atomic_size_t bytes;
+	/* Told of bytes of borrowed weights that are packed: their pages need not stay in memory.  NULL: nobody is. */
+	void (*release)(void *context, const void *data, size_t bytes);
+	void *context;
 };
 
 struct weights_entry;

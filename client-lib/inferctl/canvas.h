@@ -1,5 +1,5 @@
 /*
- * canvas.h - an RGB picture to draw on, from any frame, and a PNG file of it.
+ * canvas.h - an RGB picture to draw on, from any frame (canvas_frame.c), and a file of it (canvas_file.c).
  *
  * Coordinates are pixels from the upper left corner; what lies beyond the picture is cut off, and what is not a number
  * is not drawn.
@@ -7,18 +7,21 @@
 #ifndef INFERCTL_CANVAS_H
 #define INFERCTL_CANVAS_H
 
-#include "image.h"
+#include "source.h"
 
 struct canvas {
 	int width, height;
 	uint8_t *rgb; /* 3 bytes a pixel, rows without gaps */
 };
 
+enum canvas_format { CANVAS_PNG, CANVAS_JPEG };
+
 struct canvas_colour {
 	uint8_t r, g, b;
 };
 
-/* A copy of the frame's pixels.  0; -ENOMEM; -EINVAL with a sentence when a JPEG cannot be decoded. */
+/* A copy of the frame's pixels.  0; -ENOMEM; -EINVAL with a sentence when a JPEG cannot be decoded or raw pixels are
+ * not all there. */
 int canvas_init(struct canvas *canvas, const struct source_frame *frame, struct source_error *ret_error);
 void canvas_finish(struct canvas *canvas); /* accepts a zeroed one */
 
@@ -31,6 +34,7 @@ void canvas_line(struct canvas *canvas, float x0, float y0, float x1, float y1, 
 void canvas_label(struct canvas *canvas, float x, float y, int scale, struct canvas_colour field, const char *text);
 
 /* 0, or a negative errno with a sentence. */
-int canvas_write_png(const struct canvas *canvas, const char *path, struct source_error *ret_error);
+int canvas_write(const struct canvas *canvas, const char *path, enum canvas_format format,
+		 struct source_error *ret_error);
 
 #endif

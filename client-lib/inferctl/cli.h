@@ -52,6 +52,7 @@ void cli_json_text(const char *text);
 void cli_json_number(double value, int decimals);
 
 int cmd_run(struct cli *cli, int argc, char **argv);
+int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_models(struct cli *cli, int argc, char **argv);
 int cmd_stats(struct cli *cli, int argc, char **argv);

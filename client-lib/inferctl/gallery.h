@@ -5,8 +5,8 @@
 #define INFERCTL_GALLERY_H
 
 #include "cli.h"
-#include "image.h"
 #include "json.h"
+#include "source.h"
 
 #define GALLERY_TIMEOUT_MS   60000
 #define GALLERY_VARIANTS_MAX 16
@@ -41,6 +41,12 @@ int gallery_find_model(struct inferd *client, const char *gallery, const char *a
  * Complains about a folder that holds none and returns false when there was one, or when take said so.
  */
 bool gallery_for_files(char **arguments, int n, bool (*take)(void *user, const char *path), void *user);
+
+/*
+ * The next frame of a file; complains of broken ones, which are passed over, and of what ends it too early, and clears
+ * *whole then.  false: there is none.
+ */
+bool gallery_next_frame(struct source *source, struct source_frame *ret_frame, bool *whole);
 
 /* Whether a frame of a video is due when so many per second of it are looked at; pictures always are. */
 bool gallery_is_due(const struct source_frame *frame, double fps, double *next_s);

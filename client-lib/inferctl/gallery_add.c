@@ -168,25 +168,19 @@ static bool add_file(void *user, const char *file)
 	struct source_frame frame;
 	struct source *source;
 	double next_s = 0;
-	bool done = true;
-	int r;
+	bool done = true, whole = true;
 
 	if (add->over)
 		return false;
-	r = source_open(file, &error, &source);
-	if (r < 0) {
+	if (source_open(file, &error, &source) < 0) {
 		cli_complain("%s", error.text);
 		return false;
 	}
-	while (done && (r = source_next(source, &error, &frame)) == 0)
+	while (done && gallery_next_frame(source, &frame, &whole))
 		if (gallery_is_due(&frame, add->options->fps, &next_s))
 			done = add_picture(add, file, &frame);
 	source_close(source);
-	if (done && r < 0) {
-		cli_complain("%s", error.text);
-		done = false;
-	}
-	return !add->over && send_batch(add, file) && done;
+	return !add->over && send_batch(add, file) && done && whole;
 }
 
 /* ---- the command ---------------------------------------------------------------------------------- */

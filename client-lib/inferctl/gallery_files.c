@@ -59,6 +59,22 @@ bool gallery_for_files(char **arguments, int n, bool (*take)(void *user, const c
 	return done;
 }
 
+bool gallery_next_frame(struct source *source, struct source_frame *ret_frame, bool *whole)
+{
+	struct source_error error = {{0}};
+	int r;
+
+	while ((r = source_next(source, &error, ret_frame)) == SOURCE_E_BROKEN) {
+		cli_complain("%s", error.text);
+		*whole = false;
+	}
+	if (r < 0) {
+		cli_complain("%s", error.text);
+		*whole = false;
+	}
+	return r == 0;
+}
+
 bool gallery_is_due(const struct source_frame *frame, double fps, double *next_s)
 {
 	/* Times are counted in frames: half a millisecond is less than any, and more than rounding. */

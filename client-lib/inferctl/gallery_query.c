@@ -114,25 +114,20 @@ static bool ask_file(void *user, const char *file)
 	struct source_frame frame;
 	struct source *source;
 	double next_s = 0;
-	bool done = true;
-	int r;
+	bool done = true, whole = true;
 
 	if (query->over)
 		return false;
-	r = source_open(file, &error, &source);
-	if (r < 0) {
+	if (source_open(file, &error, &source) < 0) {
 		cli_complain("%s", error.text);
 		return false;
 	}
-	for (; done && (r = source_next(source, &error, &frame)) == 0; asking.frame++)
+	for (; done && gallery_next_frame(source, &frame, &whole); asking.frame++)
 		if (gallery_is_due(&frame, query->options->fps, &next_s))
 			done = ask(&asking, &frame);
 	source_close(source);
 	inferd_stream_close(asking.stream);
-	if (!done || r >= 0)
-		return done;
-	cli_complain("%s", error.text);
-	return false;
+	return done && whole;
 }
 
 int gallery_query(struct cli *cli, const struct gallery_options *options, char **arguments, int n)

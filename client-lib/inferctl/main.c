@@ -11,6 +11,7 @@ static const char help[] = "usage: inferctl [--socket PATH] [--json] COMMAND [AR
 			   "Talks to the inference daemon inferd.\n"
 			   "\n"
 			   "  run MODEL FILE...   recognise pictures and video\n"
+			   "  watch MODEL SOURCE  the same live: video, folders, cameras\n"
 			   "  status              the daemon and the device\n"
 			   "  models              what is loaded, and the ways it can be run\n"
 			   "  stats               what was answered and dropped, and how long it took\n"
@@ -30,10 +31,10 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},	  {"status", cmd_status}, {"models", cmd_models},
-	{"stats", cmd_stats},	  {"reload", cmd_reload}, {"bench", cmd_bench},
-	{"report", cmd_report},	  {"top", cmd_top},	  {"calibrate", cmd_calibrate},
-	{"gallery", cmd_gallery},
+	{"run", cmd_run},	{"status", cmd_status},	  {"models", cmd_models},
+	{"stats", cmd_stats},	{"reload", cmd_reload},	  {"bench", cmd_bench},
+	{"report", cmd_report}, {"top", cmd_top},	  {"calibrate", cmd_calibrate},
+	{"watch", cmd_watch},	{"gallery", cmd_gallery},
 };
 
 int main(int argc, char **argv)

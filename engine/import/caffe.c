@@ -279,7 +279,8 @@ int import_caffe(const struct import_source *source, struct graph *graph, struct
 	if (r == 0)
 		r = read_network(c);
 	if (r == 0) {
-		struct import_source onnx = {.name = source->name, .data = c->out.file.data, .size = c->out.file.size};
+		struct import_source onnx = {
+			.name = source->name, .data = c->out.file.data, .size = c->out.file.size, .copies = true};
 
 		r = import_onnx(&onnx, graph, ret_error);
 	}

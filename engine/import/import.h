@@ -7,7 +7,8 @@
  * or type this engine lacks gives -ENOTSUP and its name.  Time and memory stay linear in the file's size.
  *
  * Constants are borrowed from the buffers where their layout fits, and otherwise copied into data the
- * graph owns.  On failure the graph is left for the caller to graph_finish().
+ * graph owns.  Weights of convolutions are borrowed in an order of the file's own, see graph_settled().  On failure the
+ * graph is left for the caller to graph_finish().
  */
 #ifndef INFERD_IMPORT_H
 #define INFERD_IMPORT_H
@@ -26,6 +27,7 @@ struct import_source {
 	 */
 	int (*find_beside)(void *context, const char *location, const uint8_t **ret_data, size_t *ret_size);
 	void *context;
+	bool copies; /* weights are copied in the order of the graph, though they might stay in the file */
 	const struct graph_shape *shapes; /* of the inputs, in the graph's order; NULL: those of the file */
 };
 

@@ -1,5 +1,6 @@
 /* list.c - what the readers know, for those who tell users about it. */
 #include <string.h>
+#include <trim.h>
 
 #include "../operators/operators.h"
 #include "import.h"
@@ -45,16 +46,16 @@ bool engine_operator_at(int index, struct engine_operator_info *ret_info)
 	static const struct {
 		const char *format;
 		const char *(*name)(int i, bool *ret_fast);
-	} formats[] = {{"ONNX", onnx_operator_at},
-		       {"TFLite", tflite_operator_at},
-		       {"ncnn", ncnn_layer_at},
-		       {"Caffe", caffe_layer_at}};
+	} formats[] = {{"ONNX", WITH_FORMAT_onnx ? onnx_operator_at : NULL},
+		       {"TFLite", WITH_FORMAT_tflite ? tflite_operator_at : NULL},
+		       {"ncnn", WITH_FORMAT_ncnn ? ncnn_layer_at : NULL},
+		       {"Caffe", WITH_FORMAT_caffe ? caffe_layer_at : NULL}};
 
 	for (size_t f = 0; f < sizeof(formats) / sizeof(*formats); f++) {
 		const char *name;
 		bool fast = false;
 
-		for (int i = 0; (name = formats[f].name(i, &fast)); i++)
+		for (int i = 0; formats[f].name && (name = formats[f].name(i, &fast)); i++)
 			if (index-- == 0) {
 				*ret_info = (struct engine_operator_info){formats[f].format, name, fast,
 									  import_limit(formats[f].format, name)};

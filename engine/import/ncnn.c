@@ -166,6 +166,7 @@ int import_ncnn(const struct import_source *source, struct graph *graph, struct 
 		return graph_error(ret_error, -ENOMEM, "out of memory");
 	n->graph = graph;
 	n->asked = source->shapes;
+	n->copies = source->copies;
 	n->error = ret_error;
 	n->file = (struct ncnn_file){(const char *)source->data, (const char *)source->data + source->size, false, 1};
 	ncnn_is_param(source->data, source->size, &n->file.binary);

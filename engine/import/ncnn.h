@@ -46,6 +46,7 @@ struct ncnn_blob {
 struct ncnn {
 	struct graph *graph;
 	const struct graph_shape *asked; /* shapes of the inputs; NULL: the file's own */
+	bool copies;			 /* import_source.copies */
 	struct ncnn_file file;
 	struct ncnn_bin bin;
 	struct ncnn_layer layer;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../operators/operators.h"
+
 static const int32_t unknown_dims[ENGINE_RANK_MAX] = {-1, -1, -1, -1, -1, -1};
 
 int ncnn_refuse(const struct ncnn *n, int code, const char *why)
@@ -248,7 +250,9 @@ int ncnn_add_general(struct ncnn *n, const struct engine_operator *op, const int
 {
 	int outputs[ENGINE_OPERATOR_IO_MAX], node;
 
-	if (!op || n_inputs > op->max_inputs || n_outputs > op->max_outputs)
+	if (!op)
+		return ncnn_refuse(n, -ENOTSUP, OPERATORS_LEFT_OUT);
+	if (n_inputs > op->max_inputs || n_outputs > op->max_outputs)
 		return ncnn_refuse(n, -ENOTSUP, "has too many inputs or outputs");
 	for (int i = 0; i < n_inputs; i++)
 		if (inputs[i] < -1)
@@ -262,7 +266,8 @@ int ncnn_add_general(struct ncnn *n, const struct engine_operator *op, const int
 			      n_outputs);
 	if (node < 0)
 		return ncnn_result(n, node);
-	n->graph->nodes[node].general = (struct graph_general){.op = op, .attributes = attributes_new(), .version = 20};
+	graph_set_general(n->graph, node,
+			  &(struct graph_general){.op = op, .attributes = attributes_new(), .version = 20});
 	return n->graph->nodes[node].general.attributes ? node : ncnn_result(n, -ENOMEM);
 }
 

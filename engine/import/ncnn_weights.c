@@ -30,12 +30,12 @@ static int add_weights(struct ncnn *n, size_t out, size_t in, size_t taps, int r
 	value = graph_add_value(n->graph, NULL, 0, tagged.type, rank, dims);
 	if (value < 0)
 		return ncnn_result(n, value);
-	/* In that order already: the constant stays in the file. */
-	if (tagged.data && (taps == 1 || in == 1))
-		return ncnn_result(n, graph_set_data(n->graph, value, tagged.data,
-						     out * in * taps * engine_type_size(tagged.type)) < 0
-					      ? -EINVAL
-					      : value);
+	if (tagged.data && !n->copies) {
+		if (graph_set_data(n->graph, value, tagged.data, out * in * taps * engine_type_size(tagged.type)) < 0)
+			return ncnn_result(n, -EINVAL);
+		n->graph->values[value].filed = true;
+		return value;
+	}
 	data = graph_alloc_data(n->graph, value, out * in * taps * engine_type_size(tagged.type));
 	if (!data)
 		return ncnn_result(n, -ENOMEM);

@@ -129,6 +129,11 @@ int onnx_add_floats(struct onnx *o, int rank, const int32_t *dims, float **ret_d
 
 /* A constant as floats, which the caller frees; NULL after it was told why not. */
 float *onnx_read_floats(struct onnx *o, const struct tensor *t);
+/*
+ * Weights [O]... as a value of these dims that stays in the file, in its order and type: one of graph_value.filed.
+ * False: they have to be copied.
+ */
+bool onnx_borrow_weights(struct onnx *o, const struct tensor *t, int rank, const int32_t *dims, int *ret_value);
 
 /* The scales and zero points of a dequantised constant or of a node, each of `n`; the caller frees both. */
 int onnx_read_scales(struct onnx *o, const struct tensor *scale, const struct tensor *zero, size_t n,

@@ -111,8 +111,8 @@ static int add_general_node(struct onnx *o, const struct engine_operator *op, co
 			      outputs, n);
 	if (node < 0)
 		return onnx_result(o, node);
-	o->graph->nodes[node].general =
-		(struct graph_general){.op = op, .attributes = attributes_new(), .version = (int)o->opset};
+	graph_set_general(o->graph, node,
+			  &(struct graph_general){.op = op, .attributes = attributes_new(), .version = (int)o->opset});
 	if (!o->graph->nodes[node].general.attributes)
 		return onnx_result(o, -ENOMEM);
 	return node;

@@ -35,8 +35,13 @@ static int read_window(struct onnx *o, const int64_t *kernel, struct graph_windo
 static int add_weights(struct onnx *o, const struct tensor *t, const int32_t dims[4])
 {
 	size_t out = (size_t)dims[0], taps = (size_t)dims[1] * (size_t)dims[2], in = (size_t)dims[3];
-	float *from = onnx_read_floats(o, t), *to = NULL;
-	int value = from ? onnx_add_floats(o, 4, dims, &to) : -EINVAL;
+	float *from, *to = NULL;
+	int value;
+
+	if (onnx_borrow_weights(o, t, 4, dims, &value))
+		return value;
+	from = onnx_read_floats(o, t);
+	value = from ? onnx_add_floats(o, 4, dims, &to) : -EINVAL;
 
 	for (size_t k = 0; value >= 0 && k < out * taps * in; k++)
 		to[k] = from[(k / (taps * in) * in + k % in) * taps + k / in % taps];

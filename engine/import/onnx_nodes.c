@@ -135,6 +135,16 @@ static bool broadcasts_as_before(struct onnx *o)
 	return false;
 }
 
+/* A constant that is read as what it stands for when somebody wants it: integers with a scale, or float16. */
+static bool stays_in_file(struct onnx *o)
+{
+	const struct tensor *from = onnx_input_of(o, 0);
+
+	return onnx_is(o->op, "DequantizeLinear") ||
+	       (onnx_is(o->op, "Cast") && from && from->constant.type == ONNX_FLOAT16 &&
+		onnx_integer_of(o, "to", 0) == ONNX_FLOAT);
+}
+
 int onnx_add_node(struct onnx *o, struct protobuf_bytes message)
 {
 	const struct engine_operator *op;
@@ -149,10 +159,12 @@ int onnx_add_node(struct onnx *o, struct protobuf_bytes message)
 	r = -ENOTSUP;
 	if (!registered && onnx_qlinear_of(o))
 		r = onnx_on_qlinear(o, onnx_qlinear_of(o));
-	else if (!registered && onnx_is_standard(o) && (!(op && on_constants(o)) || onnx_is(o->op, "DequantizeLinear")))
+	else if (!registered && onnx_is_standard(o) && (!(op && on_constants(o)) || stays_in_file(o)))
 		r = onnx_on_fast(o);
 	if (r == -ENOTSUP && op)
 		r = onnx_on_general(o, op);
+	else if (r == -ENOTSUP && onnx_is_standard(o) && operators_left_out((const char *)o->op.data, o->op.size))
+		return onnx_refuse(o, -ENOTSUP, OPERATORS_LEFT_OUT);
 	else if (r == -ENOTSUP && !onnx_known_operator(o))
 		return onnx_refuse(o, -ENOTSUP, "is an unknown operator");
 	return r < 0 ? r : o->malformed ? onnx_refuse(o, -EINVAL, "has a malformed attribute") : 0;

@@ -163,6 +163,55 @@ int onnx_note_quant(struct onnx *o, const struct tensor *t, int value, int axis)
 	return r == -ENOMEM ? r : value;
 }
 
+/* ---- weights that stay in the file -------------------------------------------------------------- */
+
+/* The floats that weights are in the file, or the integers that they stand for; NULL where those are not raw. */
+static const struct onnx_tensor *raw_weights(const struct onnx *o, const struct tensor *t)
+{
+	const struct onnx_tensor *raw = t->is_dequantised ? &o->tensors[t->stored].constant : &t->constant;
+	bool fits = t->is_dequantised ? raw->type == ONNX_INT8 || raw->type == ONNX_UINT8
+				      : raw->type == ONNX_FLOAT || raw->type == ONNX_FLOAT16;
+
+	return fits && !raw->external && raw->raw.data && raw->count &&
+			       raw->raw.size == raw->count * onnx_element_size(raw->type)
+		       ? raw
+		       : NULL;
+}
+
+/* What integers are scaled by, one number or one for each output; false where the numbers are no scales. */
+static bool scale_weights(struct onnx *o, const struct tensor *t, int value)
+{
+	size_t n = o->tensors[t->scale].constant.count;
+	int64_t *zeros;
+	float *scales;
+	bool good;
+
+	if ((n != 1 && t->axis != 0) || dequantised_scales(o, t, &scales, &zeros) < 0)
+		return false;
+	good = graph_set_quant(o->graph, value, (int)n, scales, zeros, 0) == 0;
+	free(scales);
+	free(zeros);
+	return good;
+}
+
+bool onnx_borrow_weights(struct onnx *o, const struct tensor *t, int rank, const int32_t *dims, int *ret_value)
+{
+	const struct onnx_tensor *raw = o->source->copies ? NULL : raw_weights(o, t);
+	enum engine_type type;
+	int value;
+
+	if (!raw)
+		return false;
+	type = raw->type == ONNX_FLOAT16 ? ENGINE_F16 : (enum engine_type)onnx_engine_type(raw->type);
+	value = onnx_add_value(o, type, rank, dims);
+	if (value < 0 || graph_set_data(o->graph, value, raw->raw.data, raw->raw.size) < 0 ||
+	    (t->is_dequantised && !scale_weights(o, t, value)))
+		return false;
+	o->graph->values[value].filed = true;
+	*ret_value = value;
+	return true;
+}
+
 static void image_dims(const struct onnx_tensor *constant, int32_t file[4], int32_t image[4])
 {
 	for (int i = 0; i < 4; i++)

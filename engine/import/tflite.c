@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #define TENSORS_MAX (GRAPH_VALUES_MAX / 8)
 #define NODES_MAX   (GRAPH_NODES_MAX / 4)
@@ -321,7 +322,7 @@ static int add_by_kind(struct tflite *t, const struct tflite_operator *own, cons
 	}
 	if (r != -ENOTSUP)
 		return r;
-	if (own && !tflite_general_name(t->code))
+	if (own && WITH_general && !tflite_general_name(t->code))
 		return r;
 	while (t->graph->n_nodes > before)
 		graph_drop_last_node(t->graph);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <trim.h>
 
 #include "flexbuffer.h"
 
@@ -156,7 +157,7 @@ const char *tflite_onnx_name(int code)
 
 const char *tflite_general_name(int code)
 {
-	const struct general *general = find(code);
+	const struct general *general = WITH_general ? find(code) : NULL;
 
 	return general ? general->name : NULL;
 }
@@ -170,14 +171,30 @@ static int general_custom(struct tflite *t, const char *custom, size_t bytes)
 		return on_custom(t, op->name);
 	if (bytes == strlen("Convolution2DTransposeBias") && !memcmp(custom, "Convolution2DTransposeBias", bytes))
 		return tflite_general_on_transpose_conv_bias(t);
-	return graph_error(t->error, -ENOTSUP, "operator %d is the custom '%.*s', which is not known", t->index,
-			   bytes > 60 ? 60 : (int)bytes, custom);
+	return graph_error(t->error, -ENOTSUP, "operator %d is the custom '%.*s', which %s", t->index,
+			   bytes > 60 ? 60 : (int)bytes, custom,
+			   operators_left_out(custom, bytes) ? OPERATORS_LEFT_OUT : "is not known");
+}
+
+/* Of a build without any: the table above is not part of it, so that codes have no names. */
+static int refuse_general(struct tflite *t, const char *custom, size_t bytes)
+{
+	if (bytes)
+		return graph_error(t->error, -ENOTSUP, "operator %d: the custom '%.*s' " OPERATORS_LEFT_OUT, t->index,
+				   bytes > 60 ? 60 : (int)bytes, custom);
+	return graph_error(t->error, -ENOTSUP,
+			   "operator %d (%s, code %d): needs the operator general, which " OPERATORS_LEFT_OUT, t->index,
+			   tflite_operator(t->code) ? tflite_operator(t->code)->name : "-", t->code);
 }
 
 int tflite_general(struct tflite *t, const char *custom, size_t custom_bytes)
 {
-	const struct general *general = find(t->code);
+	const struct general *general;
 
+	t->graph->is_general = true;
+	if (!WITH_general)
+		return refuse_general(t, custom, custom_bytes);
+	general = find(t->code);
 	if (custom_bytes)
 		return general_custom(t, custom, custom_bytes);
 	if (!general)

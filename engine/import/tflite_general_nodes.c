@@ -134,6 +134,12 @@ int tflite_add_generals(struct tflite *t, const char *name, const int *inputs, i
 	const struct engine_operator *op = operators_find(name, strlen(name), &registered);
 	int node = -1, r = a.list ? a.r : -ENOMEM;
 
+	if (!op) {
+		attributes_free(a.list);
+		return graph_error(t->error, -ENOTSUP,
+				   "operator %d (%s): needs the operator %s, which " OPERATORS_LEFT_OUT, t->index,
+				   t->op, name);
+	}
 	for (int i = 0; i < n_inputs && r == 0; i++) {
 		if (inputs[i] < -1)
 			r = inputs[i];
@@ -153,7 +159,7 @@ int tflite_add_generals(struct tflite *t, const char *name, const int *inputs, i
 		return r == -ENODATA ? tflite_refuse(t, -ENOTSUP, "reads a tensor whose size the file leaves open")
 				     : tflite_result(t, r);
 	}
-	t->graph->nodes[node].general = (struct graph_general){op, a.list, VERSION};
+	graph_set_general(t->graph, node, &(struct graph_general){op, a.list, VERSION});
 	return infer_added(t, node, ret_values, n_values);
 }
 

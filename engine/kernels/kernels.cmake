@@ -3,9 +3,19 @@ set(dir ${CMAKE_CURRENT_LIST_DIR})
 set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c
     ${dir}/dots_s8_scalar.c ${dir}/pixels_scalar.c ${dir}/resample_scalar.c ${dir}/winograd_scalar.c)
 
+# Beside levels that were chosen portable C is for a machine that lacks them, which runs all the same.
+if(INFERD_CPU_LEVELS)
+  set(portable ${ENGINE_KERNEL_SOURCES})
+  set_property(SOURCE ${portable} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-Os>)
+endif()
+
 # Adds the sources *_<level>.c, compiled with the flags given, and tells kernels.c.  Nobody looks at the floating-point
 # exceptions of kernels: compilers may compute both sides of a choice, without which they vectorise few.
+# INFERD_CPU_LEVELS leaves levels out.
 function(inferd_kernel_level level)
+  if(INFERD_CPU_LEVELS AND NOT level IN_LIST INFERD_CPU_LEVELS)
+    return()
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
   set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
   string(TOUPPER ${level} name)

@@ -283,30 +283,27 @@ static int run_where(struct engine_call *call)
 
 #define MANY ENGINE_OPERATOR_IO_MAX
 
-const struct engine_operator operators_binary[] = {
-	{.name = "Add", 2, 2, 1, infer_same, .run = run_add},
-	{.name = "And", 2, 2, 1, infer_compare, .run = run_and},
-	{.name = "BitShift", 2, 2, 1, infer_bits, .run = run_bit_shift},
-	{.name = "BitwiseAnd", 2, 2, 1, infer_bits, .run = run_bitwise_and},
-	{.name = "BitwiseOr", 2, 2, 1, infer_bits, .run = run_bitwise_or},
-	{.name = "BitwiseXor", 2, 2, 1, infer_bits, .run = run_bitwise_xor},
-	{.name = "Div", 2, 2, 1, infer_same, .run = run_any_div},
-	{.name = "Equal", 2, 2, 1, infer_compare, .run = run_equal},
-	{.name = "Greater", 2, 2, 1, infer_compare, .run = run_any_greater},
-	{.name = "GreaterOrEqual", 2, 2, 1, infer_compare, .run = run_any_greater_equal},
-	{.name = "Less", 2, 2, 1, infer_compare, .run = run_any_less},
-	{.name = "LessOrEqual", 2, 2, 1, infer_compare, .run = run_any_less_equal},
-	{.name = "Max", 1, MANY, 1, infer_same, .run = run_any_max},
-	{.name = "Mean", 1, MANY, 1, infer_same, .run = run_mean},
-	{.name = "Min", 1, MANY, 1, infer_same, .run = run_any_min},
-	{.name = "Mod", 2, 2, 1, infer_same, .run = run_mod},
-	{.name = "Mul", 2, 2, 1, infer_same, .run = run_mul},
-	{.name = "Or", 2, 2, 1, infer_compare, .run = run_or},
-	{.name = "Pow", 2, 2, 1, infer_pow, .run = run_pow},
-	{.name = "PRelu", 2, 2, 1, infer_same, .run = run_prelu},
-	{.name = "Sub", 2, 2, 1, infer_same, .run = run_sub},
-	{.name = "Sum", 1, MANY, 1, infer_same, .run = run_add},
-	{.name = "Where", 3, 3, 1, infer_where, .run = run_where},
-	{.name = "Xor", 2, 2, 1, infer_compare, .run = run_xor},
-	{0},
-};
+OPERATOR(Add, 2, 2, 1, infer_same, .run = run_add);
+OPERATOR(And, 2, 2, 1, infer_compare, .run = run_and);
+OPERATOR(BitShift, 2, 2, 1, infer_bits, .run = run_bit_shift);
+OPERATOR(BitwiseAnd, 2, 2, 1, infer_bits, .run = run_bitwise_and);
+OPERATOR(BitwiseOr, 2, 2, 1, infer_bits, .run = run_bitwise_or);
+OPERATOR(BitwiseXor, 2, 2, 1, infer_bits, .run = run_bitwise_xor);
+OPERATOR(Div, 2, 2, 1, infer_same, .run = run_any_div);
+OPERATOR(Equal, 2, 2, 1, infer_compare, .run = run_equal);
+OPERATOR(Greater, 2, 2, 1, infer_compare, .run = run_any_greater);
+OPERATOR(GreaterOrEqual, 2, 2, 1, infer_compare, .run = run_any_greater_equal);
+OPERATOR(Less, 2, 2, 1, infer_compare, .run = run_any_less);
+OPERATOR(LessOrEqual, 2, 2, 1, infer_compare, .run = run_any_less_equal);
+OPERATOR(Max, 1, MANY, 1, infer_same, .run = run_any_max);
+OPERATOR(Mean, 1, MANY, 1, infer_same, .run = run_mean);
+OPERATOR(Min, 1, MANY, 1, infer_same, .run = run_any_min);
+OPERATOR(Mod, 2, 2, 1, infer_same, .run = run_mod);
+OPERATOR(Mul, 2, 2, 1, infer_same, .run = run_mul);
+OPERATOR(Or, 2, 2, 1, infer_compare, .run = run_or);
+OPERATOR(Pow, 2, 2, 1, infer_pow, .run = run_pow);
+OPERATOR(PRelu, 2, 2, 1, infer_same, .run = run_prelu);
+OPERATOR(Sub, 2, 2, 1, infer_same, .run = run_sub);
+OPERATOR(Sum, 1, MANY, 1, infer_same, .run = run_add);
+OPERATOR(Where, 3, 3, 1, infer_where, .run = run_where);
+OPERATOR(Xor, 2, 2, 1, infer_compare, .run = run_xor);

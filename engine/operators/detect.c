@@ -220,8 +220,5 @@ static int run_roi_align(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_detect[] = {
-	{.name = "NonMaxSuppression", 2, 5, 1, infer_nms, .run = run_nms, .shrinks = true},
-	{.name = "RoiAlign", 3, 3, 1, infer_roi_align, .run = run_roi_align},
-	{0},
-};
+OPERATOR(NonMaxSuppression, 2, 5, 1, infer_nms, .run = run_nms, .shrinks = true);
+OPERATOR(RoiAlign, 3, 3, 1, infer_roi_align, .run = run_roi_align);

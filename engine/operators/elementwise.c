@@ -257,52 +257,49 @@ static int run_dropout(struct engine_call *call)
 	return run_identity(call);
 }
 
-const struct engine_operator operators_elementwise[] = {
-	{.name = "Abs", 1, 1, 1, infer_same, .run = run_abs},
-	{.name = "Acos", 1, 1, 1, infer_real, .run = run_acos},
-	{.name = "Acosh", 1, 1, 1, infer_real, .run = run_acosh},
-	{.name = "Asin", 1, 1, 1, infer_real, .run = run_asin},
-	{.name = "Asinh", 1, 1, 1, infer_real, .run = run_asinh},
-	{.name = "Atan", 1, 1, 1, infer_real, .run = run_atan},
-	{.name = "Atanh", 1, 1, 1, infer_real, .run = run_atanh},
-	{.name = "BitwiseNot", 1, 1, 1, infer_same, .run = run_bitwise_not},
-	{.name = "Cast", 1, 1, 1, infer_cast, .run = run_identity},
-	{.name = "CastLike", 2, 2, 1, infer_cast_like, .run = run_identity},
-	{.name = "Ceil", 1, 1, 1, infer_real, .run = run_ceil},
-	{.name = "Celu", 1, 1, 1, infer_real, .run = run_celu},
-	{.name = "Clip", 1, 3, 1, infer_clip, .run = run_clip},
-	{.name = "Cos", 1, 1, 1, infer_real, .run = run_cos},
-	{.name = "Cosh", 1, 1, 1, infer_real, .run = run_cosh},
-	{.name = "Dropout", 1, 3, 2, infer_dropout, .run = run_dropout},
-	{.name = "Elu", 1, 1, 1, infer_real, .run = run_elu},
-	{.name = "Erf", 1, 1, 1, infer_real, .run = run_erf},
-	{.name = "Exp", 1, 1, 1, infer_real, .run = run_exp},
-	{.name = "Floor", 1, 1, 1, infer_real, .run = run_floor},
-	{.name = "Gelu", 1, 1, 1, infer_real, .run = run_gelu},
-	{.name = "HardSigmoid", 1, 1, 1, infer_real, .run = run_hard_sigmoid},
-	{.name = "HardSwish", 1, 1, 1, infer_real, .run = run_hard_swish},
-	{.name = "Identity", 1, 1, 1, infer_same, .run = run_identity},
-	{.name = "IsInf", 1, 1, 1, infer_test, .run = run_is_inf},
-	{.name = "IsNaN", 1, 1, 1, infer_test, .run = run_is_nan},
-	{.name = "LeakyRelu", 1, 1, 1, infer_real, .run = run_leaky_relu},
-	{.name = "Log", 1, 1, 1, infer_real, .run = run_log},
-	{.name = "Mish", 1, 1, 1, infer_real, .run = run_mish},
-	{.name = "Neg", 1, 1, 1, infer_same, .run = run_neg},
-	{.name = "Not", 1, 1, 1, infer_same, .run = run_not},
-	{.name = "Reciprocal", 1, 1, 1, infer_real, .run = run_reciprocal},
-	{.name = "Relu", 1, 1, 1, infer_same, .run = run_relu},
-	{.name = "Round", 1, 1, 1, infer_real, .run = run_round},
-	{.name = "Selu", 1, 1, 1, infer_real, .run = run_selu},
-	{.name = "Shrink", 1, 1, 1, infer_same, .run = run_shrink},
-	{.name = "Sigmoid", 1, 1, 1, infer_real, .run = run_sigmoid},
-	{.name = "Sign", 1, 1, 1, infer_same, .run = run_sign},
-	{.name = "Sin", 1, 1, 1, infer_real, .run = run_sin},
-	{.name = "Sinh", 1, 1, 1, infer_real, .run = run_sinh},
-	{.name = "Softplus", 1, 1, 1, infer_real, .run = run_softplus},
-	{.name = "Softsign", 1, 1, 1, infer_real, .run = run_softsign},
-	{.name = "Sqrt", 1, 1, 1, infer_real, .run = run_sqrt},
-	{.name = "Tan", 1, 1, 1, infer_real, .run = run_tan},
-	{.name = "Tanh", 1, 1, 1, infer_real, .run = run_tanh},
-	{.name = "ThresholdedRelu", 1, 1, 1, infer_real, .run = run_thresholded_relu},
-	{0},
-};
+OPERATOR(Abs, 1, 1, 1, infer_same, .run = run_abs);
+OPERATOR(Acos, 1, 1, 1, infer_real, .run = run_acos);
+OPERATOR(Acosh, 1, 1, 1, infer_real, .run = run_acosh);
+OPERATOR(Asin, 1, 1, 1, infer_real, .run = run_asin);
+OPERATOR(Asinh, 1, 1, 1, infer_real, .run = run_asinh);
+OPERATOR(Atan, 1, 1, 1, infer_real, .run = run_atan);
+OPERATOR(Atanh, 1, 1, 1, infer_real, .run = run_atanh);
+OPERATOR(BitwiseNot, 1, 1, 1, infer_same, .run = run_bitwise_not);
+OPERATOR(Cast, 1, 1, 1, infer_cast, .run = run_identity);
+OPERATOR(CastLike, 2, 2, 1, infer_cast_like, .run = run_identity);
+OPERATOR(Ceil, 1, 1, 1, infer_real, .run = run_ceil);
+OPERATOR(Celu, 1, 1, 1, infer_real, .run = run_celu);
+OPERATOR(Clip, 1, 3, 1, infer_clip, .run = run_clip);
+OPERATOR(Cos, 1, 1, 1, infer_real, .run = run_cos);
+OPERATOR(Cosh, 1, 1, 1, infer_real, .run = run_cosh);
+OPERATOR(Dropout, 1, 3, 2, infer_dropout, .run = run_dropout);
+OPERATOR(Elu, 1, 1, 1, infer_real, .run = run_elu);
+OPERATOR(Erf, 1, 1, 1, infer_real, .run = run_erf);
+OPERATOR(Exp, 1, 1, 1, infer_real, .run = run_exp);
+OPERATOR(Floor, 1, 1, 1, infer_real, .run = run_floor);
+OPERATOR(Gelu, 1, 1, 1, infer_real, .run = run_gelu);
+OPERATOR(HardSigmoid, 1, 1, 1, infer_real, .run = run_hard_sigmoid);
+OPERATOR(HardSwish, 1, 1, 1, infer_real, .run = run_hard_swish);
+OPERATOR(Identity, 1, 1, 1, infer_same, .run = run_identity);
+OPERATOR(IsInf, 1, 1, 1, infer_test, .run = run_is_inf);
+OPERATOR(IsNaN, 1, 1, 1, infer_test, .run = run_is_nan);
+OPERATOR(LeakyRelu, 1, 1, 1, infer_real, .run = run_leaky_relu);
+OPERATOR(Log, 1, 1, 1, infer_real, .run = run_log);
+OPERATOR(Mish, 1, 1, 1, infer_real, .run = run_mish);
+OPERATOR(Neg, 1, 1, 1, infer_same, .run = run_neg);
+OPERATOR(Not, 1, 1, 1, infer_same, .run = run_not);
+OPERATOR(Reciprocal, 1, 1, 1, infer_real, .run = run_reciprocal);
+OPERATOR(Relu, 1, 1, 1, infer_same, .run = run_relu);
+OPERATOR(Round, 1, 1, 1, infer_real, .run = run_round);
+OPERATOR(Selu, 1, 1, 1, infer_real, .run = run_selu);
+OPERATOR(Shrink, 1, 1, 1, infer_same, .run = run_shrink);
+OPERATOR(Sigmoid, 1, 1, 1, infer_real, .run = run_sigmoid);
+OPERATOR(Sign, 1, 1, 1, infer_same, .run = run_sign);
+OPERATOR(Sin, 1, 1, 1, infer_real, .run = run_sin);
+OPERATOR(Sinh, 1, 1, 1, infer_real, .run = run_sinh);
+OPERATOR(Softplus, 1, 1, 1, infer_real, .run = run_softplus);
+OPERATOR(Softsign, 1, 1, 1, infer_real, .run = run_softsign);
+OPERATOR(Sqrt, 1, 1, 1, infer_real, .run = run_sqrt);
+OPERATOR(Tan, 1, 1, 1, infer_real, .run = run_tan);
+OPERATOR(Tanh, 1, 1, 1, infer_real, .run = run_tanh);
+OPERATOR(ThresholdedRelu, 1, 1, 1, infer_real, .run = run_thresholded_relu);

@@ -344,13 +344,10 @@ static int run_compress(struct engine_call *call)
 	return infer_compress(call);
 }
 
-const struct engine_operator operators_gather[] = {
-	{.name = "Compress", 2, 2, 1, infer_compress, .run = run_compress, .shrinks = true},
-	{.name = "Gather", 2, 2, 1, infer_gather, .run = run_gather},
-	{.name = "GatherElements", 2, 2, 1, infer_gather_elements, .run = run_gather_elements},
-	{.name = "GatherND", 2, 2, 1, infer_gather_nd, .run = run_gather_nd},
-	{.name = "Scatter", 3, 3, 1, infer_scatter_elements, .run = run_scatter_elements},
-	{.name = "ScatterElements", 3, 3, 1, infer_scatter_elements, .run = run_scatter_elements},
-	{.name = "ScatterND", 3, 3, 1, infer_scatter_nd, .run = run_scatter_nd},
-	{0},
-};
+OPERATOR(Compress, 2, 2, 1, infer_compress, .run = run_compress, .shrinks = true);
+OPERATOR(Gather, 2, 2, 1, infer_gather, .run = run_gather);
+OPERATOR(GatherElements, 2, 2, 1, infer_gather_elements, .run = run_gather_elements);
+OPERATOR(GatherND, 2, 2, 1, infer_gather_nd, .run = run_gather_nd);
+OPERATOR(Scatter, 3, 3, 1, infer_scatter_elements, .run = run_scatter_elements);
+OPERATOR(ScatterElements, 3, 3, 1, infer_scatter_elements, .run = run_scatter_elements);
+OPERATOR(ScatterND, 3, 3, 1, infer_scatter_nd, .run = run_scatter_nd);

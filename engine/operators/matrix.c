@@ -486,12 +486,9 @@ static int run_det(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_matrix[] = {
-	{.name = "Det", 1, 1, 1, infer_det, .run = run_det},
-	{.name = "Einsum", 1, OPERANDS_MAX, 1, infer_einsum, .run = run_einsum},
-	{.name = "Gemm", 2, 3, 1, infer_gemm, .run = run_gemm},
-	{.name = "MatMul", 2, 2, 1, infer_matmul, .run = run_matmul},
-	{.name = "MatMulInteger", 2, 4, 1, infer_matmul_integer, .run = run_matmul_integer},
-	{.name = "QLinearMatMul", 8, 8, 1, infer_qlinear_matmul, .run = run_qlinear_matmul},
-	{0},
-};
+OPERATOR(Det, 1, 1, 1, infer_det, .run = run_det);
+OPERATOR(Einsum, 1, OPERANDS_MAX, 1, infer_einsum, .run = run_einsum);
+OPERATOR(Gemm, 2, 3, 1, infer_gemm, .run = run_gemm);
+OPERATOR(MatMul, 2, 2, 1, infer_matmul, .run = run_matmul);
+OPERATOR(MatMulInteger, 2, 4, 1, infer_matmul_integer, .run = run_matmul_integer);
+OPERATOR(QLinearMatMul, 8, 8, 1, infer_qlinear_matmul, .run = run_qlinear_matmul);

@@ -500,15 +500,12 @@ static int run_reverse(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_move[] = {
-	{.name = "CenterCropPad", 2, 2, 1, infer_center, .run = run_center},
-	{.name = "Concat", 1, ENGINE_OPERATOR_IO_MAX, 1, infer_concat, .run = run_concat},
-	{.name = "DepthToSpace", 1, 1, 1, infer_depth_to_space, .run = run_depth_to_space},
-	{.name = "Pad", 1, 4, 1, infer_pad, .run = run_pad},
-	{.name = "ReverseSequence", 2, 2, 1, infer_reverse, .run = run_reverse},
-	{.name = "Slice", 1, 5, 1, infer_slice, .run = run_slice},
-	{.name = "SpaceToDepth", 1, 1, 1, infer_space_to_depth, .run = run_space_to_depth},
-	{.name = "Split", 1, 2, ENGINE_OPERATOR_IO_MAX, infer_split, .run = run_split},
-	{.name = "Transpose", 1, 1, 1, infer_transpose, .run = run_transpose},
-	{0},
-};
+OPERATOR(CenterCropPad, 2, 2, 1, infer_center, .run = run_center);
+OPERATOR(Concat, 1, ENGINE_OPERATOR_IO_MAX, 1, infer_concat, .run = run_concat);
+OPERATOR(DepthToSpace, 1, 1, 1, infer_depth_to_space, .run = run_depth_to_space);
+OPERATOR(Pad, 1, 4, 1, infer_pad, .run = run_pad);
+OPERATOR(ReverseSequence, 2, 2, 1, infer_reverse, .run = run_reverse);
+OPERATOR(Slice, 1, 5, 1, infer_slice, .run = run_slice);
+OPERATOR(SpaceToDepth, 1, 1, 1, infer_space_to_depth, .run = run_space_to_depth);
+OPERATOR(Split, 1, 2, ENGINE_OPERATOR_IO_MAX, infer_split, .run = run_split);
+OPERATOR(Transpose, 1, 1, 1, infer_transpose, .run = run_transpose);

@@ -399,16 +399,13 @@ static int run_lp(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_norm[] = {
-	{.name = "BatchNormalization", 5, 5, 5, infer_batch, .run = run_batch},
-	{.name = "GroupNormalization", 3, 3, 1, infer_group, .run = run_group},
-	{.name = "Hardmax", 1, 1, 1, infer_rows, .run = run_hardmax},
-	{.name = "InstanceNormalization", 3, 3, 1, infer_instance, .run = run_instance},
-	{.name = "LRN", 1, 1, 1, infer_lrn, .run = run_lrn},
-	{.name = "LayerNormalization", 2, 3, 3, infer_layer, .run = run_layer},
-	{.name = "LogSoftmax", 1, 1, 1, infer_rows, .run = run_log_softmax},
-	{.name = "LpNormalization", 1, 1, 1, infer_lp, .run = run_lp},
-	{.name = "MeanVarianceNormalization", 1, 1, 1, infer_mean_variance, .run = run_mean_variance},
-	{.name = "Softmax", 1, 1, 1, infer_rows, .run = run_softmax},
-	{0},
-};
+OPERATOR(BatchNormalization, 5, 5, 5, infer_batch, .run = run_batch);
+OPERATOR(GroupNormalization, 3, 3, 1, infer_group, .run = run_group);
+OPERATOR(Hardmax, 1, 1, 1, infer_rows, .run = run_hardmax);
+OPERATOR(InstanceNormalization, 3, 3, 1, infer_instance, .run = run_instance);
+OPERATOR(LRN, 1, 1, 1, infer_lrn, .run = run_lrn);
+OPERATOR(LayerNormalization, 2, 3, 3, infer_layer, .run = run_layer);
+OPERATOR(LogSoftmax, 1, 1, 1, infer_rows, .run = run_log_softmax);
+OPERATOR(LpNormalization, 1, 1, 1, infer_lp, .run = run_lp);
+OPERATOR(MeanVarianceNormalization, 1, 1, 1, infer_mean_variance, .run = run_mean_variance);
+OPERATOR(Softmax, 1, 1, 1, infer_rows, .run = run_softmax);

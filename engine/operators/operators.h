@@ -1,7 +1,7 @@
 /*
  * operators.h - the general operators: right for every type, rank and batch their definition allows, and slow.
  *
- * One table for each file of this folder; the definitions are ONNX's (onnx.ai, "Operators"), whose names they have.
+ * The definitions are ONNX's (onnx.ai, "Operators"), whose names they have.
  * What is fast is elsewhere: the importers turn nodes into the graph's own operators where those fit, and only what is
  * left comes here.
  */
@@ -15,13 +15,18 @@
 /* The operator of a name, a registered one first; NULL: there is none. */
 const struct engine_operator *operators_find(const char *name, size_t name_bytes, bool *ret_registered);
 
-/* Ends with an entry without a name. */
-extern const struct engine_operator operators_elementwise[], operators_binary[], operators_reduce[], operators_shape[],
-	operators_move[], operators_gather[], operators_window[], operators_matrix[], operators_norm[],
-	operators_quant[], operators_resize[], operators_sort[], operators_recurrent[], operators_detect[],
-	operators_tflite_detection[], operators_tflite_landmarks[], operators_yolo[];
+/* True for a built-in operator that INFERD_OPERATORS leaves out of this build. */
+bool operators_left_out(const char *name, size_t name_bytes);
+/* What is said of one that a network needs. */
+#define OPERATORS_LEFT_OUT "is left out of this build (INFERD_OPERATORS)"
 
-/* Built-in operator number i, in the order of the tables; NULL behind the last. */
+/*
+ * Defines an operator, by the name it has in list.inc.  What the build leaves out is referred to by nothing, and the
+ * linker drops it.
+ */
+#define OPERATOR(NAME, ...) const struct engine_operator operator_##NAME = {.name = #NAME, __VA_ARGS__}
+
+/* Built-in operator number i, in the order of list.inc; NULL behind the last. */
 const struct engine_operator *operators_at(int i);
 
 /* ---- what operators share (call.c) ------------------------------------------------------------- */

@@ -141,9 +141,6 @@ static int run_dynamic(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_quant[] = {
-	{.name = "DequantizeLinear", 2, 3, 1, infer_dequantize, .run = run_dequantize},
-	{.name = "DynamicQuantizeLinear", 1, 1, 3, infer_dynamic, .run = run_dynamic},
-	{.name = "QuantizeLinear", 2, 3, 1, infer_quantize, .run = run_quantize},
-	{0},
-};
+OPERATOR(DequantizeLinear, 2, 3, 1, infer_dequantize, .run = run_dequantize);
+OPERATOR(DynamicQuantizeLinear, 1, 1, 3, infer_dynamic, .run = run_dynamic);
+OPERATOR(QuantizeLinear, 2, 3, 1, infer_quantize, .run = run_quantize);

@@ -254,9 +254,6 @@ static int run_lstm(struct engine_call *call)
 	return run_recurrent(call, 4);
 }
 
-const struct engine_operator operators_recurrent[] = {
-	{.name = "GRU", 3, 6, 2, infer_gru, .run = run_gru},
-	{.name = "LSTM", 3, 8, 3, infer_lstm, .run = run_lstm},
-	{.name = "RNN", 3, 6, 2, infer_rnn, .run = run_rnn},
-	{0},
-};
+OPERATOR(GRU, 3, 6, 2, infer_gru, .run = run_gru);
+OPERATOR(LSTM, 3, 8, 3, infer_lstm, .run = run_lstm);
+OPERATOR(RNN, 3, 6, 2, infer_rnn, .run = run_rnn);

@@ -318,22 +318,19 @@ static int run_global_lp(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_reduce[] = {
-	{.name = "ArgMax", 1, 1, 1, infer_arg, .run = run_arg_max},
-	{.name = "ArgMin", 1, 1, 1, infer_arg, .run = run_arg_min},
-	{.name = "CumSum", 2, 2, 1, infer_cumulate, .run = run_cum_sum},
-	{.name = "GlobalAveragePool", 1, 1, 1, infer_global, .run = run_global_average},
-	{.name = "GlobalLpPool", 1, 1, 1, infer_global, .run = run_global_lp},
-	{.name = "GlobalMaxPool", 1, 1, 1, infer_global, .run = run_global_max},
-	{.name = "ReduceL1", 1, 2, 1, infer_reduce, .run = run_l1},
-	{.name = "ReduceL2", 1, 2, 1, infer_reduce, .run = run_l2},
-	{.name = "ReduceLogSum", 1, 2, 1, infer_reduce, .run = run_log_sum},
-	{.name = "ReduceLogSumExp", 1, 2, 1, infer_reduce, .run = run_log_sum_exp},
-	{.name = "ReduceMax", 1, 2, 1, infer_reduce, .run = run_max},
-	{.name = "ReduceMean", 1, 2, 1, infer_reduce, .run = run_mean},
-	{.name = "ReduceMin", 1, 2, 1, infer_reduce, .run = run_min},
-	{.name = "ReduceProd", 1, 2, 1, infer_reduce, .run = run_product},
-	{.name = "ReduceSum", 1, 2, 1, infer_reduce, .run = run_sum},
-	{.name = "ReduceSumSquare", 1, 2, 1, infer_reduce, .run = run_sum_square},
-	{0},
-};
+OPERATOR(ArgMax, 1, 1, 1, infer_arg, .run = run_arg_max);
+OPERATOR(ArgMin, 1, 1, 1, infer_arg, .run = run_arg_min);
+OPERATOR(CumSum, 2, 2, 1, infer_cumulate, .run = run_cum_sum);
+OPERATOR(GlobalAveragePool, 1, 1, 1, infer_global, .run = run_global_average);
+OPERATOR(GlobalLpPool, 1, 1, 1, infer_global, .run = run_global_lp);
+OPERATOR(GlobalMaxPool, 1, 1, 1, infer_global, .run = run_global_max);
+OPERATOR(ReduceL1, 1, 2, 1, infer_reduce, .run = run_l1);
+OPERATOR(ReduceL2, 1, 2, 1, infer_reduce, .run = run_l2);
+OPERATOR(ReduceLogSum, 1, 2, 1, infer_reduce, .run = run_log_sum);
+OPERATOR(ReduceLogSumExp, 1, 2, 1, infer_reduce, .run = run_log_sum_exp);
+OPERATOR(ReduceMax, 1, 2, 1, infer_reduce, .run = run_max);
+OPERATOR(ReduceMean, 1, 2, 1, infer_reduce, .run = run_mean);
+OPERATOR(ReduceMin, 1, 2, 1, infer_reduce, .run = run_min);
+OPERATOR(ReduceProd, 1, 2, 1, infer_reduce, .run = run_product);
+OPERATOR(ReduceSum, 1, 2, 1, infer_reduce, .run = run_sum);
+OPERATOR(ReduceSumSquare, 1, 2, 1, infer_reduce, .run = run_sum_square);

@@ -450,10 +450,7 @@ static int run_affine_grid(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_resize[] = {
-	{.name = "AffineGrid", 2, 2, 1, infer_affine_grid, .run = run_affine_grid},
-	{.name = "GridSample", 2, 2, 1, infer_grid_sample, .run = run_grid_sample},
-	{.name = "Resize", 1, 4, 1, infer_resize, .run = run_resize},
-	{.name = "Upsample", 1, 2, 1, infer_resize, .run = run_resize},
-	{0},
-};
+OPERATOR(AffineGrid, 2, 2, 1, infer_affine_grid, .run = run_affine_grid);
+OPERATOR(GridSample, 2, 2, 1, infer_grid_sample, .run = run_grid_sample);
+OPERATOR(Resize, 1, 4, 1, infer_resize, .run = run_resize);
+OPERATOR(Upsample, 1, 2, 1, infer_resize, .run = run_resize);

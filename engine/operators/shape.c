@@ -422,19 +422,16 @@ static int run_trilu(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_shape[] = {
-	{.name = "ConstantOfShape", 1, 2, 1, infer_constant_of_shape, .run = run_constant_of_shape},
-	{.name = "Expand", 2, 2, 1, infer_expand, .run = run_expand},
-	{.name = "EyeLike", 1, 1, 1, infer_eye, .run = run_eye},
-	{.name = "Flatten", 1, 1, 1, infer_flatten, .run = run_copy},
-	{.name = "OneHot", 3, 3, 1, infer_one_hot, .run = run_one_hot},
-	{.name = "Range", 3, 3, 1, infer_range, .run = run_range},
-	{.name = "Reshape", 1, 2, 1, infer_reshape, .run = run_copy},
-	{.name = "Shape", 1, 1, 1, infer_shape, .run = run_shape},
-	{.name = "Size", 1, 1, 1, infer_size, .run = run_size},
-	{.name = "Squeeze", 1, 2, 1, infer_squeeze, .run = run_copy},
-	{.name = "Tile", 2, 2, 1, infer_tile, .run = run_tile},
-	{.name = "Trilu", 1, 2, 1, infer_trilu, .run = run_trilu},
-	{.name = "Unsqueeze", 1, 2, 1, infer_unsqueeze, .run = run_copy},
-	{0},
-};
+OPERATOR(ConstantOfShape, 1, 2, 1, infer_constant_of_shape, .run = run_constant_of_shape);
+OPERATOR(Expand, 2, 2, 1, infer_expand, .run = run_expand);
+OPERATOR(EyeLike, 1, 1, 1, infer_eye, .run = run_eye);
+OPERATOR(Flatten, 1, 1, 1, infer_flatten, .run = run_copy);
+OPERATOR(OneHot, 3, 3, 1, infer_one_hot, .run = run_one_hot);
+OPERATOR(Range, 3, 3, 1, infer_range, .run = run_range);
+OPERATOR(Reshape, 1, 2, 1, infer_reshape, .run = run_copy);
+OPERATOR(Shape, 1, 1, 1, infer_shape, .run = run_shape);
+OPERATOR(Size, 1, 1, 1, infer_size, .run = run_size);
+OPERATOR(Squeeze, 1, 2, 1, infer_squeeze, .run = run_copy);
+OPERATOR(Tile, 2, 2, 1, infer_tile, .run = run_tile);
+OPERATOR(Trilu, 1, 2, 1, infer_trilu, .run = run_trilu);
+OPERATOR(Unsqueeze, 1, 2, 1, infer_unsqueeze, .run = run_copy);

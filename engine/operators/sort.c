@@ -199,9 +199,6 @@ static int run_unique(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_sort[] = {
-	{.name = "NonZero", 1, 1, 1, infer_non_zero, .run = run_non_zero, .shrinks = true},
-	{.name = "TopK", 1, 2, 2, infer_top_k, .run = run_top_k},
-	{.name = "Unique", 1, 1, 4, infer_unique, .run = run_unique, .shrinks = true},
-	{0},
-};
+OPERATOR(NonZero, 1, 1, 1, infer_non_zero, .run = run_non_zero, .shrinks = true);
+OPERATOR(TopK, 1, 2, 2, infer_top_k, .run = run_top_k);
+OPERATOR(Unique, 1, 1, 4, infer_unique, .run = run_unique, .shrinks = true);

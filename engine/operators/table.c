@@ -8,12 +8,27 @@
 
 #define REGISTERED_MAX 256
 
-static const struct engine_operator *const tables[] = {
-	operators_elementwise,	    operators_binary, operators_reduce,	   operators_shape,  operators_move,
-	operators_gather,	    operators_window, operators_matrix,	   operators_norm,   operators_quant,
-	operators_resize,	    operators_sort,   operators_recurrent, operators_detect, operators_tflite_detection,
-	operators_tflite_landmarks, operators_yolo,
+/* The generated list has OPERATOR(Name) for what is part of this build, and LEFT_OUT(Name) for the others. */
+#undef OPERATOR
+#define OPERATOR(NAME) extern const struct engine_operator operator_##NAME;
+#define LEFT_OUT(NAME)
+#include <engine_operators.inc>
+
+#undef OPERATOR
+#define OPERATOR(NAME) &operator_##NAME,
+static const struct engine_operator *const builtin[] = {
+#include <engine_operators.inc>
+	NULL,
 };
+
+#undef OPERATOR
+#undef LEFT_OUT
+#define OPERATOR(NAME)
+#define LEFT_OUT(NAME) #NAME "\0"
+/* One after the other; an empty one ends them. */
+static const char left_out[] =
+#include <engine_operators.inc>
+	"";
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct engine_operator *registered[REGISTERED_MAX];
@@ -34,11 +49,15 @@ static const struct engine_operator *find_registered(const char *name, size_t by
 
 const struct engine_operator *operators_at(int i)
 {
-	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++)
-		for (const struct engine_operator *op = tables[t]; op->name; op++)
-			if (i-- == 0)
-				return op;
-	return NULL;
+	return i < (int)(sizeof(builtin) / sizeof(*builtin)) ? builtin[i] : NULL;
+}
+
+bool operators_left_out(const char *name, size_t bytes)
+{
+	for (const char *at = left_out; *at; at += strlen(at) + 1)
+		if (strlen(at) == bytes && memcmp(at, name, bytes) == 0)
+			return true;
+	return false;
 }
 
 const struct engine_operator *operators_find(const char *name, size_t bytes, bool *ret_registered)
@@ -49,10 +68,9 @@ const struct engine_operator *operators_find(const char *name, size_t bytes, boo
 	op = find_registered(name, bytes);
 	pthread_mutex_unlock(&lock);
 	*ret_registered = op != NULL;
-	for (size_t t = 0; !op && t < sizeof(tables) / sizeof(*tables); t++)
-		for (const struct engine_operator *entry = tables[t]; entry->name && !op; entry++)
-			if (is(entry, name, bytes))
-				op = entry;
+	for (int i = 0; !op && builtin[i]; i++)
+		if (is(builtin[i], name, bytes))
+			op = builtin[i];
 	return op;
 }
 

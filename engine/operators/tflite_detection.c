@@ -246,7 +246,4 @@ static int infer_all(struct engine_call *call)
 				    : call_fail(call, -EINVAL, "has %d outputs", call->n_outputs);
 }
 
-const struct engine_operator operators_tflite_detection[] = {
-	{.name = "TFLite_Detection_PostProcess", 3, 3, 4, infer_all, .run = run_detection},
-	{0},
-};
+OPERATOR(TFLite_Detection_PostProcess, 3, 3, 4, infer_all, .run = run_detection);

@@ -193,9 +193,6 @@ static int run_points(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_tflite_landmarks[] = {
-	{.name = "Landmarks2TransformMatrix", 1, 1, 1, infer_matrix, .run = run_matrix},
-	{.name = "TransformLandmarks", 2, 2, 1, infer_points, .run = run_points},
-	{.name = "TransformTensorBilinear", 2, 2, 1, infer_crop, .run = run_crop},
-	{0},
-};
+OPERATOR(Landmarks2TransformMatrix, 1, 1, 1, infer_matrix, .run = run_matrix);
+OPERATOR(TransformLandmarks, 2, 2, 1, infer_points, .run = run_points);
+OPERATOR(TransformTensorBilinear, 2, 2, 1, infer_crop, .run = run_crop);

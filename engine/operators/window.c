@@ -634,14 +634,11 @@ static int run_max_unpool(struct engine_call *call)
 	return 0;
 }
 
-const struct engine_operator operators_window[] = {
-	{.name = "AveragePool", 1, 1, 1, infer_pool, .run = run_average_pool},
-	{.name = "Conv", 2, 3, 1, infer_conv, .run = run_conv},
-	{.name = "ConvInteger", 2, 4, 1, infer_conv_integer, .run = run_conv_integer},
-	{.name = "ConvTranspose", 2, 3, 1, infer_conv_transpose, .run = run_conv_transpose},
-	{.name = "LpPool", 1, 1, 1, infer_pool, .run = run_lp_pool},
-	{.name = "MaxPool", 1, 1, 2, infer_pool, .run = run_max_pool},
-	{.name = "MaxUnpool", 2, 3, 1, infer_max_unpool, .run = run_max_unpool},
-	{.name = "QLinearConv", 8, 9, 1, infer_qlinear_conv, .run = run_qlinear_conv},
-	{0},
-};
+OPERATOR(AveragePool, 1, 1, 1, infer_pool, .run = run_average_pool);
+OPERATOR(Conv, 2, 3, 1, infer_conv, .run = run_conv);
+OPERATOR(ConvInteger, 2, 4, 1, infer_conv_integer, .run = run_conv_integer);
+OPERATOR(ConvTranspose, 2, 3, 1, infer_conv_transpose, .run = run_conv_transpose);
+OPERATOR(LpPool, 1, 1, 1, infer_pool, .run = run_lp_pool);
+OPERATOR(MaxPool, 1, 1, 2, infer_pool, .run = run_max_pool);
+OPERATOR(MaxUnpool, 2, 3, 1, infer_max_unpool, .run = run_max_unpool);
+OPERATOR(QLinearConv, 8, 9, 1, infer_qlinear_conv, .run = run_qlinear_conv);

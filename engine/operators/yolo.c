@@ -178,8 +178,5 @@ static int run_yolo(struct engine_call *call)
 	return r;
 }
 
-const struct engine_operator operators_yolo[] = {
-	{.name = "YoloDetectionOutput", 1, ENGINE_OPERATOR_IO_MAX, 1, infer_yolo, .run = run_yolo, .shrinks = true},
-	{.name = "Yolov3DetectionOutput", 1, ENGINE_OPERATOR_IO_MAX, 1, infer_yolo, .run = run_yolo, .shrinks = true},
-	{.name = NULL},
-};
+OPERATOR(YoloDetectionOutput, 1, ENGINE_OPERATOR_IO_MAX, 1, infer_yolo, .run = run_yolo, .shrinks = true);
+OPERATOR(Yolov3DetectionOutput, 1, ENGINE_OPERATOR_IO_MAX, 1, infer_yolo, .run = run_yolo, .shrinks = true);

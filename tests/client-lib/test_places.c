@@ -1,13 +1,11 @@
-/* test_places.c - boxes and masks in the installed interface and in inferctl, and what they look like when drawn. */
-#include <math.h>
+/* test_places.c - boxes and masks in the installed interface and in inferctl. */
 #include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "client-lib/inferctl/annotate.h"
-#include "client-lib/inferctl/font.h"
+#include "client-lib/inferctl/source.h"
 #include "client-lib/inferd.h"
 #include "support/daemon_fixture.h"
 #include "support/tiny_network.h"
@@ -119,82 +117,4 @@ Test(places, are_printed_and_drawn_by_inferctl)
 	snprintf(path, sizeof(path), "%s/drawn", fixture.dir);
 	remove(path);
 	fixture_stop(&fixture);
-}
-
-/* ---- drawing -------------------------------------------------------------------------------------- */
-
-static struct canvas black_canvas(int width, int height)
-{
-	struct canvas canvas = {.width = width, .height = height};
-
-	canvas.rgb = calloc((size_t)width * (size_t)height, 3);
-	cr_assert_not_null(canvas.rgb);
-	return canvas;
-}
-
-static int red_at(const struct canvas *canvas, int x, int y)
-{
-	return canvas->rgb[((size_t)y * (size_t)canvas->width + (size_t)x) * 3];
-}
-
-Test(places, lines_cover_their_width_and_are_cut_off)
-{
-	struct canvas canvas = black_canvas(20, 10);
-	struct canvas_colour red = {200, 0, 0};
-
-	canvas_line(&canvas, -1e9f, 5, 1e9f, 5, 4, red);
-	for (int x = 0; x < 20; x++) {
-		cr_assert_eq(red_at(&canvas, x, 4), 200);
-		cr_assert_eq(red_at(&canvas, x, 1), 0);
-		cr_assert_eq(red_at(&canvas, x, 8), 0);
-	}
-	canvas_line(&canvas, NAN, 0, INFINITY, 3, 4, red);
-	canvas_disc(&canvas, 1e30f, -1e30f, 5, red);
-	canvas_label(&canvas, NAN, 3, 1, red, "x");
-	cr_assert_eq(red_at(&canvas, 0, 0), 0);
-	canvas_label(&canvas, 1e9f, -1e9f, 3, red, "longer than the picture");
-	cr_assert_eq(red_at(&canvas, 0, 0), 200);
-	canvas_finish(&canvas);
-}
-
-Test(places, letters_are_told_apart)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:-_%#/()'&+?=";
-
-	for (const char *a = letters; *a; a++) {
-		for (const char *b = letters; *b; b++) {
-			int differ = 0;
-
-			for (int i = 0; i < FONT_WIDTH * FONT_HEIGHT; i++)
-				differ += font_pixel(*a, i % FONT_WIDTH, i / FONT_WIDTH) !=
-					  font_pixel(*b, i % FONT_WIDTH, i / FONT_WIDTH);
-			cr_assert_eq(differ != 0, a != b, "'%c' and '%c'", *a, *b);
-		}
-	}
-	for (int i = 0; i < FONT_WIDTH * FONT_HEIGHT; i++)
-		cr_assert(!font_pixel(' ', i % FONT_WIDTH, i / FONT_WIDTH));
-}
-
-Test(places, a_mask_tints_what_it_covers)
-{
-	static const uint8_t bytes[] = {255, 255, 0, 0};
-	struct inferd_mask mask = {.data = bytes, .width = 4, .height = 1};
-	struct inferd_result result = {.mask = &mask};
-	struct canvas canvas = black_canvas(16, 4);
-
-	annotate_draw(&canvas, &result);
-	cr_assert_gt((int)canvas.rgb[2], 100);
-	cr_assert_eq((int)canvas.rgb[15 * 3 + 2], 0);
-	canvas_finish(&canvas);
-}
-
-Test(places, drawings_are_named_after_their_frames)
-{
-	char path[64];
-
-	cr_assert_eq(annotate_path("out", "a/b.jpg", 0, path, sizeof(path)), 0);
-	cr_assert_str_eq(path, "out/b.jpg.png");
-	cr_assert_eq(annotate_path("out", "-", 7, path, sizeof(path)), 0);
-	cr_assert_str_eq(path, "out/stdin-00007.png");
-	cr_assert_lt(annotate_path("out", "a/b.jpg", 0, path, 5), 0);
 }

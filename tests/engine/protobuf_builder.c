@@ -175,6 +175,20 @@ void onnx_typed(struct message *graph, const char *name, int64_t type, int rank,
 	message_add(graph, 5, &tensor);
 }
 
+void onnx_raw(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims, const void *data,
+	      size_t bytes)
+{
+	static struct message tensor;
+
+	tensor.size = 0;
+	for (int i = 0; i < rank; i++)
+		message_varint(&tensor, 1, (uint64_t)dims[i]);
+	message_varint(&tensor, 2, (uint64_t)type);
+	message_text(&tensor, 8, name);
+	message_bytes(&tensor, 9, data, bytes);
+	message_add(graph, 5, &tensor);
+}
+
 void onnx_domain(struct message *to, const char *domain)
 {
 	message_text(to, 7, domain);

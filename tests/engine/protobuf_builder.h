@@ -32,6 +32,9 @@ void onnx_integers(struct message *graph, const char *name, int n, const int64_t
 /* Of a type of onnx_file.h: 8-bit ones, int32 ... */
 void onnx_typed(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims,
 		const int64_t *values);
+/* The same as the bytes of the file's own order, in which exporters write large ones. */
+void onnx_raw(struct message *graph, const char *name, int64_t type, int rank, const int64_t *dims, const void *data,
+	      size_t bytes);
 /* The last node is closed by the next one, or by onnx_file(); attributes belong to the open one. */
 struct message *onnx_node(struct message *graph, const char *op, const char *inputs, const char *outputs);
 void onnx_attribute_integer(struct message *node, const char *name, int64_t value);

@@ -47,6 +47,21 @@ Test(arena, a_chain_needs_two_buffers)
 	cr_assert_eq(bytes, 12800);
 }
 
+/* Largest first puts the second behind the place of the first, where it parts what is free beside the third. */
+Test(arena, an_order_that_leaves_a_gap_is_not_the_last)
+{
+	struct arena_buffer buffers[] = {
+		{.bytes = 320, .first = 1, .last = 1},
+		{.bytes = 128, .first = 1, .last = 3},
+		{.bytes = 256, .first = 3, .last = 3},
+		{.bytes = 128, .first = 3, .last = 4},
+	};
+	size_t bytes;
+
+	cr_assert_eq(arena_place(buffers, 4, &bytes), 0);
+	cr_assert_eq(bytes, 512, "%zu bytes", bytes);
+}
+
 Test(arena, sizes_beyond_memory_are_refused)
 {
 	struct arena_buffer buffers[4];

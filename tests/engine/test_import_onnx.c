@@ -44,6 +44,24 @@ static void expect(int64_t opset, const float *answer, int n)
 				   (double)answer[i]);
 }
 
+/* As exporters write float16 weights of networks that compute in float32. */
+Test(import_onnx, weights_of_float16_behind_a_cast)
+{
+	static const uint16_t halves[] = {0x3c00, 0x3800, 0xbc00, 0x4000}; /* 1, 0.5, -1, 2 */
+	float answer[8];
+
+	for (int i = 0; i < 4; i++) {
+		answer[2 * i] = pixels[2 * i] + 0.5f * pixels[2 * i + 1];
+		answer[2 * i + 1] = -pixels[2 * i] + 2 * pixels[2 * i + 1];
+	}
+	begin_image();
+	onnx_raw(&graph, "half", 10, 4, DIMS(2, 2, 1, 1), halves, sizeof(halves));
+	onnx_attribute_integer(onnx_node(&graph, "Cast", "half", "w"), "to", 1);
+	onnx_node(&graph, "Conv", "x w", "y");
+	onnx_output(&graph, "y");
+	expect(13, answer, 8);
+}
+
 /* A convolution of 1x1, ReLU, the mean over the picture, and a matrix: what a classifier is made of. */
 Test(import_onnx, a_small_classifier)
 {

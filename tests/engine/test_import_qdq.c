@@ -141,6 +141,27 @@ Test(import_qdq, qlinear_conv_is_the_same)
 	expect_convolution();
 }
 
+/* Raw bytes are not copied: signed ones, and unsigned ones about 128. */
+Test(import_qdq, weights_that_stay_in_the_file_are_the_same)
+{
+	const int8_t as_signed[4] = {100, -37, -128, 5};
+	const uint8_t as_unsigned[4] = {228, 91, 0, 133};
+
+	begin();
+	onnx_raw(&graph, "raw", S8, 4, DIMS(2, 2, 1, 1), as_signed, sizeof(as_signed));
+	onnx_node(&graph, "QLinearConv", "xq xs xz raw ws wz ys yz b", "cq");
+	onnx_node(&graph, "DequantizeLinear", "cq ys yz", "y");
+	onnx_output(&graph, "y");
+	expect_convolution();
+	begin();
+	onnx_raw(&graph, "raw", U8, 4, DIMS(2, 2, 1, 1), as_unsigned, sizeof(as_unsigned));
+	onnx_typed(&graph, "rz", U8, 1, DIMS(2), DIMS(128, 128));
+	onnx_node(&graph, "QLinearConv", "xq xs xz raw ws rz ys yz b", "cq");
+	onnx_node(&graph, "DequantizeLinear", "cq ys yz", "y");
+	onnx_output(&graph, "y");
+	expect_convolution();
+}
+
 /* One of a scale for each row of a transposed matrix. */
 Test(import_qdq, qgemm_of_onnx_runtime)
 {

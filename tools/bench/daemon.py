@@ -21,12 +21,12 @@ def find(build, name):
 class Daemon:
     """Serves `models`, the YAML below that key, or without it a network as the model m."""
 
-    def __init__(self, build, network=None, models=None, settings=""):
+    def __init__(self, build, network=None, models=None, settings="", options=()):
         self.dir = tempfile.mkdtemp(prefix="inferd-bench-")
         self.socket = f"{self.dir}/inferd.sock"
         self.ctl = [find(build, "inferctl"), "--socket", self.socket]
         self.program = find(build, "inferd")
-        self.settings = settings
+        self.settings, self.options = settings, list(options)
         if not models:
             models = (f"  - name: m\n    task: classify\n    deadline_ms: 1000\n"
                       f"    variants:\n      - {{name: only, file: {os.path.abspath(network)}, accuracy: 0.7}}\n")
@@ -41,7 +41,7 @@ class Daemon:
     def spawn(self):
         with open(f"{self.dir}/log", "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "--config", f"{self.dir}/inferd.yaml", "--state-dir", self.dir], stderr=log)
+                [self.program, "--config", f"{self.dir}/inferd.yaml", "--state-dir", self.dir] + self.options, stderr=log)
 
     def start(self):
         self.spawn()

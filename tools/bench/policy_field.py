@@ -67,6 +67,7 @@ def parse_args():
     parser.add_argument("--images", type=pathlib.Path, required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=60, help="of each contender (default 60)")
     parser.add_argument("--conditions", nargs="+", choices=[ALONE, LOADED], default=[ALONE, LOADED])
+    parser.add_argument("--contenders", nargs="+", metavar="NAME", help="'policy' and rungs of the front (default all)")
     parser.add_argument("--cores", default="0", metavar="LIST", help="one contender at a time on each (default 0)")
     parser.add_argument("--mask", default="scalar", help="kernels, as INFERD_CPU_MASK has them (default scalar)")
     parser.add_argument("--busy", type=float, default=0.6, help="share of its core the best rung takes (default 0.6)")
@@ -322,7 +323,11 @@ def main():
         print(f"{rung.name}: {rung.ms:.1f} ms of CPU time, {percent(rung.accuracy)}{'' if rung in front else ' (dominated)'}")
     plan = make_plan(args, classes, rungs, front)
     print(f"{plan.fps:.2f} frames/s, deadline {plan.deadline_ms} ms, seed {args.seed}", flush=True)
-    results = run_all(plan, [POLICY] + [rung.name for rung in front])
+    contenders = [POLICY] + [rung.name for rung in front]
+    unknown = set(args.contenders or []) - set(contenders)
+    if unknown:
+        sys.exit(f"no such contender: {', '.join(sorted(unknown))}; there are {', '.join(contenders)}")
+    results = run_all(plan, [name for name in contenders if name in (args.contenders or contenders)])
     print_table(results)
     print_verdict(results)
     if args.json:

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "peak.h"
@@ -40,7 +39,8 @@ struct bench {
 	double *ms; /* of each run, sorted at the end */
 	uint64_t *step_ns, *step_sum;
 	double cpu_ms, peak_gflops, load_ms;
-	long peak_rss_kb;
+	/* Resident memory at most: before the file was loaded, and until all runs were done. */
+	long before_kb, peak_rss_kb;
 };
 
 static double clock_ms(clockid_t clock)
@@ -49,6 +49,21 @@ static double clock_ms(clockid_t clock)
 
 	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+/* Not getrusage()'s, which counts what the process was before it became this program.  0: the kernel does not say. */
+static long peak_rss_kb(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[128];
+	long kb = 0;
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "VmHWM: %ld", &kb) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return kb;
 }
 
 /* ---- input ------------------------------------------------------------------------------------- */
@@ -199,14 +214,14 @@ static bool measure_steps(struct bench *bench)
 static bool measure(struct bench *bench, const struct tool_args *args)
 {
 	int cpus = tool_cpus();
-	struct rusage usage_now;
-	bool good = measure_runs(bench) && (!args->profile || measure_steps(bench)) && measure_load(bench, args);
+	bool good = measure_runs(bench) && (!args->profile || measure_steps(bench));
 
+	/* Before the network is loaded again and again beside this one. */
+	bench->peak_rss_kb = peak_rss_kb();
+	good = good && measure_load(bench, args);
 	tool_progress("", 0, 0);
 	if (!good)
 		return false;
-	getrusage(RUSAGE_SELF, &usage_now);
-	bench->peak_rss_kb = usage_now.ru_maxrss;
 	bench->peak_gflops = peak_gflops(engine_cpu_level(), bench->threads < cpus ? bench->threads : cpus);
 	return true;
 }
@@ -264,7 +279,8 @@ static void print_text(const struct bench *bench, bool profile)
 	printf("speed   %.2f gflops; float multiply-adds alone reach %.2f\n", gflops(bench), bench->peak_gflops);
 	printf("cpu     %.3f ms per run\n", bench->cpu_ms);
 	printf("load    %.3f ms\n", bench->load_ms);
-	printf("memory  %ld kB at most\n", bench->peak_rss_kb);
+	printf("memory  %ld kB at most, %ld kB of them since before the file was loaded\n", bench->peak_rss_kb,
+	       bench->peak_rss_kb - bench->before_kb);
 	if (profile)
 		print_steps(bench);
 }
@@ -291,8 +307,9 @@ static void print_json(const struct bench *bench, bool profile)
 	tool_json_string(bench->network.path);
 	printf(",\"threads\":%d,\"runs\":%d,\"ms\":{\"min\":%.6f,\"median\":%.6f,\"p90\":%.6f}", bench->threads,
 	       bench->runs, bench->ms[0], quantile(bench, 50), quantile(bench, 90));
-	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld,\"load_ms\":%.6f",
-	       gflops(bench), bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb, bench->load_ms);
+	printf(",\"gflops\":%.4f,\"peak_gflops\":%.4f,\"cpu_ms\":%.6f,\"peak_rss_kb\":%ld", gflops(bench),
+	       bench->peak_gflops, bench->cpu_ms, bench->peak_rss_kb);
+	printf(",\"rss_growth_kb\":%ld,\"load_ms\":%.6f", bench->peak_rss_kb - bench->before_kb, bench->load_ms);
 	if (profile)
 		json_steps(bench);
 	puts("}");
@@ -311,7 +328,8 @@ static void bench_finish(struct bench *bench)
 static int bench_run(const struct tool_args *args)
 {
 	struct bench bench = {.threads = args->threads ? args->threads : tool_cpus(),
-			      .runs = args->runs ? args->runs : RUNS_DEFAULT};
+			      .runs = args->runs ? args->runs : RUNS_DEFAULT,
+			      .before_kb = peak_rss_kb()};
 	int status = TOOL_FAILED;
 
 	if (!tool_network_load(&bench.network, args->file) || !plan(&bench.network, args) ||

@@ -2,11 +2,16 @@
  * inspect.c - inferd-model inspect: what a network takes, gives, does and needs.
  */
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tool.h"
 
+#define OPERATORS_MAX 512 /* names that --ops knows; the engine has fewer */
+
 static const char usage[] =
 	"usage: inferd-model inspect FILE [--size WxH | --input [NAME=]SHAPE...] [--passes] [--json]\n"
+	"       inferd-model inspect --ops FILE...\n"
 	"\n"
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
 	"\n"
@@ -14,7 +19,9 @@ static const char usage[] =
 	"  --input [NAME=]SHAPE   lengths of an input, such as 1x3x320x320 in the file's order, where the file leaves\n"
 	"                         them open; may be repeated.  Open ones not given: 1 first, sides of an image 224, else 16\n"
 	"  --passes               also what the nodes of the file were simplified by, and what is no step at this size\n"
-	"  --json                 one object on one line\n";
+	"  --json                 one object on one line\n"
+	"  --ops                  the operators that a build of the engine needs for all these networks, one a line: a file\n"
+	"                         for CMake's option INFERD_OPERATORS\n";
 
 static uint64_t total_params(const struct engine_plan *plan)
 {
@@ -153,11 +160,61 @@ static bool plan(struct tool_network *network, const struct tool_args *args)
 	return tool_network_plan(network, &wanted);
 }
 
+/* ---- operators --------------------------------------------------------------------------------- */
+
+struct names {
+	const char *name[OPERATORS_MAX]; /* the engine's, which last */
+	size_t n;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->name[i], name) == 0)
+			return;
+	if (names->n < OPERATORS_MAX)
+		names->name[names->n++] = name;
+}
+
+static bool add_operators(const char *file, const struct tool_args *args, struct names *names)
+{
+	struct tool_network network = {0};
+	const char *name;
+	bool done = tool_network_load(&network, file) && plan(&network, args);
+
+	for (int i = 0; done && (name = engine_plan_operator(network.plan, i)); i++)
+		add_name(names, name);
+	tool_network_finish(&network);
+	return done;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int inspect_operators(const struct tool_args *args)
+{
+	struct names names = {.n = 0};
+
+	if (!add_operators(args->file, args, &names))
+		return TOOL_FAILED;
+	for (int i = 0; i < args->n_more_files; i++)
+		if (!add_operators(args->more_files[i], args, &names))
+			return TOOL_FAILED;
+	qsort(names.name, names.n, sizeof(names.name[0]), compare_names);
+	for (size_t i = 0; i < names.n; i++)
+		puts(names.name[i]);
+	return TOOL_DONE;
+}
+
 static int inspect(const struct tool_args *args)
 {
 	struct tool_network network = {0};
 	int status = TOOL_FAILED;
 
+	if (args->ops)
+		return inspect_operators(args);
 	if (tool_network_load(&network, args->file) && plan(&network, args)) {
 		if (args->json)
 			print_json(&network);
@@ -171,4 +228,4 @@ static int inspect(const struct tool_args *args)
 	return status;
 }
 
-const struct tool_command tool_inspect = {"inspect", "sijA", usage, inspect};
+const struct tool_command tool_inspect = {"inspect", "sijAL", usage, inspect};

@@ -16,27 +16,17 @@
 #define RUNS_MAX 1000000
 
 static const struct option options[] = {
-	{"size", required_argument, NULL, 's'},
-	{"threads", required_argument, NULL, 't'},
-	{"runs", required_argument, NULL, 'r'},
-	{"input", required_argument, NULL, 'i'},
-	{"out", required_argument, NULL, 'o'},
-	{"gray", no_argument, NULL, 'g'},
-	{"json", no_argument, NULL, 'j'},
-	{"profile", no_argument, NULL, 'p'},
-	{"portable", no_argument, NULL, 'P'},
-	{"half", no_argument, NULL, 'H'},
-	{"passes", no_argument, NULL, 'A'},
-	{"images", required_argument, NULL, 'I'},
-	{"test", required_argument, NULL, 'T'},
-	{"range", required_argument, NULL, 'R'},
-	{"percentile", required_argument, NULL, 'Q'},
-	{"mean", required_argument, NULL, 'M'},
-	{"scale", required_argument, NULL, 'C'},
-	{"bgr", no_argument, NULL, 'B'},
-	{"fit", required_argument, NULL, 'F'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"size", required_argument, NULL, 's'},	  {"threads", required_argument, NULL, 't'},
+	{"runs", required_argument, NULL, 'r'},	  {"input", required_argument, NULL, 'i'},
+	{"out", required_argument, NULL, 'o'},	  {"gray", no_argument, NULL, 'g'},
+	{"json", no_argument, NULL, 'j'},	  {"profile", no_argument, NULL, 'p'},
+	{"portable", no_argument, NULL, 'P'},	  {"half", no_argument, NULL, 'H'},
+	{"passes", no_argument, NULL, 'A'},	  {"ops", no_argument, NULL, 'L'},
+	{"images", required_argument, NULL, 'I'}, {"test", required_argument, NULL, 'T'},
+	{"range", required_argument, NULL, 'R'},  {"percentile", required_argument, NULL, 'Q'},
+	{"mean", required_argument, NULL, 'M'},	  {"scale", required_argument, NULL, 'C'},
+	{"bgr", no_argument, NULL, 'B'},	  {"fit", required_argument, NULL, 'F'},
+	{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 };
 
 void tool_error(const char *format, ...)
@@ -287,6 +277,9 @@ static bool set_option(struct tool_args *args, int option, const char *value)
 	case 'A':
 		args->passes = true;
 		return true;
+	case 'L':
+		args->ops = true;
+		return true;
 	case 'I':
 		args->images = value;
 		return true;
@@ -326,6 +319,11 @@ static bool take_positionals(const struct tool_command *command, int argc, char 
 			return false;
 		}
 		args->out_file = argv[optind++];
+	}
+	if (args->ops && args->n_inputs == 0) {
+		args->more_files = argv + optind;
+		args->n_more_files = argc - optind;
+		return true;
 	}
 	for (; optind < argc; optind++) {
 		if (strchr(command->allowed, 'i') && args->n_inputs > 0 && add_input(args, argv[optind]))

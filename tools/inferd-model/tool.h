@@ -18,11 +18,13 @@ enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_MISUSED = 2 };
 
 struct tool_args {
 	const char *file, *out_dir, *out_file;
+	char *const *more_files; /* of --ops, behind the first */
+	int n_more_files;
 	const char *inputs[ENGINE_IO_MAX]; /* [NAME=]FILE or [NAME=]SHAPE, as given */
 	int n_inputs;
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
-	bool gray, json, profile, portable, half, passes;
+	bool gray, json, profile, portable, half, passes, ops;
 	const char *images, *test; /* folders */
 	enum engine_range range;
 	double percentile;

@@ -1,5 +1,5 @@
 /*
- * test_image.c - frames from pictures and video, whole, cut short and hostile.
+ * test_source.c - frames from pictures and video, whole, cut short and hostile.
  *
  * Every file is made here, in a memory file reached through /proc/self/fd.
  */
@@ -14,9 +14,9 @@
 #include <turbojpeg.h>
 #include <unistd.h>
 
-#include "client-lib/inferctl/image.h"
+#include "client-lib/inferctl/source.h"
 
-TEST_SUITE(image);
+TEST_SUITE(source);
 
 enum { I420 = 2, RGB = 4, GRAY8 = 8, JPEG = 9 };
 
@@ -62,7 +62,7 @@ static void expect_end(struct source *source)
 
 /* ---- the file itself --------------------------------------------------------------------------- */
 
-Test(image, missing_file_is_named)
+Test(source, missing_file_is_named)
 {
 	struct source *source = NULL;
 
@@ -72,15 +72,7 @@ Test(image, missing_file_is_named)
 	source_close(NULL);
 }
 
-Test(image, folder_is_an_error)
-{
-	struct source *source = NULL;
-
-	cr_assert_eq(source_open("/", &error, &source), -EIO);
-	cr_assert_not_null(strstr(error.text, "Is a directory"));
-}
-
-Test(image, other_content_is_refused)
+Test(source, other_content_is_refused)
 {
 	expect_refused("", 0, -ENOTSUP, "empty file");
 	expect_refused("GIF89a..........", 16, -ENOTSUP, "not a JPEG, PNG, BMP or y4m video");
@@ -102,7 +94,7 @@ static unsigned long make_jpeg(int width, int height, unsigned char **ret_data)
 	return size;
 }
 
-Test(image, jpeg_passes_through)
+Test(source, jpeg_passes_through)
 {
 	unsigned char *data;
 	unsigned long size = make_jpeg(31, 17, &data);
@@ -156,7 +148,7 @@ static void expect_picture(const void *file, size_t size, int format, unsigned w
 	expect_end(source);
 }
 
-Test(image, png_in_colour_and_gray)
+Test(source, png_in_colour_and_gray)
 {
 	const uint8_t rgb[2 * 3 * 3] = {1, 2, 3, 40, 50, 60, 7, 8, 9, 100, 110, 120, 13, 14, 15, 160, 170, 255};
 	unsigned char *file;
@@ -169,7 +161,7 @@ Test(image, png_in_colour_and_gray)
 	free(file);
 }
 
-Test(image, png_alpha_is_laid_over_white)
+Test(source, png_alpha_is_laid_over_white)
 {
 	const uint8_t rgba[2 * 4] = {10, 20, 30, 255, 10, 20, 30, 0};
 	const uint8_t expected[2 * 3] = {10, 20, 30, 255, 255, 255};
@@ -180,7 +172,7 @@ Test(image, png_alpha_is_laid_over_white)
 	free(file);
 }
 
-Test(image, png_palette_becomes_rgb)
+Test(source, png_palette_becomes_rgb)
 {
 	const uint8_t colours[3 * 3] = {255, 0, 0, 0, 255, 0, 0, 0, 255}, indexes[4] = {2, 1, 0, 1};
 	const uint8_t expected[4 * 3] = {0, 0, 255, 0, 255, 0, 255, 0, 0, 0, 255, 0};
@@ -191,7 +183,7 @@ Test(image, png_palette_becomes_rgb)
 	free(file);
 }
 
-Test(image, png_of_16_bits_becomes_8)
+Test(source, png_of_16_bits_becomes_8)
 {
 	/* Linear light at both ends of the range, which any transfer curve keeps. */
 	const uint16_t linear[2 * 3] = {0, 0, 0, 65535, 65535, 65535};
@@ -226,7 +218,7 @@ static void put_be32(uint8_t *to, uint32_t value)
 	to[3] = (uint8_t)value;
 }
 
-Test(image, png_of_forged_size_is_refused_before_memory_is_taken)
+Test(source, png_of_forged_size_is_refused_before_memory_is_taken)
 {
 	const uint8_t gray[4] = {1, 2, 3, 4};
 	unsigned char *file;
@@ -239,7 +231,7 @@ Test(image, png_of_forged_size_is_refused_before_memory_is_taken)
 	free(file);
 }
 
-Test(image, png_cut_anywhere_is_an_error)
+Test(source, png_cut_anywhere_is_an_error)
 {
 	uint8_t rgb[20 * 20 * 3];
 	unsigned char *file;
@@ -277,7 +269,7 @@ static void bmp_header(uint8_t *file, uint32_t offset, int32_t width, int32_t he
 	put_le(file + 28, (uint32_t)bits, 2);
 }
 
-Test(image, bmp_rows_go_up_or_down)
+Test(source, bmp_rows_go_up_or_down)
 {
 	/* One pixel wide, two high; rows padded to four bytes; bytes blue, green, red. */
 	const uint8_t rows[8] = {1, 2, 3, 0, 4, 5, 6, 0};
@@ -291,7 +283,7 @@ Test(image, bmp_rows_go_up_or_down)
 	expect_picture(file, sizeof(file), RGB, 1, 2, from_top);
 }
 
-Test(image, bmp_of_32_bits_and_of_palettes)
+Test(source, bmp_of_32_bits_and_of_palettes)
 {
 	const uint8_t deep[3] = {9, 8, 7}, indexed[6] = {30, 20, 10, 0, 0, 0};
 	uint8_t file[54 + 4 + 4];
@@ -306,7 +298,7 @@ Test(image, bmp_of_32_bits_and_of_palettes)
 	expect_picture(file, 62, RGB, 2, 1, indexed);
 }
 
-Test(image, bmp_that_lies_is_refused)
+Test(source, bmp_that_lies_is_refused)
 {
 	uint8_t file[54 + 64] = {0};
 	size_t cut;
@@ -353,7 +345,7 @@ static int open_text(const char *header, size_t payload, struct source **ret_sou
 	return ret;
 }
 
-Test(image, y4m_frames_come_in_order)
+Test(source, y4m_frames_come_in_order)
 {
 	/* 3x3: nine of luma, four of each chroma. */
 	const char *const headers[] = {
@@ -391,7 +383,7 @@ Test(image, y4m_frames_come_in_order)
 	}
 }
 
-Test(image, y4m_full_range_and_mono)
+Test(source, y4m_full_range_and_mono)
 {
 	struct source_frame frame;
 	struct source *source;
@@ -409,7 +401,7 @@ Test(image, y4m_full_range_and_mono)
 	expect_end(source);
 }
 
-Test(image, y4m_without_frames_ends_at_once)
+Test(source, y4m_without_frames_ends_at_once)
 {
 	struct source *source;
 
@@ -417,7 +409,7 @@ Test(image, y4m_without_frames_ends_at_once)
 	expect_end(source);
 }
 
-Test(image, y4m_headers_that_cannot_be_are_refused)
+Test(source, y4m_headers_that_cannot_be_are_refused)
 {
 	const struct {
 		const char *header, *cause;
@@ -447,7 +439,7 @@ Test(image, y4m_headers_that_cannot_be_are_refused)
 	expect_refused(endless, sizeof(endless), -EINVAL, "header");
 }
 
-Test(image, y4m_cut_in_a_frame_says_which)
+Test(source, y4m_cut_in_a_frame_says_which)
 {
 	const char *const header = "YUV4MPEG2 W2 H2\nFRAME\nyyyyuvFRAME\nyyyyuv";
 	size_t whole = strlen("YUV4MPEG2 W2 H2\n"), end = strlen(header), cut;
@@ -472,7 +464,7 @@ Test(image, y4m_cut_in_a_frame_says_which)
 	}
 }
 
-Test(image, y4m_bad_frame_header_ends_the_video)
+Test(source, y4m_bad_frame_header_ends_the_video)
 {
 	struct source_frame frame;
 	struct source *source;
@@ -483,7 +475,7 @@ Test(image, y4m_bad_frame_header_ends_the_video)
 	expect_end(source);
 }
 
-Test(image, y4m_comes_from_standard_input)
+Test(source, y4m_comes_from_standard_input)
 {
 	const char video[] = "YUV4MPEG2 W2 H2\nFRAME\nyyyyuv";
 	int fd = memfd_create("stdin", MFD_CLOEXEC);
@@ -502,7 +494,7 @@ Test(image, y4m_comes_from_standard_input)
 
 /* ---- damage ------------------------------------------------------------------------------------ */
 
-Test(image, damage_never_crashes)
+Test(source, damage_never_crashes)
 {
 	uint8_t rgb[16 * 16 * 3] = {0};
 	unsigned char *files[4];

@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""The music video job on the real daemon: phones look at a screen and ask which clip is playing (docs/recognition.md).
+
+Clips of the set `choose`, each once with and once without its name in the gallery, give the thresholds of each variant;
+those of the set `report` are enrolled in another gallery and
+queried as live streams, several phones at a time, on a device that is weak (scalar kernels and a quota of CPU time) and
+becomes hot with what the daemon does.  The policy is put beside the best rung and the cheapest one, pinned by the client.
+
+    build/peers/bin/python tools/bench/mv.py --build build --work build/mv [--json FILE]
+
+The folder `--work` keeps what is fetched and made: packages' pictures, networks, frames.  Measure while nothing else runs.
+"""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import cv2
+
+import camera
+import clips
+import daemon
+import look_networks
+
+HERE = pathlib.Path(__file__).parent
+MODEL = "look"
+JUDGED_S = 2.0  # the verdict that counts is that of the last frame sent by then
+ENROL_FPS = 2
+REJECTED = 0.955  # of the queries whose clip is not enrolled, in the set that thresholds are chosen on
+SCALE = 0.25  # from maybe to sure, in cosines
+MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
+LEAST, MOST = -1, 2  # of the daemon's evidence
+TOP = 4  # names of a frame that the daemon's vote takes in
+QUOTA_PERIOD_US = 5000
+AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
+HIGH_C, CRITICAL_C = 60, 80
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", help="build folder with daemon/inferd and client-lib/inferctl")
+    parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("build/mv"), metavar="DIR")
+    parser.add_argument("--queries", type=int, default=2, help="of each clip, each with another camera (default 2)")
+    parser.add_argument("--phones", type=int, default=4, help="that look at the same time (default 4)")
+    parser.add_argument("--deadline", type=int, default=500, metavar="MS")
+    parser.add_argument("--mask", default="scalar", help="kernels, as INFERD_CPU_MASK has them (default scalar)")
+    parser.add_argument("--quota", type=float, default=0.5, help="CPUs that the daemon may use (default 0.5; 0: no quota)")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also one object a contender")
+    return parser.parse_args()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# ---- pictures -----------------------------------------------------------------------------------------
+
+
+def views(picture):
+    """What is enrolled of a frame: itself, and itself as a smaller screen."""
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, None, fx=0.82, fy=0.82, interpolation=cv2.INTER_AREA)
+    y, x = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    framed = cv2.copyMakeBorder(small, y, height - small.shape[0] - y, x, width - small.shape[1] - x,
+                                cv2.BORDER_CONSTANT, value=(64, 64, 64))
+    return picture, framed
+
+
+def write_enrolment(clip, folder):
+    folder.mkdir(parents=True)
+    for i in range(int(clip.seconds * ENROL_FPS)):
+        for j, view in enumerate(views(clip.picture_at((i + 0.5) / ENROL_FPS))):
+            cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
+
+
+def write_query(clip, seed, folder):
+    """Frames as files, and the camera's rate."""
+    folder.mkdir(parents=True)
+    eye = camera.Camera(seed)
+    start = random.Random(str(seed)).uniform(0, max(0, clip.seconds - 2 * JUDGED_S))
+    for i, shot in enumerate(eye.watch(lambda t: clip.picture_at(start + t), JUDGED_S)):
+        (folder / f"{i:03}.jpg").write_bytes(shot.jpeg)
+    (folder / "fps").write_text(f"{eye.fps:.4f}")
+
+
+def prepare(args, which):
+    """Draws what is not there yet: the set's clips, each with its folders."""
+    made = clips.make(args.work / "data", which)
+    for number, clip in enumerate(made):
+        root = args.work / which / f"{number:02}"
+        if clip.enrolled and not (root / "enrol").exists():
+            write_enrolment(clip, root / "enrol")
+        for q in range(args.queries):
+            if not (root / f"query{q}").exists():
+                write_query(clip, [clips.SEED, list(clips.SETS).index(which), number, q], root / f"query{q}")
+        clip.forget()
+    return made
+
+
+Query = collections.namedtuple("Query", "clip enrolled folder fps files")
+
+
+def read_queries(args, which, made):
+    found = []
+    for number, clip in enumerate(made):
+        for q in range(args.queries):
+            folder = args.work / which / f"{number:02}" / f"query{q}"
+            files = sorted(path.name for path in folder.glob("*.jpg"))
+            found.append(Query(f"{number:02}", clip.enrolled, folder, float((folder / "fps").read_text()), files))
+    return found
+
+
+# ---- the device ---------------------------------------------------------------------------------------
+
+
+class Device:
+    """A daemon below a root of its own with one thermal zone, which follows the CPU time that the daemon takes."""
+
+    def __init__(self, args, networks):
+        self.args, self.networks = args, networks
+        self.root = args.work / "sysroot"
+        self.zone = self.root / "sys/class/thermal/thermal_zone0"
+        self.zone.mkdir(parents=True, exist_ok=True)
+        (self.zone / "type").write_text("cpu-thermal\n")
+        self.share, self.group, self.heater = args.quota or 1, None, None
+        self._cool()
+        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}),
+                                    options=["--sysroot", str(self.root)],
+                                    settings=f"lanes: [{{name: main, cpus: 0, threads: 1}}]\n"
+                                             f"policy: {{temp_high_c: {HIGH_C}, temp_critical_c: {CRITICAL_C}}}\n")
+
+    def _models(self, thresholds, accuracy):
+        return (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {self.args.deadline}\n    variants:\n" +
+                "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
+                        f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
+                        for name, path in self.networks.items()) +
+                f"    gallery: {{maybe_lead: {MAYBE_LEAD}}}\n"
+                f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
+
+    def _cool(self):
+        self.temp_c = self.hottest_c = float(AMBIENT_C)
+        self._tell()
+
+    def _tell(self):
+        (self.zone / "temp").write_text(f"{round(1000 * self.temp_c)}\n")
+
+    def _heat(self):
+        then, before_ns = time.monotonic(), self.daemon.cpu_ns()
+        while not self.over.wait(0.25):
+            now, used_ns = time.monotonic(), self.daemon.cpu_ns()
+            load = (used_ns - before_ns) / 1e9 / (now - then) / self.share
+            self.temp_c += (now - then) * (load * HEAT_C - (self.temp_c - AMBIENT_C)) / HEAT_TAU_S
+            self.hottest_c = max(self.hottest_c, self.temp_c)
+            then, before_ns = now, used_ns
+            self._tell()
+
+    def weaken(self, thresholds, accuracy):
+        """Starts the daemon anew with its galleries and nothing else that it learned: cool, with the slow kernels and the
+        quota.  From here on it heats."""
+        self._end()
+        for path in pathlib.Path(self.daemon.dir).iterdir():
+            if not path.name.startswith(("gallery.db", "log")):
+                path.unlink()
+        self.daemon.configure(self._models(thresholds, accuracy))
+        self._cool()
+        os.environ["INFERD_CPU_MASK"] = self.args.mask
+        self.daemon.start()
+        self._limit()
+        self.over = threading.Event()
+        self.heater = threading.Thread(target=self._heat)
+        self.heater.start()
+
+    def _limit(self):
+        if not self.args.quota:
+            return
+        first = pathlib.Path("/sys/fs/cgroup/cpu").exists()  # version 1 of control groups
+        self.group = pathlib.Path("/sys/fs/cgroup/cpu" if first else "/sys/fs/cgroup") / f"inferd-bench-{self.daemon.process.pid}"
+        self.group.mkdir()
+        quota_us = round(self.args.quota * QUOTA_PERIOD_US)
+        if first:
+            (self.group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
+            (self.group / "cpu.cfs_quota_us").write_text(str(quota_us))
+        else:
+            (self.group / "cpu.max").write_text(f"{quota_us} {QUOTA_PERIOD_US}")
+        (self.group / "cgroup.procs").write_text(str(self.daemon.process.pid))
+
+    def _end(self):
+        if self.heater:
+            self.over.set()
+            self.heater.join()
+            self.heater = None
+        self.daemon.process.terminate()
+        self.daemon.process.wait(20)
+        if self.group:
+            self.group.rmdir()
+            self.group = None
+
+    def stop(self):
+        self._end()
+        shutil.rmtree(self.daemon.dir, ignore_errors=True)
+
+
+def enrol(device, args, which):
+    """Enrols a set in a gallery of its name; all its clips are returned."""
+    made = prepare(args, which)
+    for number, clip in enumerate(made):
+        if clip.enrolled:
+            done = device.daemon.inferctl("gallery", "add", which, f"{number:02}",
+                                          str(args.work / which / f"{number:02}" / "enrol"), "--model", MODEL)
+            if done.returncode != 0:
+                sys.exit(f"inferctl gallery add failed: {done.stderr}")
+    return made
+
+
+def ask(device, which, query, top, *options):
+    """The answers to a query's frames, in the order in which they came."""
+    done = subprocess.run(device.daemon.ctl + ["--json", "run", MODEL, "--gallery", which, "--top", str(top), *options,
+                                               *query.files], cwd=query.folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"inferctl run failed: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# ---- thresholds ---------------------------------------------------------------------------------------
+
+
+def weigh(answers, maybe, without=None):
+    """As the daemon's vote does, with the gallery or with what it would be without a name: the name it would give, or none."""
+    evidence = collections.Counter()
+    for answer in answers:
+        for result in [r for r in answer["results"] if r["name"] != without][:TOP]:
+            # Beyond what a frame that does not list the name counts.
+            evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
+    (name, most), (_, second) = evidence.most_common(2)
+    most, second = most / len(answers) + LEAST, second / len(answers) + LEAST
+    return name if most >= 0 and most - second >= MAYBE_LEAD else None
+
+
+def choose_thresholds(queries, answers):
+    """The lowest `maybe` that leaves REJECTED of the queries unnamed where the clip's name is not in the gallery, and the
+    recall it gives where it is."""
+    for maybe in (i / 200 for i in range(40, 200)):
+        unnamed = sum(weigh(answer, maybe, query.clip) is None for query, answer in zip(queries, answers))
+        if unnamed >= REJECTED * len(queries):
+            right = sum(weigh(answer, maybe) == query.clip for query, answer in zip(queries, answers))
+            return (maybe, maybe + SCALE), right / len(queries)
+    sys.exit("no threshold keeps the clips apart that are not enrolled")
+
+
+def calibrate(args, device):
+    """Thresholds and recall of each variant, unhurried, on the set that is not reported."""
+    queries = read_queries(args, "choose", enrol(device, args, "choose"))
+    thresholds, recall = {}, {}
+    for name, rung in own_rungs(device).items():
+        say(f"thresholds of {name}")
+        answers = [ask(device, "choose", query, TOP + 1, "--rung", rung, "--deadline", "60000") for query in queries]
+        thresholds[name], recall[name] = choose_thresholds(queries, answers)
+    return thresholds, recall
+
+
+def own_rungs(device):
+    """variant -> the rung of its own size."""
+    found = {}
+    for rung in device.daemon.query("models")["models"][0]["rungs"]:
+        found.setdefault(rung["variant"], rung["name"])
+    return found
+
+
+# ---- contenders ---------------------------------------------------------------------------------------
+
+
+def contend(args, device, thresholds, recall, queries, contender):
+    device.weaken(thresholds, recall)
+    pin = [] if contender == "policy" else ["--rung", own_rungs(device)[contender]]
+    order = queries[:]
+    random.Random(clips.SEED).shuffle(order)  # the same for every contender
+    before_ns = device.daemon.cpu_ns()
+    with concurrent.futures.ThreadPoolExecutor(args.phones) as phones:
+        answers = list(phones.map(lambda q: ask(device, "report", q, TOP, "--fps", f"{q.fps:.4f}", *pin), order))
+    cpu_ns = device.daemon.cpu_ns() - before_ns
+    return summarise(args, contender, list(zip(order, answers)), cpu_ns, device.hottest_c)
+
+
+def verdict_of(answers):
+    """What the app shows after JUDGED_S: the last frame's verdict that came."""
+    said = [a for a in answers if a.get("verdict")]
+    return (said[-1]["verdict"], said[-1].get("name")) if said else ("none", None)
+
+
+def summarise(args, contender, asked, cpu_ns, hottest_c):
+    counts, rungs, missed = collections.Counter(), collections.Counter(), []
+    for query, answers in asked:
+        verdict, name = verdict_of(answers)
+        counts["sent"] += len(query.files)
+        counts["late"] += sum(not a.get("dropped") and a["us"]["total"] > 1000 * args.deadline for a in answers)
+        counts["dropped"] += len(query.files) - sum(not a.get("dropped") for a in answers)
+        rungs.update(a["rung"]["variant"] for a in answers if a.get("rung"))
+        named = verdict in ("sure", "maybe")
+        kind = "known" if query.enrolled else "other"
+        counts[kind] += 1
+        if query.enrolled:
+            counts["right"] += named and name == query.clip
+            counts["right_sure"] += verdict == "sure" and name == query.clip
+        else:
+            counts["rejected"] += verdict == "not in the gallery"
+            counts["wrongly_sure"] += verdict == "sure"
+        if (named and name == query.clip) != query.enrolled or (named and not query.enrolled):
+            missed.append(f"{query.folder.parent.name}/{query.folder.name}: {verdict} {name or ''}".strip())
+    in_time = counts["sent"] - counts["late"] - counts["dropped"]
+    return {"contender": contender, **counts, "rate": in_time / counts["sent"],
+            "recall": counts["right"] / counts["known"], "rejection": counts["rejected"] / counts["other"],
+            "cpu_ms_per_frame": cpu_ns / 1e6 / counts["sent"], "hottest_c": hottest_c, "rungs": dict(rungs), "failed": missed}
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def print_table(results):
+    print("| contender | frames | in time | late | dropped | named right after 2 s | of these sure | others: not in the gallery | "
+          "others: wrongly sure | CPU ms/frame | hottest | variants |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for r in results:
+        ran = sum(r["rungs"].values()) or 1
+        print(f"| {r['contender']} | {r['sent']} | {percent(r['rate'])} | {r['late']} | {r['dropped']} | "
+              f"{r['right']} of {r['known']}, {percent(r['recall'])} | {r['right_sure']} | {r['rejected']} of {r['other']}, "
+              f"{percent(r['rejection'])} | {r['wrongly_sure']} | {r['cpu_ms_per_frame']:.1f} | {r['hottest_c']:.0f} °C | " +
+              ", ".join(f"{name} {100 * n / ran:.0f} %" for name, n in r["rungs"].items()) + " |")
+
+
+def fetch(args):
+    checkpoints = sorted({f"sources/efficientnet_{network}.pth" for network, _ in look_networks.LADDER.values()})
+    for manifest, into, names in ((HERE / "clips.tsv", args.work / "data", []),
+                                  (HERE.parent / "models/manifest.tsv", args.work, checkpoints)):
+        subprocess.run([sys.executable, HERE.parent / "fetch.py", "--manifest", manifest, "--into", into, *names], check=True)
+
+
+def main():
+    args = parse_args()
+    args.work, args.build = args.work.resolve(), os.path.abspath(args.build)
+    fetch(args)
+    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/unlabelled",
+                                  args.work / "networks")
+    device = Device(args, networks)
+    try:
+        thresholds, recall = calibrate(args, device)
+        for name in networks:
+            maybe, sure = thresholds[name]
+            print(f"{name}: maybe {maybe:.3f}, sure {sure:.3f}; names {percent(recall[name])} of the set they were chosen on",
+                  flush=True)
+        queries = read_queries(args, "report", enrol(device, args, "report"))
+        results = []
+        for contender in ("policy", next(iter(networks)), list(networks)[-1]):
+            say(f"{contender}: {len(queries)} queries")
+            results.append(contend(args, device, thresholds, recall, queries, contender))
+    finally:
+        device.stop()
+    print_table(results)
+    if args.json:
+        args.json.write_text("".join(json.dumps(r) + "\n" for r in results))
+
+
+if __name__ == "__main__":
+    main()
