@@ -222,7 +222,11 @@ def chosen(args):
 
 
 def is_wanted(args, network):
-    return not args.networks or any(name.lower() in network.name.lower() for name in args.networks)
+    """A whole name is that network alone, anything else a part of names."""
+    import peer_networks
+    whole = {other.name.lower() for other in peer_networks.NETWORKS}
+    return not args.networks or any(name.lower() == network.name.lower() if name.lower() in whole else
+                                    name.lower() in network.name.lower() for name in args.networks)
 
 
 def machine():
