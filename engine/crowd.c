@@ -4,6 +4,8 @@
 /* Less than this is what threads of one team wait for each other anyway, unequal cores and clocks included. */
 #define CROWDED_SHARE 3 /* one part in so many of a run */
 #define CROWDED_NS    500000
+#define SCORE_ALONE   5
+#define SCORE_AFTER   2 /* two more crowded runs make it enough again */
 #define HOLD_MIN_NS   50000000
 #define HOLD_MAX_NS   2000000000
 
@@ -19,9 +21,15 @@ void crowd_note(struct crowd *crowd, const struct crowd_run *run)
 	bool first = is_much(run, away_ns);
 
 	if (!first && !is_much(run, run->waited_ns)) {
-		crowd->hold_ns = 0;
+		crowd->score -= crowd->score > 0;
+		if (!crowd->score)
+			crowd->hold_ns = 0;
 		return;
 	}
+	crowd->score += 2;
+	if (crowd->score < SCORE_ALONE)
+		return;
+	crowd->score = SCORE_AFTER;
 	crowd->hold_ns = crowd->hold_ns ? 2 * crowd->hold_ns : HOLD_MIN_NS;
 	if (crowd->hold_ns > HOLD_MAX_NS)
 		crowd->hold_ns = HOLD_MAX_NS;

@@ -2,8 +2,9 @@
  * crowd.h - whether another program takes one of a team's cores, so that one thread is quicker than all of them.
  *
  * Threads of a team wait for each other at every step.  One that has lost its core holds up all others for as long as
- * a scheduler's turn, some milliseconds, however little it had left to do.  Runs in which that happened are followed by
- * runs of one thread on a core that was free, for a while that doubles as long as nothing has changed after it.
+ * a scheduler's turn, some milliseconds, however little it had left to do.  Where that happens in more than a third of
+ * the runs of late, one thread goes on alone on a core that was free, for a while that doubles as long as nothing has
+ * changed after it.  (A single run proves nothing: a core that has slept takes its time to wake.)
  *
  * Plain arithmetic on what a run was like; owns nothing.  One thread at a time.
  */
@@ -17,7 +18,8 @@
 struct crowd {
 	int64_t alone_until_ns;
 	int64_t hold_ns; /* for how long one thread ran after the last crowded run; 0: none of late */
-	int thread;	 /* whose core was free then */
+	int score;	 /* two for a crowded run, one off for another */
+	int thread;	 /* whose core was free in the last crowded one */
 };
 
 /* A run of several threads, as its first one saw it.  Nanoseconds. */

@@ -120,7 +120,7 @@ static bool prepare(struct job *job)
 	int err = engine_quantizer_create(args->file, args->width, args->height, &error, &job->quantizer);
 
 	if (err == 0)
-		err = engine_team_create(NULL, 0, args->threads ? args->threads : tool_cpus(), &job->team);
+		err = tool_team(args->threads, &job->team);
 	if (err == 0)
 		err = engine_context_create(job->team, &job->real);
 	if (err == 0)

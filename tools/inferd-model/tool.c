@@ -370,15 +370,35 @@ int tool_main(const struct tool_command *command, int argc, char **argv)
 
 /* ---- the network ------------------------------------------------------------------------------- */
 
-int tool_cpus(void)
+static int find_cpus(int cpus[ENGINE_THREADS_MAX])
 {
 	cpu_set_t set;
-	int n;
+	int n = 0;
 
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	n = CPU_COUNT(&set);
-	return n < ENGINE_THREADS_MAX ? n : ENGINE_THREADS_MAX;
+		return 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < ENGINE_THREADS_MAX; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			cpus[n++] = cpu;
+	return n;
+}
+
+int tool_cpus(void)
+{
+	int cpus[ENGINE_THREADS_MAX], n = find_cpus(cpus);
+
+	return n ? n : 1;
+}
+
+int tool_team(int threads, struct engine_team **ret_team)
+{
+	int cpus[ENGINE_THREADS_MAX], n = find_cpus(cpus);
+
+	if (threads < 1)
+		threads = n ? n : 1;
+	/* Left to themselves, threads that wake each other may stay on one core.  One alone need not be held anywhere.
+	 */
+	return engine_team_create(cpus, threads > 1 ? n : 0, threads, ret_team);
 }
 
 bool tool_network_load(struct tool_network *network, const char *path)
@@ -413,7 +433,7 @@ bool tool_network_plan(struct tool_network *network, const struct engine_plan_op
 
 bool tool_network_prepare(struct tool_network *network, int threads)
 {
-	int err = engine_team_create(NULL, 0, threads ? threads : tool_cpus(), &network->team);
+	int err = tool_team(threads, &network->team);
 
 	if (err == 0)
 		err = engine_context_create(network->team, &network->context);

@@ -63,6 +63,8 @@ const char *tool_label(const char *name, int width, char text[TOOL_LABEL_MAX]);
 
 /* CPUs this process may use, at most ENGINE_THREADS_MAX. */
 int tool_cpus(void);
+/* A team of so many threads, 0: one for each of these CPUs; several are pinned to them.  As engine_team_create(). */
+int tool_team(int threads, struct engine_team **ret_team);
 
 /* A network with all that one run of it needs.  Functions report their failures and return false. */
 struct tool_network {
