@@ -57,14 +57,15 @@ static int not_connected(struct inferd *client)
 	return client_fail(client, -ENOTCONN, "the daemon is away; the connection will be made again");
 }
 
-int client_send_fd(struct inferd *client, uint16_t type, uint32_t serial, int fd)
+int client_send_fds(struct inferd *client, uint16_t type, uint32_t serial, const int *fds, uint32_t n_fds)
 {
 	int r = client->writer.error;
 
 	if (!client->link.conn)
 		return not_connected(client);
 	if (r == 0)
-		r = ipc_conn_send(client->link.conn, type, serial, client->writer.data, client->writer.size, fd);
+		r = ipc_conn_send_fds(client->link.conn, type, serial, client->writer.data, client->writer.size, fds,
+				      n_fds);
 	link_update(&client->link);
 	/* What the daemon sent before it went is still read by the next dispatch, which then reports the loss. */
 	if (r == -EPIPE || r == -ECONNRESET)
@@ -77,7 +78,7 @@ int client_send_fd(struct inferd *client, uint16_t type, uint32_t serial, int fd
 
 int client_send(struct inferd *client, uint16_t type, uint32_t serial)
 {
-	return client_send_fd(client, type, serial, -1);
+	return client_send_fds(client, type, serial, NULL, 0);
 }
 
 /* ---- messages that arrive ------------------------------------------------------------------------- */
@@ -178,7 +179,7 @@ static const struct inferd_mask *fill_mask(struct result_store *store, const str
 	if (bytes == 0 || from->mask_offset > stream->slot_bytes || bytes > stream->slot_bytes - from->mask_offset)
 		return NULL;
 	store->mask = (struct inferd_mask){
-		.data = stream->pool + index * stream->slot_bytes + from->mask_offset,
+		.data = memory_slot(&stream->memory, index) + from->mask_offset,
 		.width = from->mask_width,
 		.height = from->mask_height,
 	};
@@ -320,6 +321,13 @@ static void return_late_stream(struct inferd *client, const struct ipc_message *
 	client_send(client, IPC_STREAM_CLOSE, client_next_serial(client));
 }
 
+static void take_welcome(struct inferd *client, const struct ipc_welcome *welcome)
+{
+	memcpy(client->server, welcome->server, sizeof(client->server));
+	client->memories_max = welcome->memories ? welcome->memories : 1;
+	link_established(&client->link);
+}
+
 static void on_welcome(struct inferd *client, const struct ipc_message *message)
 {
 	struct ipc_welcome welcome;
@@ -332,8 +340,7 @@ static void on_welcome(struct inferd *client, const struct ipc_message *message)
 		link_down(&client->link);
 		return;
 	}
-	memcpy(client->server, welcome.server, sizeof(client->server));
-	link_established(&client->link);
+	take_welcome(client, &welcome);
 	for (struct inferd_stream *stream = client->streams; stream; stream = stream->next)
 		stream_reopen(stream);
 }
@@ -458,7 +465,8 @@ int client_wait_up(struct inferd *client, uint64_t deadline_ns)
 	return r == -ETIMEDOUT ? client_fail(client, r, "the daemon is away") : r;
 }
 
-int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd)
+int client_request_fds(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, const int *fds,
+		       uint32_t n_fds)
 {
 	uint64_t deadline_ns = client_deadline_ns(timeout_ms);
 	struct reply *reply = &client->reply;
@@ -467,7 +475,7 @@ int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int
 	int r;
 
 	*reply = (struct reply){.serial = client_next_serial(client), .fd = -1};
-	r = client_send_fd(client, type, reply->serial, fd);
+	r = client_send_fds(client, type, reply->serial, fds, n_fds);
 	while (r == 0 && !reply->here && !reply->lost)
 		r = client_pump(client, deadline_ns);
 	/* The answer may have come together with the end of the connection. */
@@ -494,7 +502,12 @@ int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int
 
 int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms)
 {
-	return client_request_fd(client, type, wanted, timeout_ms, -1);
+	return client_request_fds(client, type, wanted, timeout_ms, NULL, 0);
+}
+
+int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd)
+{
+	return client_request_fds(client, type, wanted, timeout_ms, &fd, fd >= 0);
 }
 
 void client_reply_finish(struct inferd *client)
@@ -525,8 +538,7 @@ static int greet(struct inferd *client)
 		return r;
 	if (welcome.version != IPC_VERSION)
 		return -EPROTONOSUPPORT;
-	memcpy(client->server, welcome.server, sizeof(client->server));
-	link_established(&client->link);
+	take_welcome(client, &welcome);
 	return 0;
 }
 

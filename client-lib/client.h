@@ -1,5 +1,5 @@
 /*
- * client.h - what client.c, link.c and stream.c share.  Private to the library; nothing here is exported.
+ * client.h - what client.c, link.c, memory.c and stream.c share.  Private to the library; nothing here is exported.
  */
 #ifndef INFERD_CLIENT_H
 #define INFERD_CLIENT_H
@@ -21,15 +21,23 @@ struct slot {
 	uint64_t sent_ns;
 };
 
+/* What a stream's buffers lie in. */
+struct memory {
+	uint32_t n;	       /* 1 with all of them, or one for each; 0: it is not there yet */
+	int fd[IPC_SLOTS_MAX]; /* ours; they go to the next daemon, so that buffers stay where they are */
+	uint8_t *base[IPC_SLOTS_MAX];
+	size_t bytes; /* mapped, of each */
+	uint32_t slot_bytes;
+	bool read_only; /* the descriptors do not allow more */
+};
+
 struct inferd_stream {
 	struct inferd *client;
 	struct inferd_stream *next;
 	struct ipc_stream_open asked; /* again after a reconnect */
 	uint32_t id, n_slots, slot_bytes, deadline_us;
 	uint32_t advice[3]; /* width, height, channels */
-	uint8_t *pool;
-	size_t pool_bytes;
-	int pool_fd; /* goes to the next daemon, so that buffers stay where they are */
+	struct memory memory;
 	uint64_t last_seq;
 	bool closing;		/* takes no more frames */
 	bool open;		/* the daemon knows it, by `id` */
@@ -90,6 +98,7 @@ struct inferd {
 	int n_results;	/* handed to callbacks by the current call */
 	char name[IPC_NAME_MAX + 1];
 	char server[IPC_NAME_MAX + 1];
+	uint32_t memories_max; /* of a stream, as this daemon takes them */
 	char error[IPC_TEXT_MAX + 128];
 };
 
@@ -107,6 +116,17 @@ void link_down(struct link *link);	   /* the connection ended: AWAY, or OVER wit
 bool link_retry(struct link *link);	   /* connects when it is time to; true: there is a connection now */
 /* Until there is something to read, to send or to retry: 0; -ETIMEDOUT. */
 int link_wait(const struct link *link, uint64_t deadline_ns);
+
+/* ---- memory.c ------------------------------------------------------------------------------------- */
+
+void memory_init(struct memory *memory);
+/* Keeps copies of n_fds descriptors, at most IPC_SLOTS_MAX: 0; -EBADF, -EMFILE and nothing kept. */
+int memory_copy_fds(struct memory *memory, const int *fds, uint32_t n_fds);
+void memory_take_fd(struct memory *memory, int fd); /* consumes it */
+/* 0; -EPROTO: too small, or another number than one or n_slots; errno of mmap(2). */
+int memory_map(struct memory *memory, uint32_t n_slots, uint32_t slot_bytes);
+uint8_t *memory_slot(const struct memory *memory, size_t index); /* page aligned */
+void memory_finish(struct memory *memory);			 /* accepts one that is not mapped, or half */
 
 /* ---- tensors.c ------------------------------------------------------------------------------------ */
 
@@ -133,8 +153,8 @@ uint32_t client_next_serial(struct inferd *client);
 /* Sends the writer's body.  0, or a negative errno with its sentence. */
 int client_send(struct inferd *client, uint16_t type, uint32_t serial);
 
-/* The same with a descriptor that stays the caller's; -1: none. */
-int client_send_fd(struct inferd *client, uint16_t type, uint32_t serial, int fd);
+/* The same with descriptors that stay the caller's. */
+int client_send_fds(struct inferd *client, uint16_t type, uint32_t serial, const int *fds, uint32_t n_fds);
 
 /*
  * Waits until the deadline for something to happen and handles all of it.  0, also when the connection ended and will
@@ -148,7 +168,9 @@ int client_pump(struct inferd *client, uint64_t deadline_ns);
  * connection ended before it.
  */
 int client_request(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms);
-int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd);
+int client_request_fds(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, const int *fds,
+		       uint32_t n_fds);
+int client_request_fd(struct inferd *client, uint16_t type, uint16_t wanted, int timeout_ms, int fd); /* -1: none */
 /* Before a request is put together: the daemon must be there.  0, -ETIMEDOUT, -ECONNRESET. */
 int client_wait_up(struct inferd *client, uint64_t deadline_ns);
 void client_reply_finish(struct inferd *client);

@@ -341,15 +341,29 @@ struct inferd_stream_options {
 	enum inferd_priority priority; /* at most the model's, which is the default */
 	/*
 	 * Memory of one's own instead of the daemon's: a memfd sealed with F_SEAL_GROW, F_SEAL_SHRINK and F_SEAL_SEAL,
-	 * or a dma-buf, of n_buffers times buffer_bytes rounded up to whole pages.  Stays the caller's.  0: none.
+	 * or a dma-buf, of n_buffers times buffer_bytes rounded up to whole pages.  Stays the caller's, who may close
+	 * it when the stream is open.  0: none.
 	 */
 	int import_fd;
 	/* Of a model of task embed: answer with the names of this gallery instead of with the vector.  NULL: none. */
 	const char *gallery;
-	uint32_t reserved[4]; /* zero */
+	/*
+	 * The same with a memory for each buffer, such as the dma-bufs of a camera's driver: n_buffers descriptors, for
+	 * the buffers 0, 1, ... (see inferd_acquire_at()), each of buffer_bytes rounded up to whole pages and none of
+	 * them twice.  The array and the descriptors stay the caller's, who may close them when the stream is open; the
+	 * library and the daemon hold copies until it is closed.  What may only be read is mapped so, and frames with
+	 * data to copy are then refused.  NULL: none.
+	 */
+	const int *import_fds;
+	uint32_t reserved[2]; /* zero */
 };
 
-/* Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have. */
+/*
+ * Options are copied.  -ENOENT: no such model or rung; -EDQUOT, -ENOMEM: more than this client may have.  Of memory of
+ * one's own: -EBADF, -EMFILE: a descriptor cannot be copied; -EPERM: it is not sealed; -EINVAL: it is neither a memfd
+ * nor a dma-buf, too small or there twice; -ENOTSUP: a dma-buf, while the model writes to the buffers (masks, large
+ * tensors), or the daemon is older than import_fds.
+ */
 INFERD_API int inferd_stream_open(struct inferd *client, const struct inferd_stream_options *options,
 				  struct inferd_stream **ret_stream);
 
@@ -378,14 +392,19 @@ struct inferd_buffer {
 
 /* A free buffer becomes the caller's.  -EAGAIN: all are in use; dispatch results first. */
 INFERD_API int inferd_acquire(struct inferd_stream *stream, struct inferd_buffer *ret_buffer);
+/*
+ * The same for the buffer of this index, where something else than the caller says which is filled next.  -EAGAIN: it
+ * is in use; -EINVAL: the stream has none of this index; -ECONNRESET.
+ */
+INFERD_API int inferd_acquire_at(struct inferd_stream *stream, uint32_t index, struct inferd_buffer *ret_buffer);
 INFERD_API void inferd_release(struct inferd_stream *stream, const struct inferd_buffer *buffer); /* unused */
 
 /*
  * Hands the buffer over with the frame in it; from then on it is the daemon's until the result.  Does not wait.  On
  * failure the buffer stays the caller's.  -EMSGSIZE: the frame does not fit; -EINVAL: it makes no sense, or the
- * stream has no callback; -ENOBUFS: the daemon does not read; -ESHUTDOWN: the stream is being closed; -ENOTCONN: the
- * daemon is away; another: it came back and does not serve this stream any more (-ENOENT, ...).  *ret_seq (may be
- * NULL): names the frame.
+ * stream has no callback; -EPERM: it has data to copy, and the buffers are memory that may only be read; -ENOBUFS: the
+ * daemon does not read; -ESHUTDOWN: the stream is being closed; -ENOTCONN: the daemon is away; another: it came back
+ * and does not serve this stream any more (-ENOENT, ...).  *ret_seq (may be NULL): names the frame.
  */
 INFERD_API int inferd_submit(struct inferd_stream *stream, const struct inferd_buffer *buffer,
 			     const struct inferd_frame *frame, uint64_t *ret_seq);

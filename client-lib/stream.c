@@ -4,11 +4,8 @@
  * Messages are sent and received by client.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "client.h"
 
@@ -132,7 +129,13 @@ static int fill_open(struct inferd *client, const struct inferd_stream_options *
 	return 0;
 }
 
-/* Asks for the stream with memory of its own, or with the stream's. */
+/* Whether the daemon, which is there, takes the memories that the stream brings. */
+static bool is_importable(const struct inferd_stream *stream)
+{
+	return stream->memory.n <= stream->client->memories_max;
+}
+
+/* Asks for the stream with memory of the daemon's, or with the stream's own. */
 static int request_open(struct inferd_stream *stream)
 {
 	struct inferd *client = stream->client;
@@ -141,9 +144,13 @@ static int request_open(struct inferd_stream *stream)
 
 	if (r < 0)
 		return r;
+	if (!is_importable(stream))
+		return client_fail(client, -ENOTSUP, "the daemon takes no more than %u memories of a stream",
+				   client->memories_max);
 	ipc_writer_reset(&client->writer);
 	ipc_put_stream_open(&client->writer, &stream->asked);
-	return client_request_fd(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS, stream->pool_fd);
+	return client_request_fds(client, IPC_STREAM_OPEN, IPC_STREAM_OPENED, CLIENT_TIMEOUT_MS, stream->memory.fd,
+				  stream->memory.n);
 }
 
 static void take_values(struct inferd_stream *stream, const struct ipc_stream_opened *opened)
@@ -154,32 +161,46 @@ static void take_values(struct inferd_stream *stream, const struct ipc_stream_op
 	stream->advice[2] = opened->advice_channels;
 }
 
-/*
- * Maps the pool, which the daemon made unless we brought one.  Its size is looked at first, because touching pages
- * behind a file's end kills.
- */
-static int map_pool(struct inferd_stream *stream, const struct ipc_stream_opened *opened, int fd)
+/* Maps the buffers' memory, which the daemon made unless we brought it. */
+static int map_buffers(struct inferd_stream *stream, const struct ipc_stream_opened *opened)
 {
-	off_t size;
-	void *pool;
+	int r;
 
-	if (fd < 0 || opened->n_slots < 1 || opened->n_slots > IPC_SLOTS_MAX || opened->slot_bytes < 1 ||
+	if (opened->n_slots < 1 || opened->n_slots > IPC_SLOTS_MAX || opened->slot_bytes < 1 ||
 	    opened->slot_bytes > IPC_SLOT_BYTES_MAX)
 		return -EPROTO;
-	stream->pool_bytes = (size_t)opened->n_slots * opened->slot_bytes;
-	size = lseek(fd, 0, SEEK_END);
-	if (size < 0 || (uint64_t)size < stream->pool_bytes)
-		return -EPROTO;
-	pool = mmap(NULL, stream->pool_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (pool == MAP_FAILED)
-		return -errno;
-	stream->pool = pool;
-	stream->id = opened->stream;
+	r = memory_map(&stream->memory, opened->n_slots, opened->slot_bytes);
+	if (r < 0)
+		return r;
 	stream->n_slots = opened->n_slots;
 	stream->slot_bytes = opened->slot_bytes;
 	take_values(stream, opened);
 	stream->open = true;
 	return 0;
+}
+
+static int take_memory(struct inferd_stream *stream, const struct inferd_stream_options *options)
+{
+	struct inferd *client = stream->client;
+	bool each = options->import_fds;
+	int r;
+
+	if (!each && options->import_fd <= 0)
+		return 0;
+	if (each && options->import_fd > 0)
+		return client_fail(client, -EINVAL, "a stream takes import_fd or import_fds, not both");
+	r = memory_copy_fds(&stream->memory, each ? options->import_fds : &options->import_fd,
+			    each ? stream->asked.n_slots : 1);
+	return r < 0 ? client_fail(client, r, "%s cannot be used: %s", each ? "import_fds" : "import_fd", strerror(-r))
+		     : 0;
+}
+
+/* The daemon may have a stream back that is of no use. */
+static void give_back(struct inferd_stream *stream)
+{
+	ipc_writer_reset(&stream->client->writer);
+	ipc_put_stream_close(&stream->client->writer, stream->id);
+	client_send(stream->client, IPC_STREAM_CLOSE, client_next_serial(stream->client));
 }
 
 static int open_stream(struct inferd_stream *stream, const struct inferd_stream_options *options)
@@ -188,24 +209,24 @@ static int open_stream(struct inferd_stream *stream, const struct inferd_stream_
 	struct ipc_stream_opened opened;
 	int r = fill_open(client, options, &stream->asked);
 
-	if (r < 0)
-		return r;
-	if (options->import_fd > 0) {
-		stream->pool_fd = fcntl(options->import_fd, F_DUPFD_CLOEXEC, 0);
-		if (stream->pool_fd < 0)
-			return client_fail(client, -errno, "import_fd cannot be used: %s", strerror(errno));
-	}
-	r = request_open(stream);
+	if (r == 0)
+		r = take_memory(stream, options);
+	if (r == 0)
+		r = request_open(stream);
 	if (r < 0)
 		return r;
 	r = ipc_get_stream_opened(client->reply.body, client->reply.length, &opened, NULL);
-	if (stream->pool_fd < 0) {
-		stream->pool_fd = client->reply.fd;
+	if (!stream->memory.n && client->reply.fd >= 0) {
+		memory_take_fd(&stream->memory, client->reply.fd);
 		client->reply.fd = -1;
 	}
 	client_reply_finish(client);
-	if (r == 0)
-		r = map_pool(stream, &opened, stream->pool_fd);
+	if (r == 0) {
+		stream->id = opened.stream;
+		r = map_buffers(stream, &opened);
+		if (r < 0)
+			give_back(stream);
+	}
 	if (r < 0)
 		return client_fail(client, r, "the stream's buffers could not be mapped: %s", strerror(-r));
 	/* The next daemon is asked for the same, in sizes that are whole pages already. */
@@ -227,11 +248,10 @@ int inferd_stream_open(struct inferd *client, const struct inferd_stream_options
 	if (!stream)
 		return client_fail(client, -ENOMEM, "no memory for a stream");
 	stream->client = client;
-	stream->pool_fd = -1;
+	memory_init(&stream->memory);
 	r = open_stream(stream, options);
 	if (r < 0) {
-		if (stream->pool_fd >= 0)
-			close(stream->pool_fd);
+		memory_finish(&stream->memory);
 		free(stream);
 		return r;
 	}
@@ -257,9 +277,13 @@ void stream_reopen(struct inferd_stream *stream)
 
 	if (stream->closing)
 		return;
+	if (!is_importable(stream)) {
+		stream->refusal = -ENOTSUP;
+		return;
+	}
 	ipc_writer_reset(&client->writer);
 	ipc_put_stream_open(&client->writer, &stream->asked);
-	if (client_send_fd(client, IPC_STREAM_OPEN, serial, stream->pool_fd) == 0)
+	if (client_send_fds(client, IPC_STREAM_OPEN, serial, stream->memory.fd, stream->memory.n) == 0)
 		stream->reopen_serial = serial;
 }
 
@@ -296,8 +320,7 @@ void stream_free(struct inferd_stream *stream)
 	while (*link != stream)
 		link = &(*link)->next;
 	*link = stream->next;
-	munmap(stream->pool, stream->pool_bytes);
-	close(stream->pool_fd);
+	memory_finish(&stream->memory);
 	free(stream);
 }
 
@@ -353,20 +376,28 @@ size_t inferd_frame_bytes(enum inferd_format format, uint32_t width, uint32_t he
 
 int inferd_acquire(struct inferd_stream *stream, struct inferd_buffer *ret_buffer)
 {
+	for (uint32_t i = 0; i < stream->n_slots; i++)
+		if (stream->slots[i].state == SLOT_FREE)
+			return inferd_acquire_at(stream, i, ret_buffer);
 	if (stream->client->link.state == LINK_OVER)
 		return client_fail(stream->client, -ECONNRESET, "the connection to the daemon is gone");
-	for (uint32_t i = 0; i < stream->n_slots; i++) {
-		if (stream->slots[i].state != SLOT_FREE)
-			continue;
-		stream->slots[i].state = SLOT_HELD;
-		*ret_buffer = (struct inferd_buffer){
-			.data = stream->pool + (size_t)i * stream->slot_bytes,
-			.bytes = stream->slot_bytes,
-			.index = i,
-		};
-		return 0;
-	}
 	return client_fail(stream->client, -EAGAIN, "all buffers are in use");
+}
+
+int inferd_acquire_at(struct inferd_stream *stream, uint32_t index, struct inferd_buffer *ret_buffer)
+{
+	struct inferd *client = stream->client;
+
+	if (client->link.state == LINK_OVER)
+		return client_fail(client, -ECONNRESET, "the connection to the daemon is gone");
+	if (index >= stream->n_slots)
+		return client_fail(client, -EINVAL, "the stream has %u buffers", stream->n_slots);
+	if (stream->slots[index].state != SLOT_FREE)
+		return client_fail(client, -EAGAIN, "the buffer is in use");
+	stream->slots[index].state = SLOT_HELD;
+	*ret_buffer = (struct inferd_buffer){
+		.data = memory_slot(&stream->memory, index), .bytes = stream->slot_bytes, .index = index};
+	return 0;
 }
 
 void inferd_release(struct inferd_stream *stream, const struct inferd_buffer *buffer)
@@ -399,6 +430,8 @@ static int place_frame(struct inferd_stream *stream, uint32_t index, const struc
 		message->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 	if (frame->data && !bytes)
 		return client_fail(client, -EINVAL, "the frame's data has no length");
+	if (frame->data && stream->memory.read_only)
+		return client_fail(client, -EPERM, "the memory that the stream was given can only be read");
 	if (jpeg && frame->data)
 		message->offset[0] = 0;
 	if (bytes > stream->slot_bytes)
@@ -407,7 +440,7 @@ static int place_frame(struct inferd_stream *stream, uint32_t index, const struc
 	if (ipc_frame_check(message, frame->data ? (uint32_t)bytes : stream->slot_bytes, &reason) < 0)
 		return client_fail(client, -EINVAL, "the frame is not valid: %s", reason);
 	if (frame->data)
-		memcpy(stream->pool + (size_t)index * stream->slot_bytes, frame->data, bytes);
+		memcpy(memory_slot(&stream->memory, index), frame->data, bytes);
 	return 0;
 }
 

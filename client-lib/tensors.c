@@ -19,7 +19,7 @@ const char *inferd_type_name(enum inferd_type type)
 /* NULL: it would not lie in the slot, or not as its type has to. */
 static const void *find_data(const struct ipc_tensor *tensor, const struct inferd_stream *stream, size_t index)
 {
-	const uint8_t *slot = stream->pool + index * stream->slot_bytes;
+	const uint8_t *slot = memory_slot(&stream->memory, index);
 
 	if (tensor->data)
 		return tensor->data;

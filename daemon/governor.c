@@ -87,7 +87,7 @@ static void look(const struct governor *governor, struct job *job, int64_t now_u
 
 	if (job->look != JOB_LOOK_NOT || !governor->scene)
 		return;
-	if (job->frame.format == IPC_JPEG || stream->pool.fd >= 0) {
+	if (job->frame.format == IPC_JPEG || pool_is_device(&stream->pool, job->frame.slot)) {
 		job->look = JOB_LOOK_LATER;
 		return;
 	}

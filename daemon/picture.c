@@ -95,7 +95,7 @@ int picture_begin(struct picture *picture, struct job *job, int *ret_width, int 
 {
 	int rc;
 
-	pool_begin_read(&job->stream->pool);
+	pool_begin_read(&job->stream->pool, job->frame.slot);
 	if (job->frame.format != IPC_JPEG) {
 		*ret_width = (int)job->frame.width;
 		*ret_height = (int)job->frame.height;
@@ -110,7 +110,7 @@ int picture_begin(struct picture *picture, struct job *job, int *ret_width, int 
 
 void picture_end(struct picture *picture, struct job *job)
 {
-	pool_end_read(&job->stream->pool);
+	pool_end_read(&job->stream->pool, job->frame.slot);
 	if (picture->jpeg_capacity <= JPEG_KEPT_BYTES)
 		return;
 	free(picture->jpeg);

@@ -25,7 +25,8 @@ static struct stream *find_stream(struct session *session, uint32_t serial, uint
 
 static int handle_hello(struct session *session, const struct ipc_message *message, const char **ret_reason)
 {
-	struct ipc_welcome welcome = {.version = IPC_VERSION, .server = "inferd " INFERD_VERSION};
+	struct ipc_welcome welcome = {
+		.version = IPC_VERSION, .server = "inferd " INFERD_VERSION, .memories = IPC_SLOTS_MAX};
 	struct ipc_writer *writer = &session->host->writer;
 	struct ipc_hello hello;
 	int rc = ipc_get_hello(message->body, message->header.length, &hello, ret_reason);
@@ -175,7 +176,7 @@ static int handle_stream_open(struct session *session, const struct ipc_message 
 	if (check_quota(session, serial, &open))
 		return 0;
 	rc = stream_create(&open, session->last_stream + 1, model, host->galleries, host->dispatch->n_lanes,
-			   message->header.n_fds ? message->fds[0] : -1, &why, &stream);
+			   message->fds, message->header.n_fds, &why, &stream);
 	if (rc < 0) {
 		session_error(session, serial, -rc, "%s", why);
 		return 0;
@@ -288,7 +289,7 @@ static int handle_gallery(struct session *session, const struct ipc_message *mes
 /* How many descriptors a message may bring. */
 static int fds_allowed(uint16_t type)
 {
-	return type == IPC_STREAM_OPEN || type == IPC_CHANGE || type == IPC_GALLERY;
+	return type == IPC_STREAM_OPEN ? IPC_SLOTS_MAX : type == IPC_CHANGE || type == IPC_GALLERY;
 }
 
 int request_handle(struct session *session, const struct ipc_message *message, const char **ret_reason)

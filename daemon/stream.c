@@ -33,7 +33,7 @@ void stream_make_room(struct ipc_stream_open *open, const struct model *model)
 }
 
 int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, struct galleries *galleries,
-		  int n_lanes, int import_fd, const char **ret_reason, struct stream **ret_stream)
+		  int n_lanes, const int *fds, uint32_t n_fds, const char **ret_reason, struct stream **ret_stream)
 {
 	bool written = model->ladder->slot_bytes > 0;
 	struct stream *stream;
@@ -66,8 +66,8 @@ int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model 
 		return -ENOMEM;
 	}
 	*ret_reason = "the pool could not be made";
-	if (import_fd >= 0)
-		rc = pool_import(import_fd, open->n_slots, open->slot_bytes, written, ret_reason, &stream->pool);
+	if (n_fds)
+		rc = pool_import(fds, n_fds, open->n_slots, open->slot_bytes, written, ret_reason, &stream->pool);
 	else
 		rc = pool_create(open->n_slots, open->slot_bytes, written, &stream->pool);
 	if (rc < 0) {

@@ -52,11 +52,11 @@ void stream_make_room(struct ipc_stream_open *open, const struct model *model);
 
 /*
  * Makes a stream for a request whose numbers were not checked yet, with memory of its own, whose descriptor is in
- * ret_stream->pool.fd, or with the client's (borrowed; -1: none).
+ * ret_stream->pool.fd, or with the client's, as pool_import() takes it (borrowed; n_fds 0: it brings none).
  * galleries: that have the one it names, if any; borrowed.  0; negative errno with a constant sentence.
  */
 int stream_create(const struct ipc_stream_open *open, uint32_t id, struct model *model, struct galleries *galleries,
-		  int n_lanes, int import_fd, const char **ret_reason, struct stream **ret_stream);
+		  int n_lanes, const int *fds, uint32_t n_fds, const char **ret_reason, struct stream **ret_stream);
 void stream_destroy(struct stream *stream); /* nothing waits and nothing runs; accepts NULL */
 
 /* Moves to another generation's model, or to none.  A pinned rung that is not there any more is none, too. */

@@ -18,10 +18,11 @@
 
 #define FIRST_CAPACITY	4096
 #define FDS_WAITING_MAX (2 * IPC_FDS_MAX)
-#define FDS_UNSENT_MAX	16
+#define FDS_UNSENT_MAX	(2 * IPC_FDS_MAX)
 
 struct unsent_fd {
-	size_t at; /* of the header it rides with, counted from the start of the unsent bytes' buffer */
+	size_t at; /* of the header it rides with, counted from the start of the unsent bytes' buffer; those of one
+		    * message, which follow each other, have the same */
 	int fd;
 };
 
@@ -243,25 +244,25 @@ static void put_le(uint8_t *bytes, uint32_t value, unsigned count)
 		bytes[i] = (uint8_t)(value >> 8 * i);
 }
 
-/* One sendmsg; fd -1: none.  Bytes sent, or a negative errno. */
-static ssize_t transmit(int socket, struct iovec *parts, size_t n_parts, int fd)
+/* One sendmsg.  Bytes sent, or a negative errno. */
+static ssize_t transmit(int socket, struct iovec *parts, size_t n_parts, const int *fds, unsigned n_fds)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(IPC_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control = {{0}};
 	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = n_parts};
 	ssize_t n;
 
-	if (fd >= 0) {
+	if (n_fds) {
 		struct cmsghdr *c = &control.align;
 
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 	}
 	do {
 		n = sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -309,23 +310,38 @@ static void append_out(struct ipc_conn *conn, const void *bytes, size_t count)
 	conn->out_end += count;
 }
 
-/* Puts a message, less the `sent` bytes at its start, behind the unsent ones. */
-static int queue_message(struct ipc_conn *conn, const uint8_t *header, const void *body, size_t length, size_t sent,
-			 int fd)
+/* Keeps copies of descriptors that ride with the header that is queued next: all of them, or none. */
+static int queue_fds(struct ipc_conn *conn, const int *fds, unsigned n_fds)
 {
-	int copy = -1, r;
+	unsigned kept = conn->n_out_fds;
 
-	if (fd >= 0 && conn->n_out_fds == FDS_UNSENT_MAX)
+	if (n_fds > FDS_UNSENT_MAX - kept)
 		return -ENOBUFS;
-	r = reserve_out(conn, IPC_HEADER_BYTES + length - sent);
-	if (r < 0)
-		return r;
-	if (fd >= 0) {
-		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (copy < 0)
-			return -errno;
+	for (unsigned i = 0; i < n_fds; i++) {
+		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+		if (copy < 0) {
+			int r = -errno;
+
+			while (conn->n_out_fds > kept)
+				close(conn->out_fds[--conn->n_out_fds].fd);
+			return r;
+		}
 		conn->out_fds[conn->n_out_fds++] = (struct unsent_fd){conn->out_end, copy};
 	}
+	return 0;
+}
+
+/* Puts a message, less the `sent` bytes at its start, behind the unsent ones. */
+static int queue_message(struct ipc_conn *conn, const uint8_t *header, const void *body, size_t length, size_t sent,
+			 const int *fds, unsigned n_fds)
+{
+	int r = reserve_out(conn, IPC_HEADER_BYTES + length - sent);
+
+	if (r == 0)
+		r = queue_fds(conn, fds, n_fds);
+	if (r < 0)
+		return r;
 	if (sent < IPC_HEADER_BYTES) {
 		append_out(conn, header + sent, IPC_HEADER_BYTES - sent);
 		sent = IPC_HEADER_BYTES;
@@ -334,18 +350,19 @@ static int queue_message(struct ipc_conn *conn, const uint8_t *header, const voi
 	return 0;
 }
 
-int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length, int fd)
+int ipc_conn_send_fds(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length,
+		      const int *fds, unsigned n_fds)
 {
 	uint8_t header[IPC_HEADER_BYTES];
 	struct iovec parts[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)body, length}};
 	ssize_t sent = 0;
 	int r;
 
-	if (length > IPC_BODY_MAX)
+	if (length > IPC_BODY_MAX || n_fds > IPC_FDS_MAX)
 		return -EMSGSIZE;
 	put_le(header, IPC_MAGIC, 4);
 	put_le(header + 4, type, 2);
-	put_le(header + 6, fd >= 0, 2);
+	put_le(header + 6, n_fds, 2);
 	put_le(header + 8, (uint32_t)length, 4);
 	put_le(header + 12, serial, 4);
 
@@ -355,7 +372,7 @@ int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const v
 	if (r == -EAGAIN) {
 		if (ipc_conn_pending(conn) + sizeof(header) + length > IPC_UNSENT_MAX)
 			return -ENOBUFS;
-		return queue_message(conn, header, body, length, 0, fd);
+		return queue_message(conn, header, body, length, 0, fds, n_fds);
 	}
 	/* The rest of a message that is half sent must find room, or the peer would see it cut. */
 	if (conn->out_capacity < sizeof(header) + length) {
@@ -363,32 +380,48 @@ int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const v
 		if (r < 0)
 			return r;
 	}
-	sent = transmit(conn->fd, parts, length ? 2 : 1, fd);
+	sent = transmit(conn->fd, parts, length ? 2 : 1, fds, n_fds);
 	if (sent < 0 && sent != -EAGAIN)
 		return (int)sent;
 	if (sent == (ssize_t)(sizeof(header) + length))
 		return 0;
-	return queue_message(conn, header, body, length, sent < 0 ? 0 : (size_t)sent, sent > 0 ? -1 : fd);
+	return queue_message(conn, header, body, length, sent < 0 ? 0 : (size_t)sent, fds, sent > 0 ? 0 : n_fds);
+}
+
+int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length, int fd)
+{
+	return ipc_conn_send_fds(conn, type, serial, body, length, &fd, fd >= 0);
+}
+
+/* How many of the unsent descriptors ride with the unsent bytes' first header, if they begin with one. */
+static unsigned riding_fds(const struct ipc_conn *conn, int ret_fds[IPC_FDS_MAX])
+{
+	unsigned n = 0;
+
+	while (n < conn->n_out_fds && n < IPC_FDS_MAX && conn->out_fds[n].at == conn->out_start) {
+		ret_fds[n] = conn->out_fds[n].fd;
+		n++;
+	}
+	return n;
 }
 
 int ipc_conn_flush(struct ipc_conn *conn)
 {
 	while (ipc_conn_pending(conn)) {
-		bool with_fd = conn->n_out_fds && conn->out_fds[0].at == conn->out_start;
+		int fds[IPC_FDS_MAX];
+		unsigned n_fds = riding_fds(conn, fds);
 		/* Descriptors ride with the first byte of a send, so a send ends where the next one's header begins. */
-		unsigned next = with_fd ? 1 : 0;
-		size_t end = next < conn->n_out_fds ? conn->out_fds[next].at : conn->out_end;
+		size_t end = n_fds < conn->n_out_fds ? conn->out_fds[n_fds].at : conn->out_end;
 		struct iovec part = {conn->out + conn->out_start, end - conn->out_start};
-		ssize_t sent = transmit(conn->fd, &part, 1, with_fd ? conn->out_fds[0].fd : -1);
+		ssize_t sent = transmit(conn->fd, &part, 1, fds, n_fds);
 
 		if (sent < 0)
 			return (int)sent;
 		conn->out_start += (size_t)sent;
-		if (with_fd) {
-			close(conn->out_fds[0].fd);
-			conn->n_out_fds--;
-			memmove(conn->out_fds, conn->out_fds + 1, conn->n_out_fds * sizeof(conn->out_fds[0]));
-		}
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
+		conn->n_out_fds -= n_fds;
+		memmove(conn->out_fds, conn->out_fds + n_fds, conn->n_out_fds * sizeof(conn->out_fds[0]));
 	}
 	conn->out_start = conn->out_end = 0;
 	return 0;

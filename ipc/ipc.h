@@ -14,6 +14,8 @@
  * and sealed (grow, shrink, seal) by the daemon, `n_slots` buffers of `slot_bytes` each.  The client
  * writes pixels into a slot that is free and sends FRAME; from then on the slot is the daemon's until
  * RESULT names that frame.  Every accepted frame gets exactly one RESULT: done, dropped or failed.
+ * A client may bring the memory itself, as one fd for all slots with STREAM_OPEN, or as one for each slot; the daemon
+ * then sends none.
  * A request that cannot be served gets ERROR with its serial.  A violation of the protocol (bad header,
  * undecodable body, unknown type, unexpected fds) gets ERROR with serial 0 where that is still possible,
  * and the connection is closed.
@@ -37,7 +39,7 @@
 #define IPC_HEADER_BYTES       16
 #define IPC_BODY_MAX	       (256u * 1024) /* replies of a status included */
 #define IPC_REQUEST_MAX	       (16u * 1024)  /* the daemon takes no larger body from a client */
-#define IPC_FDS_MAX	       4	     /* per message */
+#define IPC_FDS_MAX	       16	     /* per message: a stream's memories */
 #define IPC_DEPTH_MAX	       8	     /* nested arrays and maps in a body */
 #define IPC_ELEMENTS_MAX       32768	     /* items of all arrays and maps of a body together */
 #define IPC_NAME_MAX	       63	     /* bytes of a model's, rung's or client's name */
@@ -47,7 +49,7 @@
 #define IPC_TENSOR_RANK_MAX    6
 #define IPC_TENSORS_INLINE_MAX (64u * 1024) /* bytes of tensors that a reply brings itself */
 #define IPC_TEXT_MAX	       255	    /* bytes of an error or reason */
-#define IPC_SLOTS_MAX	       16
+#define IPC_SLOTS_MAX	       16	    /* at most IPC_FDS_MAX */
 #define IPC_SLOT_BYTES_MAX     (64u << 20)
 #define IPC_ANGULAR_SPEED_MAX  100.0f /* rad/s; gyroscopes measure up to 35 */
 #define IPC_EXPOSURE_US_MAX    10000000u
@@ -55,7 +57,7 @@
 enum ipc_type {
 	IPC_HELLO = 1, /* -> client, version             WELCOME */
 	IPC_WELCOME,
-	IPC_STREAM_OPEN, /* -> struct ipc_stream_open      STREAM_OPENED + 1 fd | ERROR */
+	IPC_STREAM_OPEN, /* -> struct ipc_stream_open [+ fds]   STREAM_OPENED [+ 1 fd] | ERROR */
 	IPC_STREAM_OPENED,
 	IPC_STREAM_CLOSE, /* -> stream                      DONE | ERROR; queued frames are dropped first */
 	IPC_FRAME,	  /* -> struct ipc_frame            RESULT, later */
@@ -111,6 +113,9 @@ int ipc_conn_next(struct ipc_conn *conn, struct ipc_message *ret_message, const 
  */
 #define IPC_UNSENT_MAX (1u << 20)
 int ipc_conn_send(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length, int fd);
+/* The same with n_fds of them, in this order; -EMSGSIZE also for more than IPC_FDS_MAX. */
+int ipc_conn_send_fds(struct ipc_conn *conn, uint16_t type, uint32_t serial, const void *body, size_t length,
+		      const int *fds, unsigned n_fds);
 int ipc_conn_flush(struct ipc_conn *conn);	      /* 0, -EAGAIN bytes remain, -EPIPE, -ECONNRESET */
 size_t ipc_conn_pending(const struct ipc_conn *conn); /* bytes not yet sent */
 
@@ -196,6 +201,7 @@ enum ipc_key {
 	IPC_K_GALLERY,
 	IPC_K_VERDICT,
 	IPC_K_SPACE,
+	IPC_K_MEMORIES,
 	IPC_K_COUNT
 };
 
@@ -211,6 +217,7 @@ struct ipc_hello {
 struct ipc_welcome {
 	uint32_t version;
 	char server[IPC_NAME_MAX + 1]; /* "inferd 0.1.0" */
+	uint32_t memories; /* fds that it takes with STREAM_OPEN at most; 0: one, of a daemon older than this field */
 };
 
 enum ipc_mode { IPC_EVERY, IPC_LATEST }; /* IPC_LATEST: a newer frame replaces the queued one */

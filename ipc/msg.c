@@ -78,6 +78,7 @@ TABLE(hello);
 static const struct field welcome_fields[] = {
 	FIELD(ipc_welcome, version, VERSION, U32),
 	FIELD(ipc_welcome, server, SERVER, NAME),
+	FIELD(ipc_welcome, memories, MEMORIES, U32),
 };
 TABLE(welcome);
 

@@ -2,14 +2,20 @@
  * camera_setup.c - sets a camera up: device, format, size, rate, buffers.  See source_v4l2.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/videodev2.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "camera_format.h"
 #include "source_v4l2.h"
 
-#define BUFFERS_ASKED	  4 /* one is being filled, one waits, one is ours, one to spare */
+/*
+ * One is being filled, one waits to be, and the others are with us or the daemon: run, waiting to be run, replaced by a
+ * newer one, and one for each further lane.
+ */
+#define BUFFERS_ASKED	  6
 #define BUFFER_BYTES_MAX  (128u << 20)
 #define INTERRUPTIONS_MAX 100 /* of one call, before it is taken for an error */
 
@@ -198,6 +204,28 @@ static int map_buffer(struct camera *camera, uint32_t index, struct source_error
 	return r < 0 ? camera_fail(camera, r, "does not take a buffer", ret_error) : 0;
 }
 
+static void close_exported(struct camera *camera)
+{
+	while (camera->n_exported)
+		close(camera->exported[--camera->n_exported]);
+}
+
+/* Where the driver cannot, or not all of them, or they are of different lengths, frames are copied. */
+static void export_buffers(struct camera *camera)
+{
+	for (uint32_t i = 0; i < camera->n_buffers; i++) {
+		struct v4l2_exportbuffer export = {
+			.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .index = i, .flags = O_CLOEXEC | O_RDONLY, .fd = -1};
+
+		if (camera->buffers[i].length != camera->buffers[0].length ||
+		    camera_control(camera, VIDIOC_EXPBUF, &export) < 0 || export.fd < 0) {
+			close_exported(camera);
+			return;
+		}
+		camera->exported[camera->n_exported++] = export.fd;
+	}
+}
+
 static int start(struct camera *camera, struct source_error *ret_error)
 {
 	struct v4l2_requestbuffers request = {
@@ -213,6 +241,7 @@ static int start(struct camera *camera, struct source_error *ret_error)
 		r = map_buffer(camera, i, ret_error);
 	if (r < 0)
 		return r;
+	export_buffers(camera);
 	r = camera_control(camera, VIDIOC_STREAMON, &type);
 	if (r < 0)
 		return camera_fail(camera, r, "does not start", ret_error);
@@ -240,6 +269,7 @@ void camera_tear_down(struct camera *camera)
 
 	if (camera->streaming)
 		camera_control(camera, VIDIOC_STREAMOFF, &type);
+	close_exported(camera);
 	for (uint32_t i = 0; i < camera->n_buffers; i++)
 		camera->ops->unmap(camera->ops->user, camera->buffers[i].memory, camera->buffers[i].length);
 	if (camera->opened)

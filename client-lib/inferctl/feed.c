@@ -8,6 +8,7 @@
 #include "annotate.h"
 #include "clock.h"
 
+#define SOURCE_NEEDS	  2 /* buffers, to fill them while the others are with the daemon */
 #define RESULT_TIMEOUT_MS 60000
 #define AWAY_TIMEOUT_MS	  10000
 #define SLICE_MS	  200 /* of waiting, between looks at whether to stop */
@@ -33,6 +34,19 @@ static void draw(struct feed *feed, struct feed_job *job, const struct inferd_re
 	feed->failed = true;
 }
 
+static void give_back(struct feed *feed, struct feed_job *job)
+{
+	struct source_error error;
+
+	if (!job->kept)
+		return;
+	job->kept = false;
+	if (source_give_back(feed->source, job->buffer, &error) == 0)
+		return;
+	cli_complain("%s", error.text);
+	feed->failed = true;
+}
+
 static void on_result(struct inferd_stream *stream, const struct inferd_result *result, void *user)
 {
 	struct feed *feed = user;
@@ -53,6 +67,7 @@ static void on_result(struct inferd_stream *stream, const struct inferd_result *
 			draw(feed, job, result);
 	}
 	canvas_finish(&job->canvas);
+	give_back(feed, job);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------------- */
@@ -106,6 +121,21 @@ int feed_dispatch(struct feed *feed)
 
 /* ---- submitting ------------------------------------------------------------------------------------ */
 
+/*
+ * Opens the stream in the memory of the source, once.  Why not does not matter: the stream that is opened instead
+ * either goes well or has the same to complain of.
+ */
+static bool open_direct(struct feed *feed, struct inferd_stream_options asked)
+{
+	if (!feed->source || feed->refused)
+		return false;
+	asked.n_buffers = source_memory(feed->source, &asked.import_fds, &asked.buffer_bytes);
+	feed->direct = asked.n_buffers > SOURCE_NEEDS + 1 && asked.n_buffers <= FEED_JOBS_MAX &&
+		       inferd_stream_open(feed->client, &asked, &feed->stream) == 0;
+	feed->refused = !feed->direct;
+	return feed->direct;
+}
+
 /* Opens the stream, or opens it anew with larger buffers. */
 static int need_stream(struct feed *feed, const struct source_frame *frame)
 {
@@ -135,20 +165,36 @@ static int need_stream(struct feed *feed, const struct source_frame *frame)
 		return r;
 	inferd_stream_close(feed->stream);
 	feed->stream = NULL;
+	if (open_direct(feed, asked))
+		return 0;
 	r = inferd_stream_open(feed->client, &asked, &feed->stream);
 	return r < 0 ? complain_client(feed, frame->file, r) : 0;
 }
 
-static int acquire(struct feed *feed, const char *file, struct inferd_buffer *ret_buffer)
+static int try_acquire(struct feed *feed, const struct source_frame *frame, struct inferd_buffer *ret_buffer)
+{
+	return feed->direct ? inferd_acquire_at(feed->stream, frame->buffer, ret_buffer)
+			    : inferd_acquire(feed->stream, ret_buffer);
+}
+
+static int acquire(struct feed *feed, const struct source_frame *frame, struct inferd_buffer *ret_buffer)
 {
 	int r;
 
-	while ((r = inferd_acquire(feed->stream, ret_buffer)) == -EAGAIN) {
-		r = await_result(feed, file);
+	while ((r = try_acquire(feed, frame, ret_buffer)) == -EAGAIN) {
+		r = await_result(feed, frame->file);
 		if (r < 0)
 			return r;
 	}
-	return r < 0 ? complain_client(feed, file, r) : 0;
+	return r < 0 ? complain_client(feed, frame->file, r) : 0;
+}
+
+bool feed_has_room(const struct feed *feed)
+{
+	const int *fds;
+	size_t bytes;
+
+	return !feed->direct || feed->in_flight + SOURCE_NEEDS < source_memory(feed->source, &fds, &bytes);
 }
 
 /* A daemon that is started anew may take a moment. */
@@ -186,6 +232,18 @@ static uint64_t capture_time_us(struct feed *feed, const struct source_frame *so
 	return feed->in_file_time ? feed->file_us + (uint64_t)(source->time_s * 1e6) : 0;
 }
 
+/* The daemon reads the frame's memory until it answers; a copy leaves the source its own. */
+static void hand_over(struct feed *feed, struct feed_job *job, const struct source_frame *source)
+{
+	if (!feed->direct) {
+		feed->copied_bytes += source->bytes;
+		return;
+	}
+	source_keep(feed->source);
+	job->kept = true;
+	job->buffer = source->buffer;
+}
+
 int feed_submit(struct feed *feed, const struct source_frame *source)
 {
 	struct inferd_frame frame = {
@@ -193,7 +251,6 @@ int feed_submit(struct feed *feed, const struct source_frame *source)
 		.full_range = source->full_range,
 		.width = source->width,
 		.height = source->height,
-		.data = source->data,
 		.bytes = source->bytes,
 		.captured_us = capture_time_us(feed, source),
 	};
@@ -204,13 +261,16 @@ int feed_submit(struct feed *feed, const struct source_frame *source)
 	memcpy(frame.offset, source->offset, sizeof(frame.offset));
 	memcpy(frame.stride, source->stride, sizeof(frame.stride));
 	if (r == 0)
-		r = acquire(feed, source->file, &buffer);
+		r = acquire(feed, source, &buffer);
 	if (r < 0)
 		return r;
+	if (!feed->direct)
+		frame.data = source->data;
 	frame.user = job = begin_job(feed, source);
 	r = submit_patiently(feed, &buffer, &frame);
 	if (r == 0) {
 		feed->in_flight++;
+		hand_over(feed, job, source);
 		return 0;
 	}
 	job->used = false;

@@ -231,3 +231,18 @@ bool source_is_live(const struct source *source)
 {
 	return source->live;
 }
+
+uint32_t source_memory(const struct source *source, const int **ret_fds, size_t *ret_bytes)
+{
+	return source->ops->memory ? source->ops->memory(source, ret_fds, ret_bytes) : 0;
+}
+
+void source_keep(struct source *source)
+{
+	source->ops->keep(source);
+}
+
+int source_give_back(struct source *source, uint32_t buffer, struct source_error *ret_error)
+{
+	return source->ops->give_back(source, buffer, ret_error);
+}

@@ -6,6 +6,9 @@
  * them (multipart/x-mixed-replace).  The path "-" is video on standard input.  It does not talk to the daemon and
  * does not resize.
  *
+ * Frames are borrowed until the next call.  Those of a source with memory of its own may be kept for longer, while
+ * others come, and be handed to other processes without a copy: source_memory(), source_keep(), source_give_back().
+ *
  * Return values: 0, a negative errno after which there is nothing more to come, or SOURCE_E_*.  Every failure leaves a
  * sentence in the error that names the file and the cause.  Outputs are untouched on failure.  A source belongs to one
  * thread at a time.
@@ -49,6 +52,7 @@ struct source_frame {
 	uint32_t number;	       /* of the frame in that file, from 0 */
 	double time_s;		       /* of that, at the rate of the file, or the usual one; a picture's: 0 */
 	uint32_t missed;	       /* frames of a camera that were lost between the one before and this one */
+	uint32_t buffer;	       /* that they lie at the beginning of, where source_memory() has some */
 };
 
 /* Waits until the kind is known.  -EINTR: a signal came first. */
@@ -62,6 +66,19 @@ int source_next(struct source *source, struct source_error *ret_error, struct so
 /* The same without waiting.  -EAGAIN: it is not there yet; source_fd() becomes readable when more of it is. */
 int source_try(struct source *source, struct source_error *ret_error, struct source_frame *ret_frame);
 int source_fd(const struct source *source); /* -1: it never has to be waited for */
+
+/*
+ * The memory of all frames, as descriptors that other processes can map: those of a camera's buffers, where its driver
+ * exports them.  Number of them, 0 where there is none; borrowed, and each of *ret_bytes at least.
+ */
+uint32_t source_memory(const struct source *source, const int **ret_fds, size_t *ret_bytes);
+/*
+ * The frame that was given last stays as it is until its buffer is given back.  A camera needs two of its buffers, or
+ * it loses frames.
+ */
+void source_keep(struct source *source);
+/* Only of one that was kept, and once. */
+int source_give_back(struct source *source, uint32_t buffer, struct source_error *ret_error);
 
 double source_fps(const struct source *source);	  /* its own rate; 0: it has none */
 bool source_is_live(const struct source *source); /* frames come when they come, and do not wait for us */

@@ -15,6 +15,10 @@ struct source_ops {
 	int (*rewind)(struct source *source, struct source_error *ret_error);
 	/* Frees what the kind holds, the struct itself included. */
 	void (*close)(struct source *source);
+	/* As source_memory() and so on.  NULL where there is none, all three. */
+	uint32_t (*memory)(const struct source *source, const int **ret_fds, size_t *ret_bytes);
+	void (*keep)(struct source *source);
+	int (*give_back)(struct source *source, uint32_t buffer, struct source_error *ret_error);
 };
 
 /* The first member of each kind's struct. */

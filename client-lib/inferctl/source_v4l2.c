@@ -1,7 +1,7 @@
 /*
  * source_v4l2.c - a camera of the kernel (V4L2), live: the newest frame, straight from the driver's buffers.
  *
- * A frame's buffer goes back to the driver with the next call.
+ * A frame's buffer goes back to the driver with the next call, unless it is kept.
  */
 #include "source_v4l2.h"
 
@@ -51,6 +51,9 @@ static int take_one(struct camera *camera, struct v4l2_buffer *ret_buffer, struc
 	if (buffer.index >= camera->n_buffers)
 		return source_fail(ret_error, -EPROTO, camera->source.path, "the driver gave buffer %u of %u",
 				   buffer.index, camera->n_buffers);
+	if (camera->buffers[buffer.index].kept)
+		return source_fail(ret_error, -EPROTO, camera->source.path,
+				   "the driver gave buffer %u, which it does not have", buffer.index);
 	*ret_buffer = buffer;
 	return 0;
 }
@@ -126,9 +129,38 @@ static int next_of_camera(struct source *source, struct source_error *ret_error,
 	frame.file = ret_frame->file;
 	frame.number = ret_frame->number;
 	frame.data = camera->buffers[buffer.index].memory;
+	frame.buffer = buffer.index;
 	frame.bytes = frame.format == INFERD_JPEG ? buffer.bytesused : camera->frame_bytes;
 	*ret_frame = frame;
 	return 0;
+}
+
+/* ---- frames that are kept --------------------------------------------------------------------------- */
+
+static uint32_t memory_of_camera(const struct source *source, const int **ret_fds, size_t *ret_bytes)
+{
+	const struct camera *camera = (const struct camera *)source;
+
+	*ret_fds = camera->exported;
+	*ret_bytes = camera->buffers[0].length;
+	return camera->n_exported;
+}
+
+static void keep_of_camera(struct source *source)
+{
+	struct camera *camera = (struct camera *)source;
+
+	if (camera->held >= 0)
+		camera->buffers[camera->held].kept = true;
+	camera->held = -1;
+}
+
+static int give_back_to_camera(struct source *source, uint32_t buffer, struct source_error *ret_error)
+{
+	struct camera *camera = (struct camera *)source;
+
+	camera->buffers[buffer].kept = false;
+	return give_back(camera, buffer, ret_error);
 }
 
 static void close_camera(struct source *source)
@@ -140,6 +172,9 @@ static void close_camera(struct source *source)
 static const struct source_ops camera_source_ops = {
 	.next = next_of_camera,
 	.close = close_camera,
+	.memory = memory_of_camera,
+	.keep = keep_of_camera,
+	.give_back = give_back_to_camera,
 };
 
 int source_v4l2_open(const char *path, const struct source_options *options, struct source_error *ret_error,

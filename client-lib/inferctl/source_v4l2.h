@@ -16,11 +16,14 @@ struct camera {
 	struct {
 		void *memory;
 		size_t length;
+		bool kept; /* whoever took its frame gives it back */
 	} buffers[CAMERA_BUFFERS_MAX];
 	uint32_t n_buffers;
-	int held;		   /* buffer of the frame given last; -1: none */
-	struct source_frame frame; /* without its data */
-	size_t frame_bytes;	   /* at least, in a buffer */
+	int exported[CAMERA_BUFFERS_MAX]; /* the buffers as descriptors for others */
+	uint32_t n_exported;		  /* all of them, or none */
+	int held;			  /* buffer of the frame given last; -1: none */
+	struct source_frame frame;	  /* without its data */
+	size_t frame_bytes;		  /* at least, in a buffer */
 	uint32_t next_sequence;
 	bool gave_any;
 	int failures;

@@ -143,13 +143,13 @@ static int take_frame(struct watch *watch)
 }
 
 /*
- * Waits until there may be a frame to take, or an answer.  Whether a frame may be taken now: its time has come, and
- * with --fast the answer to the one before.
+ * Waits until there may be a frame to take, or an answer.  Whether a frame may be taken now: its time has come, with
+ * --fast the answer to the one before, and the camera has buffers left.
  */
 static bool wait_for_something(struct watch *watch)
 {
 	uint64_t due_ns = pace_wait_ns(&watch->pace, clock_now_ns()), wait_ns = WAIT_MS_MAX * 1000000ull;
-	bool may_take = !due_ns && !(watch->fast && watch->feed.in_flight);
+	bool may_take = !due_ns && !(watch->fast && watch->feed.in_flight) && feed_has_room(&watch->feed);
 	int fd = source_fd(watch->source);
 	struct pollfd fds[2] = {
 		{.fd = inferd_fd(watch->feed.client), .events = inferd_events(watch->feed.client)},
@@ -260,14 +260,17 @@ static int watch_source(struct watch *watch, const char *path)
 			cli_complain("%s", error.text);
 	}
 	if (r == 0) {
+		watch->feed.source = watch->source;
 		choose_pace(watch);
 		prepare_view(watch);
 		r = run_loop(watch);
 		watch->view.by_status[INFERD_LOST] = watch->feed.n_lost;
+		watch->view.direct = watch->feed.direct;
 		watch_view_summary(&watch->view, clock_now_ns());
 	}
-	source_close(watch->source);
+	/* Frames that are lost with the connection still have buffers to be given back. */
 	inferd_close(watch->feed.client);
+	source_close(watch->source);
 	return (r < 0 && !asked_to_end) || watch->feed.failed ? EXIT_FAILED : EXIT_DONE;
 }
 

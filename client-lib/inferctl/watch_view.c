@@ -222,5 +222,7 @@ void watch_view_summary(struct watch_view *view, uint64_t now_ns)
 	putc('\n', view->out);
 	if (ok)
 		fprintf(view->out, "us: mean %" PRIu64 ", most %u\n", view->sum_us / ok, view->max_us);
+	if (view->direct)
+		fputs("frames were read in the camera's buffers, none was copied\n", view->out);
 	fflush(view->out);
 }

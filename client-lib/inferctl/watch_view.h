@@ -25,6 +25,7 @@ struct watch_view {
 
 	/* Counted by the caller. */
 	uint64_t submitted, broken, missed;
+	bool direct; /* no frame was copied */
 
 	uint64_t by_status[WATCH_STATUSES], late, sum_us;
 	uint32_t max_us;

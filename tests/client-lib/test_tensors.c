@@ -134,7 +134,7 @@ static void lie(int listening, const struct ipc_tensor *tensor)
 		_exit(4);
 	ipc_writer_init(&writer);
 	next(conn, &message);
-	ipc_put_welcome(&writer, &(struct ipc_welcome){IPC_VERSION, "liar"});
+	ipc_put_welcome(&writer, &(struct ipc_welcome){.version = IPC_VERSION, .server = "liar"});
 	ipc_conn_send(conn, IPC_WELCOME, message.header.serial, writer.data, writer.size, -1);
 	next(conn, &message);
 	ipc_writer_reset(&writer);

@@ -33,8 +33,8 @@ static void rig_init(struct rig *rig, const char *policy, const char *rung)
 	snprintf(settings, sizeof(settings), "policy: {%s}", policy);
 	test_tiny_init(&rig->tiny, settings, "");
 	snprintf(open.rung, sizeof(open.rung), "%s", rung);
-	cr_assert_eq(stream_create(&open, 1, rig->tiny.models->model[0], NULL, 1, -1, &reason, &rig->stream), 0, "%s",
-		     reason);
+	cr_assert_eq(stream_create(&open, 1, rig->tiny.models->model[0], NULL, 1, NULL, 0, &reason, &rig->stream), 0,
+		     "%s", reason);
 	rig->pool = mmap(NULL, rig->stream->pool.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->stream->pool.fd, 0);
 	cr_assert_neq((void *)rig->pool, MAP_FAILED);
 	pool_settle(&rig->stream->pool);

@@ -462,3 +462,150 @@ Test(session, a_stream_may_bring_its_own_memory)
 	cr_assert_eq(count_fds(), fds);
 	close(fd);
 }
+
+/* ---- a memory for each slot ----------------------------------------------------------------------- */
+
+#define MEMORIES 3
+
+/* Sealed memories for slots of a page. */
+static void make_memories(int *fds, int n)
+{
+	for (int i = 0; i < n; i++) {
+		fds[i] = memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		cr_assert_eq(ftruncate(fds[i], 4096), 0);
+		cr_assert_eq(fcntl(fds[i], F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), 0);
+	}
+}
+
+static void close_all(const int *fds, int n)
+{
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* Asks for a stream of three slots with these; the answer's type. */
+static enum ipc_type open_with(struct rig *rig, const int *fds, unsigned n_fds)
+{
+	struct ipc_stream_open open = {.model = "tiny", .n_slots = MEMORIES, .slot_bytes = 4096};
+	struct ipc_message message;
+
+	ipc_put_stream_open(&rig->writer, &open);
+	cr_assert_eq(ipc_conn_send_fds(rig->client, IPC_STREAM_OPEN, 2, rig->writer.data, rig->writer.size, fds, n_fds),
+		     0);
+	ipc_writer_reset(&rig->writer);
+	cr_assert_eq(receive(rig, &message), 0);
+	cr_assert_eq(message.header.serial, 2u);
+	cr_assert_eq(message.header.n_fds, 0);
+	return (enum ipc_type)message.header.type;
+}
+
+static const struct ipc_frame memory_frame = {
+	.stream = 1, .seq = 1, .slot = 0, .format = IPC_GRAY8, .width = 64, .height = 64, .stride = {64}};
+
+static void send_frame(struct rig *rig, struct ipc_frame frame, uint32_t serial)
+{
+	ipc_put_frame(&rig->writer, &frame);
+	send_message(rig, IPC_FRAME, serial);
+}
+
+/* The class of the frame in this slot: 0 the darkest, 3 the brightest. */
+static void expect_class(struct rig *rig, uint32_t slot, uint32_t class)
+{
+	struct ipc_frame frame = memory_frame;
+	struct ipc_message message;
+	struct ipc_result result;
+	void *storage;
+
+	frame.slot = slot;
+	frame.seq = 10 + slot;
+	send_frame(rig, frame, 10 + slot);
+	cr_assert_eq(receive(rig, &message), 0);
+	cr_assert_eq((int)message.header.type, (int)IPC_RESULT);
+	cr_assert_eq(ipc_get_result(message.body, message.header.length, &result, &storage, NULL), 0);
+	cr_assert_eq((int)result.status, (int)IPC_OK, "%s", result.text);
+	cr_assert_eq(result.items[0].index, class);
+	ipc_storage_free(storage);
+}
+
+Test(session, a_stream_may_bring_a_memory_for_each_slot)
+{
+	int own[MEMORIES], fds;
+	uint8_t white[4096];
+	struct rig rig;
+
+	rig_init(&rig);
+	rig_finish(&rig);
+	fds = count_fds();
+	rig_init(&rig);
+	greet(&rig);
+	make_memories(own, MEMORIES);
+	memset(white, 255, sizeof(white));
+	cr_assert_eq(pwrite(own[1], white, sizeof(white), 0), (ssize_t)sizeof(white));
+	cr_assert_eq((int)open_with(&rig, own, MEMORIES), (int)IPC_STREAM_OPENED);
+	close_all(own, MEMORIES);
+	cr_assert_eq(rig.host.pool_bytes, (size_t)MEMORIES * 4096, "it counts as what it is");
+	expect_class(&rig, 1, 3);
+	expect_class(&rig, 0, 0);
+	expect_class(&rig, 2, 0);
+	/* What lies beyond one memory is not in the next. */
+	for (uint32_t i = 0; i < 3; i++) {
+		struct ipc_frame frame = memory_frame;
+
+		frame.seq = 50 + i;
+		if (i == 0)
+			frame.offset[0] = 1;
+		else if (i == 1)
+			frame.slot = MEMORIES;
+		else
+			frame.stride[0] = 65;
+		send_frame(&rig, frame, 50 + i);
+		expect(&rig, IPC_ERROR, 50 + i);
+	}
+	expect_class(&rig, 1, 3);
+	/* The client dies, with a frame on its way. */
+	send_frame(&rig, memory_frame, 60);
+	rig_finish(&rig);
+	cr_assert_eq(count_fds(), fds);
+}
+
+Test(session, memories_that_are_refused_leave_nothing_behind)
+{
+	int own[4], fds, ends[2], wrong[MEMORIES];
+	struct ipc_message message;
+	struct rig rig;
+
+	rig_init(&rig);
+	rig_finish(&rig);
+	make_memories(own, 4);
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	fds = count_fds();
+	rig_init(&rig);
+	greet(&rig);
+	cr_assert_eq((int)open_with(&rig, own, 2), (int)IPC_ERROR);
+	cr_assert_eq((int)open_with(&rig, own, 4), (int)IPC_ERROR);
+	memcpy(wrong, own, sizeof(wrong));
+	wrong[2] = own[0];
+	cr_assert_eq((int)open_with(&rig, wrong, MEMORIES), (int)IPC_ERROR, "one of them twice");
+	wrong[2] = ends[0];
+	cr_assert_eq((int)open_with(&rig, wrong, MEMORIES), (int)IPC_ERROR, "a pipe");
+	wrong[2] = ipc_conn_fd(rig.client);
+	cr_assert_eq((int)open_with(&rig, wrong, MEMORIES), (int)IPC_ERROR, "a socket");
+	wrong[2] = memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	cr_assert_eq((int)open_with(&rig, wrong, MEMORIES), (int)IPC_ERROR, "an empty memory");
+	cr_assert_eq(ftruncate(wrong[2], 4096), 0);
+	cr_assert_eq((int)open_with(&rig, wrong, MEMORIES), (int)IPC_ERROR, "one that is not sealed");
+	close(wrong[2]);
+	cr_assert_eq(rig.host.pool_bytes, (size_t)0);
+	cr_assert_eq((int)open_with(&rig, own, MEMORIES), (int)IPC_STREAM_OPENED, "the connection goes on");
+	/* Other messages bring one at most, and more than there are slots no message. */
+	ipc_put_gallery(&rig.writer, &(struct ipc_gallery){.what = "list"});
+	cr_assert_eq(ipc_conn_send_fds(rig.client, IPC_GALLERY, 3, rig.writer.data, rig.writer.size, own, 2), 0);
+	cr_assert_eq(receive(&rig, &message), 0);
+	cr_assert_eq((int)message.header.type, (int)IPC_ERROR);
+	cr_assert_eq(message.header.serial, 0u);
+	cr_assert_eq(receive(&rig, &message), -ECONNRESET);
+	rig_finish(&rig);
+	cr_assert_eq(count_fds(), fds);
+	close_all(own, 4);
+	close_all(ends, 2);
+}

@@ -173,15 +173,69 @@ Test(faults, descriptors_that_are_no_pool_are_refused_and_closed)
 	fixture_stop(&fixture);
 }
 
+/* For each of four slots one, but for what is wrong with them. */
+Test(faults, descriptors_for_each_slot_are_all_right_or_all_refused)
+{
+	struct fixture fixture;
+	int own[5], ends[2], fds;
+
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	fixture_start(&fixture);
+	fds = idle_fds(&fixture);
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	for (int i = 0; i < 5; i++)
+		own[i] = own_memory(F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	for (int i = 0; i < 6; i++) {
+		static const char *const texts[] = {"one for each",    "one for each",	  "one for each",
+						    "the same memory", "neither a memfd", NULL};
+		struct client client;
+		int some[5];
+
+		memcpy(some, own, sizeof(some));
+		if (i == 3)
+			some[3] = some[1];
+		if (i == 4)
+			some[3] = ends[1];
+		client_connect(&client, &fixture);
+		put_open(&client);
+		send_fds(&client, IPC_STREAM_OPEN,
+			 i == 0	  ? 2
+			 : i == 1 ? 3
+			 : i == 2 ? 5
+				  : 4,
+			 some,
+			 i == 0	  ? 2
+			 : i == 1 ? 3
+			 : i == 2 ? 5
+				  : 4);
+		if (texts[i])
+			client_expect_error(&client, texts[i]);
+		else
+			client_expect(&client, IPC_STREAM_OPENED);
+		/* The connection goes on. */
+		client_open_stream(&client, (struct ipc_stream_open){.model = "tiny"});
+		run(&client, 1);
+		client_close(&client);
+	}
+	expect_fds(&fixture, fds);
+	for (int i = 0; i < 5; i++)
+		close(own[i]);
+	close(ends[0]);
+	close(ends[1]);
+	fixture_stop(&fixture);
+}
+
 /* More than announced, fewer, more than fit the daemon's buffer (MSG_CTRUNC), and with a message that takes none. */
 Test(faults, descriptors_that_do_not_match_end_the_connection)
 {
 	static const struct {
 		uint16_t type, announced;
 		int sent;
-	} cases[] = {{IPC_STREAM_OPEN, 0, 1},  {IPC_STREAM_OPEN, 1, 0},	  {IPC_STREAM_OPEN, 1, 2},
-		     {IPC_STREAM_OPEN, 2, 2},  {IPC_QUERY, 1, 1},	  {IPC_QUERY, 4, 4},
-		     {IPC_STREAM_OPEN, 1, 40}, {IPC_STREAM_OPEN, 40, 40}, {IPC_QUERY, 65535, 1}};
+	} cases[] = {{IPC_STREAM_OPEN, 0, 1},	{IPC_STREAM_OPEN, 1, 0},  {IPC_STREAM_OPEN, 1, 2},
+		     {IPC_STREAM_OPEN, 17, 17}, {IPC_CHANGE, 2, 2},	  {IPC_QUERY, 1, 1},
+		     {IPC_QUERY, 4, 4},		{IPC_STREAM_OPEN, 1, 40}, {IPC_STREAM_OPEN, 40, 40},
+		     {IPC_QUERY, 65535, 1}};
 	struct fixture fixture;
 	int memory = own_memory(F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), many[40], fds;
 
@@ -197,6 +251,8 @@ Test(faults, descriptors_that_do_not_match_end_the_connection)
 		client_connect(&client, &fixture);
 		if (cases[i].type == IPC_QUERY)
 			ipc_put_query(&client.writer, "status");
+		else if (cases[i].type == IPC_CHANGE)
+			ipc_put_change(&client.writer, &(struct ipc_change){.what = "add"});
 		else
 			put_open(&client);
 		send_fds(&client, cases[i].type, cases[i].announced, many, cases[i].sent);

@@ -8,6 +8,8 @@
  *      length of the body, body
  *   3  raw bytes: length, bytes  4  one turn of the loop       5  turns until the lanes are idle
  *   6  the client reads          7  a reload to the other generation of models
+ *   8  a message as of 2, all of whose descriptors are memories that a stream may have: type, number of them (low
+ *      nibble), which of them comes again in place of the last (high nibble; 0 none), length of the body, body
  *
  * At the end every message that was whole has been answered exactly once unless its client was cut off or left, all
  * that the daemon said can be decoded, and nothing is held any more.
@@ -28,6 +30,7 @@
 #define CLIENTS	    3
 #define SERIALS_MAX 1024
 #define POOL_BYTES  65536
+#define FDS_MAX	    16
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -296,7 +299,7 @@ static void post(struct client *client, const void *bytes, size_t size, const in
 {
 	struct iovec part = {(void *)(uintptr_t)bytes, size};
 	union {
-		char bytes[CMSG_SPACE(8 * sizeof(int))];
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control = {{0}};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
@@ -332,6 +335,27 @@ static void send_message(struct client *client, const uint8_t *record, const uin
 	for (uint32_t i = 0; i < n_fds; i++)
 		fds[i] = make_descriptor(record[1] + i);
 	post(client, bytes, 16 + length, fds, n_fds);
+	for (uint32_t i = 0; i < n_fds; i++)
+		close(fds[i]);
+}
+
+static void send_memories(struct client *client, const uint8_t *record, const uint8_t *body, size_t length)
+{
+	uint8_t bytes[16 + UINT8_MAX];
+	uint32_t n_fds = record[1] & 15u, again = record[1] >> 4;
+	uint32_t header[4] = {IPC_MAGIC, record[0] | n_fds << 16, (uint32_t)length, client->n_sent + 1};
+	int fds[FDS_MAX], sent[FDS_MAX];
+
+	if (client->n_sent + 1 >= SERIALS_MAX)
+		return;
+	client->n_sent++;
+	memcpy(bytes, header, sizeof(header));
+	memcpy(bytes + 16, body, length);
+	for (uint32_t i = 0; i < n_fds; i++)
+		sent[i] = fds[i] = make_descriptor(0);
+	if (n_fds && again && again <= n_fds)
+		sent[n_fds - 1] = fds[again - 1];
+	post(client, bytes, 16 + length, sent, n_fds);
 	for (uint32_t i = 0; i < n_fds; i++)
 		close(fds[i]);
 }
@@ -377,10 +401,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			connect_client(client);
 		} else if (what == 1) {
 			hang_up(client);
-		} else if (what == 2 && end - data >= 3) {
+		} else if ((what == 2 || what == 8) && end - data >= 3) {
 			length = data[2] < end - data - 3 ? data[2] : (size_t)(end - data - 3);
 			if (client->fd >= 0)
-				send_message(client, data, data + 3, length);
+				(what == 2 ? send_message : send_memories)(client, data, data + 3, length);
 			data += 3 + length;
 		} else if (what == 3 && end - data >= 1) {
 			length = data[0] < end - data - 1 ? data[0] : (size_t)(end - data - 1);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -295,6 +297,130 @@ Test(conn, descriptors_wait_with_their_unsent_message)
 	pair_destroy(&pair);
 }
 
+/* Descriptors whose size tells which they are. */
+static void make_numbered(int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		fds[i] = memfd_create("numbered", MFD_CLOEXEC);
+		cr_assert_eq(ftruncate(fds[i], i + 1), 0);
+	}
+}
+
+static void close_all(const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* A message's descriptors are the first n of those that make_numbered() made; they are closed. */
+static void expect_numbered(const struct ipc_message *message, unsigned n)
+{
+	struct stat status;
+
+	cr_assert_eq(message->header.n_fds, n);
+	for (unsigned i = 0; i < n; i++) {
+		cr_assert_eq(fstat(message->fds[i], &status), 0);
+		cr_assert_eq(status.st_size, (off_t)i + 1);
+		cr_assert(fcntl(message->fds[i], F_GETFD) & FD_CLOEXEC);
+		close(message->fds[i]);
+	}
+}
+
+Test(conn, several_descriptors_arrive_in_their_order)
+{
+	unsigned before = open_fds();
+	struct pair pair = pair_create(IPC_BODY_MAX);
+	struct ipc_message message;
+	struct ipc_conn *other;
+	int fds[IPC_FDS_MAX + 1];
+
+	make_numbered(fds, IPC_FDS_MAX + 1);
+	cr_assert_eq(ipc_conn_create(pair.peer, IPC_BODY_MAX, &other), 0);
+	cr_assert_eq(ipc_conn_send_fds(other, IPC_STREAM_OPEN, 9, "x", 1, fds, IPC_FDS_MAX + 1), -EMSGSIZE);
+	for (unsigned n = 0; n <= IPC_FDS_MAX; n++)
+		cr_assert_eq(ipc_conn_send_fds(other, IPC_STREAM_OPEN, n, "xy", 2, fds, n), 0);
+	close_all(fds, IPC_FDS_MAX + 1);
+	for (unsigned n = 0; n <= IPC_FDS_MAX; n++) {
+		while (ipc_conn_next(pair.conn, &message, NULL) == -EAGAIN)
+			cr_assert_eq(ipc_conn_recv(pair.conn), 0);
+		cr_assert_eq(message.header.serial, n);
+		expect_numbered(&message, n);
+	}
+	ipc_conn_destroy(other);
+	pair.peer = -1;
+	pair_destroy(&pair);
+	cr_assert_eq(open_fds(), before);
+}
+
+Test(conn, several_descriptors_wait_with_their_unsent_message)
+{
+	unsigned before = open_fds(), arrived = 0;
+	static const unsigned counts[] = {3, 0, 16, 1, 12};
+	static uint8_t body[IPC_BODY_MAX];
+	struct pair pair = pair_create(IPC_BODY_MAX);
+	struct ipc_message message;
+	struct ipc_conn *other;
+	int fds[IPC_FDS_MAX], r = 0;
+
+	make_numbered(fds, IPC_FDS_MAX);
+	cr_assert_eq(ipc_conn_create(pair.peer, IPC_BODY_MAX, &other), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		cr_assert_eq(ipc_conn_send(other, IPC_REPORT, 100, body, sizeof(body), -1), 0);
+	cr_assert_gt(ipc_conn_pending(other), 0);
+	for (uint32_t i = 0; i < 5; i++)
+		cr_assert_eq(ipc_conn_send_fds(other, IPC_STREAM_OPEN, i, body, 100, fds, counts[i]), 0);
+	/* All that may wait are 32; one too many changes nothing. */
+	cr_assert_eq(ipc_conn_send(other, IPC_STREAM_OPEN, 7, body, 100, fds[0]), -ENOBUFS);
+	close_all(fds, IPC_FDS_MAX);
+	while (arrived < 5) {
+		ipc_conn_flush(other);
+		r = ipc_conn_recv(pair.conn);
+		cr_assert(r == 0 || r == -EAGAIN);
+		while (ipc_conn_next(pair.conn, &message, NULL) == 0) {
+			if (message.header.serial == 100)
+				continue;
+			cr_assert_eq(message.header.serial, arrived);
+			expect_numbered(&message, counts[arrived++]);
+		}
+	}
+	cr_assert_eq(ipc_conn_pending(other), (size_t)0);
+	ipc_conn_destroy(other);
+	pair.peer = -1;
+	pair_destroy(&pair);
+	cr_assert_eq(open_fds(), before);
+}
+
+/* With no descriptors to spare none of a message's are kept, and the connection goes on. */
+Test(conn, descriptors_that_cannot_be_copied_leave_none_behind)
+{
+	struct rlimit limit, small;
+	static uint8_t body[IPC_BODY_MAX];
+	struct pair pair = pair_create(IPC_BODY_MAX);
+	struct ipc_conn *other;
+	int fds[IPC_FDS_MAX];
+	unsigned before;
+	size_t pending;
+
+	make_numbered(fds, IPC_FDS_MAX);
+	cr_assert_eq(ipc_conn_create(pair.peer, IPC_BODY_MAX, &other), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		cr_assert_eq(ipc_conn_send(other, IPC_REPORT, 100, body, sizeof(body), -1), 0);
+	before = open_fds();
+	pending = ipc_conn_pending(other);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* Room for a few of the copies. */
+	small = (struct rlimit){(rlim_t)fds[IPC_FDS_MAX - 1] + 4, limit.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
+	cr_assert_eq(ipc_conn_send_fds(other, IPC_STREAM_OPEN, 1, "x", 1, fds, IPC_FDS_MAX), -EMFILE);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_eq(open_fds(), before);
+	cr_assert_eq(ipc_conn_pending(other), pending);
+	close_all(fds, IPC_FDS_MAX);
+	ipc_conn_destroy(other);
+	pair.peer = -1;
+	pair_destroy(&pair);
+}
+
 Test(conn, unannounced_descriptors_are_refused_and_closed)
 {
 	unsigned before = open_fds();
@@ -327,9 +453,9 @@ Test(conn, flood_of_descriptors_is_refused_and_closed)
 	int r = 0;
 
 	/* Never a whole message, so that nothing is taken; each portion brings more. */
-	put_header(header, IPC_MAGIC, IPC_FRAME, 4, 100, 1);
+	put_header(header, IPC_MAGIC, IPC_FRAME, IPC_FDS_MAX, 100, 1);
 	for (unsigned i = 0; i < 3 && r == 0; i++) {
-		send_with_fds(pair.peer, header, 5, pair.peer, 4);
+		send_with_fds(pair.peer, header, 5, pair.peer, IPC_FDS_MAX);
 		r = ipc_conn_recv(pair.conn);
 	}
 	cr_assert_eq(r, -EPROTO);
