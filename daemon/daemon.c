@@ -91,6 +91,24 @@ static bool make_room(struct session_host *host, size_t bytes)
 	return residency_make_room(&daemon->residency, bytes, NULL);
 }
 
+static size_t left_for_galleries(struct session_host *host)
+{
+	return residency_left_for_galleries(&daemon_of(host)->residency);
+}
+
+/* Galleries that were there before are kept whatever the configuration says; what that means is not kept quiet. */
+static void check_galleries(const struct daemon *daemon)
+{
+	size_t bytes = galleries_bytes(daemon->residency.galleries);
+	size_t left = residency_left_for_galleries(&daemon->residency);
+
+	if (bytes > left)
+		log_warning(
+			"galleries have %zu kB of memory, and memory_budget_mb leaves them %zu kB beside the largest "
+			"model: its frames fail, and nothing can be added to a gallery",
+			bytes >> 10, left >> 10);
+}
+
 /* ---- the service manager -------------------------------------------------------------------------- */
 
 /* Fed by the loop, and only while the lanes get on: a kernel that never ends is a reason to be started anew. */
@@ -134,6 +152,7 @@ static void finish(struct daemon *daemon)
 	while (daemon->host.sessions)
 		session_close(daemon->host.sessions);
 	dispatch_finish(&daemon->dispatch);
+	daemon->residency.galleries = NULL;
 	gallery_service_close(&daemon->gallery_service);
 	session_tidy(&daemon->host);
 	for (int i = 0; i < 3; i++)
@@ -248,6 +267,7 @@ static void swap(struct daemon *daemon)
 	if (config_before != daemon->config)
 		config_destroy(config_before);
 	residency_make_room(&daemon->residency, 0, NULL);
+	check_galleries(daemon);
 	/* Loading leaves freed memory behind; the device has better use for it. */
 	malloc_trim(0);
 }
@@ -645,9 +665,12 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->learned.store = daemon->observe.store;
 	daemon->learned.device = identity_device(options->root_fd, daemon->lanes, daemon->n_lanes);
 	daemon->host.make_room = make_room;
+	daemon->host.left_for_galleries = left_for_galleries;
 	daemon->residency.pool_bytes = &daemon->host.pool_bytes;
-	return gallery_service_init(&daemon->gallery_service, &daemon->host, options->state_dir,
-				    (uint64_t)config->limits.gallery_mb << 20);
+	rc = gallery_service_init(&daemon->gallery_service, &daemon->host, options->state_dir,
+				  (uint64_t)config->limits.gallery_mb << 20);
+	daemon->residency.galleries = daemon->gallery_service.galleries;
+	return rc;
 }
 
 int daemon_run(const struct daemon_options *options, struct config *config)

@@ -120,7 +120,12 @@ static struct governor_queue look_at_queue(const struct dispatch *dispatch, cons
 /* A frame whose networks are not in memory waits for them, or fails. */
 static void await_networks(struct dispatch *dispatch, struct job *job)
 {
-	if (dispatch->on_absent(dispatch, job->stream->model->ladder) < 0)
+	int rc = dispatch->on_absent(dispatch, job->stream->model->ladder);
+
+	if (rc == -ENOMEM)
+		dispatch_drop(dispatch, job, IPC_FAILED,
+			      "memory_budget_mb has no room for the model beside galleries and the streams' pools");
+	else if (rc < 0)
 		dispatch_drop(dispatch, job, IPC_FAILED, "the model cannot be loaded again; the daemon's log says why");
 	else
 		sched_defer(&dispatch->sched, &job->wait);

@@ -71,6 +71,11 @@ void galleries_set_limit(struct galleries *galleries, uint64_t limit_bytes)
 	store_set_limit(galleries->store, limit_bytes);
 }
 
+size_t galleries_bytes(const struct galleries *galleries)
+{
+	return galleries ? atomic_load(&galleries->originals.memory_bytes) : 0;
+}
+
 /* Puts `next` (consumed; NULL: nothing) in the place of the gallery of that name. */
 static void put(struct galleries *galleries, const char *name, struct gallery *next)
 {
@@ -233,6 +238,23 @@ static bool check_room(struct galleries_change *change, const struct gallery *ga
 	return true;
 }
 
+/* Before anything is copied.  Duplicates are counted, too: what they are is known only when the others are there. */
+static bool check_memory(const struct galleries *galleries, struct galleries_change *change,
+			 const struct gallery_batch *batch)
+{
+	size_t used = galleries_bytes(galleries), more = 0;
+
+	for (int i = 0; i < batch->n_variants; i++)
+		more += (size_t)batch->n_pictures * gallery_vector_bytes(batch->variants[i].length);
+	if (used <= change->memory_max && more <= change->memory_max - used)
+		return true;
+	return refuse(
+		change, -ENOMEM,
+		"galleries have %.1f MB of memory, %.1f MB more are wanted, and memory_budget_mb leaves them %.1f MB "
+		"beside the largest model and the streams' pools",
+		(double)used / (1 << 20), (double)more / (1 << 20), (double)change->memory_max / (1 << 20));
+}
+
 /* ---- adding --------------------------------------------------------------------------------------- */
 
 /* What an add works with. */
@@ -381,7 +403,8 @@ static int run_add(struct galleries *galleries, struct galleries_change *change,
 		refuse(change, rc, "%.300s", why.text);
 		return 0;
 	}
-	rc = check_batch(change, &batch) ? add_batch(galleries, change, db, &batch) : 0;
+	if (check_batch(change, &batch) && check_memory(galleries, change, &batch))
+		rc = add_batch(galleries, change, db, &batch);
 	gallery_batch_finish(&batch);
 	return rc;
 }

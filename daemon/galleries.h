@@ -35,6 +35,8 @@ int galleries_create(const char *dir, uint64_t limit_bytes, struct galleries **r
 /* Finishes the changes that were submitted.  No gallery is referred to any more.  Accepts NULL. */
 void galleries_destroy(struct galleries *galleries);
 void galleries_set_limit(struct galleries *galleries, uint64_t limit_bytes);
+/* Memory of all of them, those included that were replaced while a search was in them.  NULL: 0.  Any thread. */
+size_t galleries_bytes(const struct galleries *galleries);
 
 /* A reference to the gallery as it is now; NULL: there is none of this name.  Any thread. */
 struct gallery *galleries_get(struct galleries *galleries, const char *name);
@@ -66,6 +68,7 @@ struct galleries_change {
 	struct galleries_variant variants[CONFIG_VARIANTS_MAX];
 	int n_variants, best; /* best: the one that tells duplicates */
 	int fd;		      /* a memfd as of gallery_batch.h; stays the submitter's; -1 none */
+	size_t memory_max;    /* that all galleries may have with what is added */
 
 	/* On the store's thread, after the disk. */
 	void (*done)(struct galleries_change *change);

@@ -16,6 +16,7 @@ struct gallery_chunk {
 	struct originals *originals;
 	size_t row_bytes; /* of an original */
 	off_t at;	  /* of the first */
+	size_t n_touched; /* rows that were ever filled */
 	int8_t *codes;
 	struct engine_search_code about[CHUNK_ROWS];
 	uint32_t names[CHUNK_ROWS];
@@ -34,7 +35,22 @@ static struct gallery_box *box_of(struct gallery *gallery)
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
 
-/* Pages that no vector touched cost nothing. */
+size_t gallery_vector_bytes(int length)
+{
+	return engine_search_stride(length) + sizeof(struct engine_search_code) + sizeof(uint32_t);
+}
+
+static int length_of(const struct gallery_chunk *chunk)
+{
+	return (int)(chunk->row_bytes / sizeof(float));
+}
+
+static void count(struct originals *originals, size_t more, size_t less)
+{
+	atomic_fetch_add(&originals->memory_bytes, more - less);
+}
+
+/* Pages that no vector touched cost nothing, and are not counted. */
 static int chunk_create(struct originals *originals, int length, struct gallery_chunk **ret_chunk)
 {
 	size_t stride = engine_search_stride(length);
@@ -48,6 +64,7 @@ static int chunk_create(struct originals *originals, int length, struct gallery_
 		return -ENOMEM;
 	}
 	atomic_init(&chunk->references, 1);
+	chunk->n_touched = 0;
 	chunk->originals = originals;
 	chunk->row_bytes = (size_t)length * sizeof(float);
 	chunk->at = originals_take(originals, CHUNK_ROWS * chunk->row_bytes);
@@ -66,6 +83,7 @@ static void chunk_unref(struct gallery_chunk *chunk)
 	if (atomic_fetch_sub(&chunk->references, 1) > 1)
 		return;
 	originals_free(chunk->originals, chunk->at, CHUNK_ROWS * chunk->row_bytes);
+	count(chunk->originals, 0, chunk->n_touched * gallery_vector_bytes(length_of(chunk)));
 	free(chunk->codes);
 	free(chunk);
 }
@@ -85,6 +103,7 @@ int gallery_create(struct originals *originals, const char *name, const char *mo
 	if (!box)
 		return -ENOMEM;
 	atomic_init(&box->references, 1);
+	count(originals, sizeof(*box), 0);
 	box->gallery.originals = originals;
 	box->gallery.creator = creator;
 	snprintf(box->gallery.name, sizeof(box->gallery.name), "%s", name);
@@ -122,6 +141,7 @@ int gallery_copy(const struct gallery *gallery, struct gallery **ret_copy)
 	if (rc == 0 && gallery->n_names)
 		memcpy(copy->names, gallery->names, gallery->n_names * sizeof(*copy->names));
 	copy->n_names = rc == 0 ? gallery->n_names : 0;
+	count(copy->originals, copy->n_names * sizeof(*copy->names), 0);
 	while (rc == 0 && copy->n_spaces < gallery->n_spaces) {
 		rc = copy_space(&gallery->spaces[copy->n_spaces], &copy->spaces[copy->n_spaces]);
 		copy->n_spaces++;
@@ -153,6 +173,7 @@ void gallery_unref(struct gallery *gallery)
 		return;
 	for (int i = 0; i < gallery->n_spaces; i++)
 		drop_parts(gallery->spaces[i].parts, gallery->spaces[i].n_parts);
+	count(gallery->originals, 0, sizeof(struct gallery_box) + gallery->n_names * sizeof(*gallery->names));
 	free(gallery->names);
 	free(box_of(gallery));
 }
@@ -217,6 +238,7 @@ int gallery_add_name(struct gallery *gallery, const char *text, uint64_t id)
 			return -ENOMEM;
 		gallery->names = grown;
 		gallery->n_names++;
+		count(gallery->originals, sizeof(*grown), 0);
 	}
 	gallery->names[place] = (struct gallery_name){.id = id};
 	snprintf(gallery->names[place].text, sizeof(gallery->names[place].text), "%s", text);
@@ -276,6 +298,11 @@ int gallery_add_vector(struct gallery *gallery, int space_index, int name, const
 		return rc;
 	chunk->names[part->n] = (uint32_t)name;
 	part->n++;
+	/* A copy that came to nothing may have filled it before. */
+	if (part->n > chunk->n_touched) {
+		chunk->n_touched = part->n;
+		count(chunk->originals, gallery_vector_bytes(space->length), 0);
+	}
 	space->n_vectors++;
 	return 0;
 }

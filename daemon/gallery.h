@@ -71,6 +71,8 @@ const char *gallery_name_of(const struct gallery *gallery, uint64_t id); /* NULL
 int gallery_find_space(const struct gallery *gallery, uint64_t id);	 /* its index, or -1 */
 size_t gallery_count_names(const struct gallery *gallery);
 bool gallery_is_empty(const struct gallery *gallery); /* without vectors */
+/* Memory that a vector of this length takes, beside its original.  Copies that share one count it once. */
+size_t gallery_vector_bytes(int length);
 
 /* ---- edits of a copy that nobody else sees ---------------------------------------------------------- */
 

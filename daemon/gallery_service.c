@@ -179,6 +179,9 @@ static void answer(struct gallery_request *request)
 	const struct galleries_change *change = &request->change;
 
 	unlink_request(request);
+	/* What the gallery has taken, models give back. */
+	if (change->error == 0 && request->service->host->make_room)
+		request->service->host->make_room(request->service->host, 0);
 	if (change->error < 0) {
 		session_error(request->session, request->serial, -change->error, "%.250s", change->text);
 	} else {
@@ -307,6 +310,8 @@ static void submit(struct gallery_service *service, struct session *session, uin
 	request->change.fd = model ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	memcpy(request->change.gallery, asked->gallery, sizeof(asked->gallery));
 	memcpy(request->change.name, asked->name, sizeof(asked->name));
+	request->change.memory_max =
+		service->host->left_for_galleries ? service->host->left_for_galleries(service->host) : SIZE_MAX;
 	if (model)
 		fill_add(&request->change, model);
 	request->session = session_ref(session);

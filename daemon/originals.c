@@ -31,7 +31,9 @@ int originals_open(struct originals *originals, const char *dir)
 		fd = open_named(dir);
 	if (fd < 0)
 		return fd;
-	*originals = (struct originals){.fd = fd};
+	originals->fd = fd;
+	originals->end = 0;
+	atomic_init(&originals->memory_bytes, 0);
 	return 0;
 }
 

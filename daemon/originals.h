@@ -6,17 +6,21 @@
  * which the kernel keeps in memory while there is room and reads again when there was not; a candidate costs one
  * pread(2).  The database holds them, too, and is what survives: this file vanishes with the process.
  *
- * Reading and freeing from any thread, the rest from one.
+ * What is in memory instead is counted here as well, because it is made and freed where the originals are.
+ *
+ * Reading, freeing and counting from any thread, the rest from one.
  */
 #ifndef INFERD_ORIGINALS_H
 #define INFERD_ORIGINALS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct originals {
 	int fd;
-	off_t end; /* of what was ever taken; a file may be long and hold little */
+	off_t end;		    /* of what was ever taken; a file may be long and hold little */
+	atomic_size_t memory_bytes; /* of the galleries whose originals these are */
 };
 
 int originals_open(struct originals *originals, const char *dir); /* 0 or negative errno */

@@ -116,12 +116,13 @@ static void put_memory(const struct daemon *daemon, struct ipc_writer *writer)
 	const struct residency *residency = &daemon->residency;
 
 	ipc_put_text(writer, "memory");
-	ipc_put_map(writer, 8);
+	ipc_put_map(writer, 9);
 	put_float(writer, "budget_mb", megabytes(residency->budget));
 	put_float(writer, "used_mb", megabytes(residency_used(residency)));
 	put_float(writer, "networks_mb", megabytes(networks_bytes()));
 	put_float(writer, "tensors_mb", megabytes(residency->arena_bytes * (size_t)daemon->n_lanes));
 	put_float(writer, "pools_mb", megabytes(*residency->pool_bytes));
+	put_float(writer, "galleries_mb", megabytes(galleries_bytes(residency->galleries)));
 	put_float(writer, "process_mb", resident_mb());
 	put_uint(writer, "loads_on_demand", residency->n_loads);
 	put_uint(writer, "unloads", residency->n_unloads);

@@ -119,8 +119,9 @@ static int check_quota(struct session *session, uint32_t serial, const struct ip
 		return EDQUOT;
 	}
 	if (session->host->make_room && !session->host->make_room(session->host, wanted)) {
-		session_error(session, serial, ENOMEM,
-			      "the pools of all clients have what memory_budget_mb leaves them");
+		session_error(
+			session, serial, ENOMEM,
+			"memory_budget_mb has no room for the pool beside those of others, galleries and networks in use");
 		return ENOMEM;
 	}
 	return 0;

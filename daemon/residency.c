@@ -34,7 +34,26 @@ static struct ladder *ladder_at(const struct residency *residency, int index)
 size_t residency_used(const struct residency *residency)
 {
 	return networks_bytes() + residency->arena_bytes * (size_t)residency->dispatch->n_lanes +
-	       *residency->pool_bytes;
+	       *residency->pool_bytes + galleries_bytes(residency->galleries);
+}
+
+/* What a ladder takes while it is the only one. */
+static size_t alone(const struct residency *residency, const struct ladder *ladder)
+{
+	return ladder->bytes + ladder->arena_bytes * (size_t)residency->dispatch->n_lanes;
+}
+
+size_t residency_left_for_galleries(const struct residency *residency)
+{
+	size_t taken = 0;
+
+	for (int i = 0; residency->serving && i < residency->serving->n; i++) {
+		size_t bytes = alone(residency, residency->serving->model[i]->ladder);
+
+		taken = bytes > taken ? bytes : taken;
+	}
+	taken += *residency->pool_bytes;
+	return residency->budget > taken ? residency->budget - taken : 0;
 }
 
 static bool may_go(const struct ladder *ladder, int64_t now_us)
@@ -170,6 +189,9 @@ int residency_want(struct residency *residency, struct ladder *ladder)
 	ladder->used_us = now;
 	if (ladder->failed_us && now - ladder->failed_us < RETRY_US)
 		return -EIO;
+	if (alone(residency, ladder) + *residency->pool_bytes + galleries_bytes(residency->galleries) >
+	    residency->budget)
+		return -ENOMEM;
 	/* When there is no room now, the end of a frame that runs is a reason to ask again. */
 	if (residency->busy || !residency_make_room(residency, ladder->bytes, ladder))
 		return 0;

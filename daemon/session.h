@@ -40,8 +40,10 @@ struct session_host {
 			   const struct ipc_gallery *asked, int fd);
 	struct galleries *galleries;		       /* that streams may name; NULL: none are kept */
 	void (*on_streams)(struct session_host *host); /* n_streams became 0 or 1 */
-	/* Whether the device has memory for a pool of this size; NULL: always. */
+	/* Whether the device has memory for a pool of this size, after what is idle was unloaded; NULL: always. */
 	bool (*make_room)(struct session_host *host, size_t bytes);
+	/* Bytes that all galleries may have now; NULL: any. */
+	size_t (*left_for_galleries)(struct session_host *host);
 
 	struct session *sessions; /* open ones */
 	int n_sessions, n_streams;

@@ -107,6 +107,7 @@ void prometheus_print(const struct json *status, const struct json *stats)
 	print_gauge(memory, "networks_mb", "inferd_networks_bytes", "Networks in memory.", 1 << 20);
 	print_gauge(memory, "tensors_mb", "inferd_tensors_bytes", "What lanes compute in.", 1 << 20);
 	print_gauge(memory, "pools_mb", "inferd_pools_bytes", "Frames of all clients.", 1 << 20);
+	print_gauge(memory, "galleries_mb", "inferd_galleries_bytes", "Vectors and names of galleries.", 1 << 20);
 	print_gauge(memory, "budget_mb", "inferd_memory_budget_bytes", "For networks, tensors and pools.", 1 << 20);
 	print_gauge(memory, "process_mb", "inferd_resident_bytes", "Resident memory of the process.", 1 << 20);
 	print_gauge(status, "uptime_s", "inferd_uptime_seconds", "Since the daemon started.", 1);

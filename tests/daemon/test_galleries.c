@@ -23,6 +23,7 @@ TEST_SUITE(galleries);
 struct rig {
 	char dir[64];
 	struct galleries *galleries;
+	size_t memory_max; /* of the next adds */
 };
 
 static void rig_open(struct rig *rig)
@@ -32,6 +33,7 @@ static void rig_open(struct rig *rig)
 
 static void rig_init(struct rig *rig)
 {
+	rig->memory_max = SIZE_MAX;
 	strcpy(rig->dir, "/tmp/inferd-galleries-XXXXXX");
 	cr_assert_not_null(mkdtemp(rig->dir));
 	rig_open(rig);
@@ -119,6 +121,7 @@ static struct galleries_change add_bytes(struct rig *rig, const char *gallery, c
 {
 	struct request request = {.change = {.kind = GALLERIES_ADD, .uid = uid, .model = "look", .n_variants = 2}};
 
+	request.change.memory_max = rig->memory_max;
 	for (int i = 0; i < 2; i++)
 		request.change.variants[i] = (struct galleries_variant){"v", (uint64_t)i + 1, LENGTH};
 	snprintf(request.change.gallery, sizeof(request.change.gallery), "%s", gallery);
@@ -228,6 +231,89 @@ Test(galleries, removal_takes_a_name_or_all)
 	rig_close(&rig);
 	rig_open(&rig);
 	cr_assert_null(galleries_get(rig.galleries, "g"));
+	rig_finish(&rig);
+}
+
+/* Bytes that n pictures take in both spaces. */
+static size_t bytes_of(size_t n)
+{
+	return 2 * n * gallery_vector_bytes(LENGTH);
+}
+
+Test(galleries, memory_is_counted_until_it_is_given_back)
+{
+	struct gallery *held;
+	size_t one, before;
+	struct rig rig;
+
+	rig_init(&rig);
+	cr_assert_eq(galleries_bytes(NULL), (size_t)0);
+	cr_assert_eq(galleries_bytes(rig.galleries), (size_t)0);
+	add(&rig, "g", "a", 1, 0);
+	one = galleries_bytes(rig.galleries);
+	cr_assert_geq(one, bytes_of(1));
+	/* More pictures of a name cost what they are, duplicates nothing. */
+	add(&rig, "g", "a", 4, 0);
+	cr_assert_eq(galleries_bytes(rig.galleries), one + bytes_of(3));
+	add(&rig, "g", "b", 8, 0);
+	cr_assert_eq(galleries_bytes(rig.galleries), one + bytes_of(11) + sizeof(struct gallery_name));
+	before = galleries_bytes(rig.galleries);
+	rig_close(&rig);
+	rig_open(&rig);
+	cr_assert_eq(galleries_bytes(rig.galleries), before, "as much as before the start");
+	/* A search that is in it keeps it. */
+	held = galleries_get(rig.galleries, "g");
+	cr_assert_eq(take(&rig, "g", "", 5).error, 0);
+	cr_assert_eq(galleries_bytes(rig.galleries), before);
+	gallery_unref(held);
+	cr_assert_eq(galleries_bytes(rig.galleries), (size_t)0);
+	rig_finish(&rig);
+}
+
+Test(galleries, names_that_come_and_go_leave_no_memory_behind)
+{
+	size_t before = 0;
+	struct rig rig;
+
+	rig_init(&rig);
+	add(&rig, "g", "a", 8, 0);
+	for (int round = 0; round < 100; round++) {
+		cr_assert_eq(add(&rig, "g", "b", 8, 0).error, 0);
+		if (round == 0)
+			before = galleries_bytes(rig.galleries);
+		cr_assert_eq(galleries_bytes(rig.galleries), before, "round %d", round);
+		cr_assert_eq(take(&rig, "g", "b", 5).error, 0);
+	}
+	rig_finish(&rig);
+}
+
+Test(galleries, what_does_not_fit_into_memory_changes_nothing)
+{
+	struct galleries_change change;
+	size_t before;
+	struct rig rig;
+
+	rig_init(&rig);
+	rig.memory_max = bytes_of(4) - 1;
+	change = add(&rig, "g", "a", 4, 0);
+	cr_assert_eq(change.error, -ENOMEM);
+	cr_assert_not_null(strstr(change.text, "memory_budget_mb"), "%s", change.text);
+	cr_assert_null(galleries_get(rig.galleries, "g"));
+	cr_assert_eq(galleries_bytes(rig.galleries), (size_t)0);
+	rig.memory_max = bytes_of(4);
+	cr_assert_eq(add(&rig, "g", "a", 4, 0).error, 0);
+	before = galleries_bytes(rig.galleries);
+	rig.memory_max = before + bytes_of(2) - 1;
+	cr_assert_eq(add(&rig, "g", "b", 2, 4).error, -ENOMEM);
+	rig.memory_max = 0;
+	cr_assert_eq(add(&rig, "g", "b", 1, 4).error, -ENOMEM);
+	cr_assert_eq(galleries_bytes(rig.galleries), before);
+	cr_assert_str_eq(ask(&rig, "g", 4), "");
+	/* What takes memory away is never kept from doing so. */
+	cr_assert_eq(take(&rig, "g", "a", 5).error, 0);
+	rig_close(&rig);
+	rig_open(&rig);
+	cr_assert_str_eq(ask(&rig, "g", 0), "");
 	rig_finish(&rig);
 }
 

@@ -1,7 +1,10 @@
 /* The memory budget of a real daemon: networks that do not all fit come and go, and no frame is lost for it. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "support/daemon_fixture.h"
 #include "support/tiny_network.h"
@@ -219,5 +222,145 @@ Test(memory, a_file_is_in_memory_once)
 	cr_assert_gt(number_after(text, "\"networks_mb\":"), 0.9, "%s", text);
 	free(text);
 	client_close(&client);
+	fixture_stop(&fixture);
+}
+
+/* ---- galleries ------------------------------------------------------------------------------------ */
+
+#define LENGTH	 32000
+#define PICTURES 8 /* of one request: a quarter of a megabyte in memory */
+
+/* As start(), with the first of the models one that embeds. */
+static void start_embedding(struct fixture *fixture, int budget_mb)
+{
+	fixture_write(
+		fixture, "inferd.yaml",
+		"socket: %s\nmemory_budget_mb: %d\nlimits: {messages_per_second: 1000000}\n"
+		"lanes: [{name: main, cpus: 0, threads: 1}]\nmodels:\n"
+		"  - {name: wide0, task: embed, deadline_ms: 60000, variants: [{name: w, file: wide0.param}]}\n"
+		"  - {name: wide1, task: classify, deadline_ms: 60000, variants: [{name: w, file: wide1.param}]}\n",
+		fixture->socket, budget_mb);
+}
+
+/* Pictures along axes that no other request has. */
+static int make_vectors(uint64_t space, int request)
+{
+	static float vectors[PICTURES][LENGTH];
+	uint32_t head[8] = {0, 0, 1, PICTURES, (uint32_t)space, (uint32_t)(space >> 32), LENGTH, 0};
+	int fd = memfd_create("vectors", MFD_CLOEXEC);
+
+	memcpy(head, "INFVECS1", 8);
+	memset(vectors, 0, sizeof(vectors));
+	for (int i = 0; i < PICTURES; i++)
+		vectors[i][request * PICTURES + i] = 1;
+	cr_assert_eq(write(fd, head, sizeof(head)), (ssize_t)sizeof(head));
+	cr_assert_eq(write(fd, vectors, sizeof(vectors)), (ssize_t)sizeof(vectors));
+	return fd;
+}
+
+static void ask(struct client *client, const char *what, int fd)
+{
+	struct ipc_gallery asked = {.gallery = "g", .model = "wide0"};
+
+	snprintf(asked.what, sizeof(asked.what), "%s", what);
+	if (fd >= 0)
+		snprintf(asked.name, sizeof(asked.name), "name");
+	ipc_writer_reset(&client->writer);
+	ipc_put_gallery(&client->writer, &asked);
+	cr_assert_eq(ipc_conn_send(client->conn, IPC_GALLERY, ++client->serial, client->writer.data,
+				   client->writer.size, fd),
+		     0);
+	ipc_writer_reset(&client->writer);
+}
+
+/* Adds until the daemon refuses for want of memory; the number of requests that went well. */
+static int fill_gallery(struct client *client, uint64_t space)
+{
+	for (int n = 0; n < 100; n++) {
+		int fd = make_vectors(space, n);
+		struct ipc_message message;
+
+		ask(client, "add", fd);
+		close(fd);
+		cr_assert_eq(client_read(client, &message), 0);
+		if (message.header.type == IPC_REPORT)
+			continue;
+		cr_assert_eq((int)message.header.type, (int)IPC_ERROR);
+		cr_assert_not_null(memmem(message.body, message.header.length, "memory_budget_mb", 16));
+		return n;
+	}
+	cr_assert_fail("the budget has no end");
+	return 0;
+}
+
+static double status_number(struct client *client, const char *key)
+{
+	char *text = client_query(client, "status");
+	double number = number_after(text, key);
+
+	free(text);
+	return number;
+}
+
+static void run_frame(struct client *client, uint64_t seq, enum ipc_status status)
+{
+	struct ipc_frame frame = client_frame(client, seq, 0);
+
+	client_submit(client, &frame);
+	client_expect_result(client, seq, status);
+}
+
+Test(memory, galleries_are_part_of_the_budget)
+{
+	struct client clients[2], owner;
+	struct fixture fixture;
+	double galleries_mb;
+	uint64_t space;
+	char stem[128];
+	int n;
+
+	fixture_init(&fixture);
+	for (int i = 0; i < 2; i++) {
+		snprintf(stem, sizeof(stem), "%s/wide%d", fixture.dir, i);
+		tiny_network_write(stem, 32, LENGTH);
+	}
+	start_embedding(&fixture, 4);
+	fixture_start(&fixture);
+	for (int i = 0; i < 2; i++)
+		open_model(&clients[i], &fixture, i);
+	client_connect(&owner, &fixture);
+	run_frame(&clients[0], 1, IPC_OK);
+	run_frame(&clients[1], 1, IPC_OK);
+	space = clients[0].result.space;
+	cr_assert_eq(status_number(&owner, "\"galleries_mb\":"), 0);
+	cr_assert_eq(status_number(&owner, "\"unloads\":"), 0, "both models fit");
+	n = fill_gallery(&owner, space);
+	galleries_mb = status_number(&owner, "\"galleries_mb\":");
+	cr_assert_float_eq(galleries_mb, n * PICTURES * (LENGTH + 16) / 1048576.0, 0.05, "%d: %f", n, galleries_mb);
+	cr_assert_gt(galleries_mb, 1.5);
+	/* They take the place of models, but never of the last one that runs. */
+	for (uint64_t seq = 2; seq <= 6; seq++) {
+		run_frame(&clients[0], seq, IPC_OK);
+		run_frame(&clients[1], seq, IPC_OK);
+	}
+	cr_assert_geq(status_number(&owner, "\"unloads\":"), 5);
+	cr_assert_leq(status_number(&owner, "\"used_mb\":"), 4);
+	/* With less of a budget there is no room for a model beside them, which nobody is left to guess. */
+	start_embedding(&fixture, 3);
+	fixture_signal(&fixture, SIGHUP);
+	fixture_wait_log(&fixture, "galleries have");
+	fixture_wait_log(&fixture, "reloaded: ");
+	run_frame(&clients[0], 7, IPC_FAILED);
+	cr_assert(strstr(clients[0].result.text, "no room for the model beside galleries"), "%s",
+		  clients[0].result.text);
+	cr_assert_eq(fill_gallery(&owner, space), 0);
+	ask(&owner, "remove", -1);
+	client_expect(&owner, IPC_REPORT);
+	cr_assert_eq(status_number(&owner, "\"galleries_mb\":"), 0);
+	run_frame(&clients[0], 8, IPC_OK);
+	cr_assert_gt(fill_gallery(&owner, space), 0);
+	client_close(&clients[0]);
+	client_close(&clients[1]);
+	client_close(&owner);
 	fixture_stop(&fixture);
 }

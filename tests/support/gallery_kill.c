@@ -80,6 +80,7 @@ static int change_and_wait(struct galleries *galleries, struct wait *wait)
 {
 	wait->change.done = on_done;
 	wait->change.is_owner = true;
+	wait->change.memory_max = SIZE_MAX;
 	snprintf(wait->change.gallery, sizeof(wait->change.gallery), "%s", gallery_name);
 	pthread_mutex_init(&wait->lock, NULL);
 	pthread_cond_init(&wait->changed, NULL);
