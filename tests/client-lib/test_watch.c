@@ -8,18 +8,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <turbojpeg.h>
 #include <unistd.h>
 
 #include "client-lib/inferctl/pace.h"
 #include "client-lib/inferctl/source.h"
 #include "client-lib/inferctl/watch_view.h"
-#include "support/daemon_fixture.h"
+#include "pictures.h"
+#include "shell.h"
 
 TEST_SUITE(watch);
-
-#define SIDE	 16
-#define TEXT_MAX 16384
 
 static void serve_models(struct fixture *fixture, const char *models)
 {
@@ -33,107 +30,6 @@ static void serve(struct fixture *fixture)
 	serve_models(fixture, fixture_models);
 }
 
-/* Runs shell commands that call inferctl, in the fixture's folder; the exit status, and what is said on both outputs.
- */
-static int run_shell(const struct fixture *fixture, const char *commands, char out[TEXT_MAX])
-{
-	char command[8192]; /* the build folder may lie deep */
-	FILE *pipe;
-	size_t n;
-
-	snprintf(command, sizeof(command),
-		 "cd '%s' && export INFERD_SOCKET='%s' && inferctl() { '%s' \"$@\"; } && { %s; } 2>&1", fixture->dir,
-		 fixture->socket, INFERCTL_BINARY, commands);
-	pipe = popen(command, "r");
-	cr_assert_not_null(pipe);
-	n = fread(out, 1, TEXT_MAX - 1, pipe);
-	out[n] = '\0';
-	return WEXITSTATUS(pclose(pipe));
-}
-
-static void expect(const struct fixture *fixture, const char *commands, int status, const char *const *texts)
-{
-	char out[TEXT_MAX];
-	const char *from = out;
-
-	cr_assert_eq(run_shell(fixture, commands, out), status, "%s:\n%s", commands, out);
-	for (; *texts; texts++) {
-		from = strstr(from, *texts);
-		cr_assert_not_null(from, "%s: no \"%s\", or not in its place, in\n%s", commands, *texts, out);
-		from += strlen(*texts);
-	}
-}
-
-#define EXPECT(fixture, commands, status, ...)                                                                         \
-	expect(fixture, commands, status, (const char *const[]){__VA_ARGS__, NULL})
-
-/* ---- sources -------------------------------------------------------------------------------------- */
-
-static FILE *create(const struct fixture *fixture, const char *name)
-{
-	char path[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
-	file = fopen(path, "wb");
-	cr_assert_not_null(file);
-	return file;
-}
-
-/* Frames from black to white; the last lacks as many bytes. */
-static void write_y4m(const struct fixture *fixture, const char *name, int n_frames, long missing)
-{
-	FILE *file = create(fixture, name);
-
-	fprintf(file, "YUV4MPEG2 W%d H%d F1000:1 Cmono\n", SIDE, SIDE);
-	for (int i = 0; i < n_frames; i++) {
-		fputs("FRAME\n", file);
-		for (int j = 0; j < SIDE * SIDE; j++)
-			fputc(255 * i / (n_frames > 1 ? n_frames - 1 : 1), file);
-	}
-	cr_assert_eq(fflush(file), 0);
-	cr_assert_eq(ftruncate(fileno(file), ftell(file) - missing), 0);
-	fclose(file);
-}
-
-static void add_jpeg(FILE *file, int luma)
-{
-	tjhandle handle = tjInitCompress();
-	unsigned char pixels[SIDE * SIDE], *jpeg = NULL;
-	unsigned long size = 0;
-
-	memset(pixels, luma, sizeof(pixels));
-	cr_assert_eq(tjCompress2(handle, pixels, SIDE, 0, SIDE, TJPF_GRAY, &jpeg, &size, TJSAMP_GRAY, 90, 0), 0);
-	cr_assert_eq(fwrite(jpeg, 1, size, file), size);
-	tjFree(jpeg);
-	tjDestroy(handle);
-}
-
-static void write_mjpeg(const struct fixture *fixture, const char *name, int n_frames)
-{
-	FILE *file = create(fixture, name);
-
-	for (int i = 0; i < n_frames; i++)
-		add_jpeg(file, 255 * i / (n_frames - 1));
-	fclose(file);
-}
-
-static void make_folder(const struct fixture *fixture, const char *name)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
-	cr_assert_eq(mkdir(path, 0777), 0);
-}
-
-static void write_picture(const struct fixture *fixture, const char *name, int luma)
-{
-	FILE *file = create(fixture, name);
-
-	add_jpeg(file, luma);
-	fclose(file);
-}
-
 /* ---- from sources to answers ---------------------------------------------------------------------- */
 
 /* fixture_models' networks name the classes black, dark, light and white. */
@@ -142,7 +38,7 @@ Test(watch, y4m_is_answered_frame_by_frame)
 	struct fixture fixture;
 
 	serve(&fixture);
-	write_y4m(&fixture, "video.y4m", 3, 0);
+	pictures_y4m(&fixture, "video.y4m", 3, 0);
 	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast", 0, "video.y4m frame 0: black",
 	       "video.y4m frame 1:", "video.y4m frame 2: white", "3 frames in", "3 answered", "us: mean");
 	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --json --top 1", 0, "\"frame\":0,\"model\":\"tiny\"",
@@ -158,9 +54,9 @@ Test(watch, folders_are_shown_in_the_order_of_names)
 	struct fixture fixture;
 
 	serve(&fixture);
-	make_folder(&fixture, "pictures");
-	write_picture(&fixture, "pictures/b.jpg", 255);
-	write_picture(&fixture, "pictures/a.jpg", 0);
+	pictures_folder(&fixture, "pictures");
+	pictures_jpeg(&fixture, "pictures/b.jpg", 255);
+	pictures_jpeg(&fixture, "pictures/a.jpg", 0);
 	fixture_write(&fixture, "pictures/notes.txt", "no picture");
 	EXPECT(&fixture, "inferctl watch tiny pictures", 0, "pictures/a.jpg frame 0: black",
 	       "pictures/b.jpg frame 0: white", "2 frames in", "2 answered");
@@ -175,7 +71,7 @@ Test(watch, mjpeg_comes_from_files_and_pipes)
 	struct fixture fixture;
 
 	serve(&fixture);
-	write_mjpeg(&fixture, "video.mjpeg", 3);
+	pictures_mjpeg(&fixture, "video.mjpeg", 3);
 	EXPECT(&fixture, "inferctl watch tiny video.mjpeg", 0, "frame 0: black", "frame 1:", "frame 2: white",
 	       "3 answered");
 	EXPECT(&fixture, "cat video.mjpeg | inferctl watch tiny - --fast", 0, "frame 2: white", "3 answered");
@@ -194,7 +90,7 @@ static void expect_drawing(const struct fixture *fixture, const char *name, int 
 	cr_assert_eq(source_open(path, &error, &source), 0, "%s", error.text);
 	cr_assert_eq(source_next(source, &error, &frame), 0, "%s", error.text);
 	cr_assert_eq(frame.format, format);
-	cr_assert_eq((int)frame.width, SIDE);
+	cr_assert_eq((int)frame.width, PICTURES_SIDE);
 	source_close(source);
 }
 
@@ -203,7 +99,7 @@ Test(watch, drawings_are_jpegs_or_pngs)
 	struct fixture fixture;
 
 	serve(&fixture);
-	write_y4m(&fixture, "video.y4m", 2, 0);
+	pictures_y4m(&fixture, "video.y4m", 2, 0);
 	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --annotate drawn", 0, "2 answered");
 	EXPECT(&fixture, "inferctl watch tiny video.y4m --fast --annotate drawn --annotate-format png", 0,
 	       "2 answered");
@@ -220,9 +116,9 @@ Test(watch, a_gallery_gives_names)
 
 	serve_models(&fixture,
 		     "  - {name: look, task: embed, deadline_ms: 60000, variants: [{name: t, file: tiny.param}]}\n");
-	write_picture(&fixture, "black.jpg", 0);
-	write_mjpeg(&fixture, "video.mjpeg", 3);
-	write_y4m(&fixture, "cut.y4m", 2, 7);
+	pictures_jpeg(&fixture, "black.jpg", 0);
+	pictures_mjpeg(&fixture, "video.mjpeg", 3);
+	pictures_y4m(&fixture, "cut.y4m", 2, 7);
 	EXPECT(&fixture, "inferctl gallery add shades night black.jpg", 0, "night in shades: 1 pictures, 1 added");
 	/* What came before the cut is kept. */
 	EXPECT(&fixture, "inferctl gallery add shades cut cut.y4m", 1, "the video ends within frame 1",
@@ -242,7 +138,7 @@ Test(watch, frames_before_a_cut_are_answered)
 	struct fixture fixture;
 
 	serve(&fixture);
-	write_y4m(&fixture, "cut.y4m", 3, 7);
+	pictures_y4m(&fixture, "cut.y4m", 3, 7);
 	EXPECT(&fixture, "inferctl watch tiny cut.y4m --fast", 1, "frame 0: black",
 	       "frame 1:", "cut.y4m: the video ends within frame 2", "2 answered");
 	EXPECT(&fixture, "inferctl run tiny cut.y4m", 1, "black", "cut.y4m: the video ends within frame 2");
@@ -255,10 +151,10 @@ Test(watch, a_broken_jpeg_is_named_and_the_others_are_answered)
 	FILE *file;
 
 	serve(&fixture);
-	file = create(&fixture, "video.mjpeg");
-	add_jpeg(file, 0);
+	file = pictures_create(&fixture, "video.mjpeg");
+	pictures_add_jpeg(file, 0);
 	fwrite("\xff\xd8\xff\xe0\0\4ab", 1, 8, file);
-	add_jpeg(file, 255);
+	pictures_add_jpeg(file, 255);
 	fclose(file);
 	EXPECT(&fixture, "inferctl watch tiny video.mjpeg", 1, "video.mjpeg: frame 1 is broken: ", "frame 2: white",
 	       "2 answered", "1 broken");
@@ -272,9 +168,9 @@ Test(watch, a_broken_picture_does_not_end_its_folder)
 	struct fixture fixture;
 
 	serve(&fixture);
-	make_folder(&fixture, "pictures");
+	pictures_folder(&fixture, "pictures");
 	fixture_write(&fixture, "pictures/a.bmp", "BM, and no more");
-	write_picture(&fixture, "pictures/b.jpg", 255);
+	pictures_jpeg(&fixture, "pictures/b.jpg", 255);
 	EXPECT(&fixture, "inferctl watch tiny pictures", 1, "pictures/a.bmp: the BMP ends within its header",
 	       "b.jpg frame 0: white", "1 answered", "1 broken");
 	EXPECT(&fixture, "inferctl run tiny pictures", 1, "pictures/a.bmp: the BMP ends", "white");
@@ -286,7 +182,7 @@ Test(watch, sources_that_give_nothing_say_why)
 	struct fixture fixture;
 
 	serve(&fixture);
-	make_folder(&fixture, "album");
+	pictures_folder(&fixture, "album");
 	EXPECT(&fixture, "inferctl watch tiny album", 1, "album: the folder is empty");
 	EXPECT(&fixture, "inferctl run tiny album", 1, "album: the folder is empty");
 	fixture_write(&fixture, "album/notes.txt", "no picture");
@@ -309,7 +205,7 @@ Test(watch, misuse_is_told_from_failure)
 	EXPECT(&fixture, "inferctl watch tiny - --size 640", 2, "--size takes a size such as 640x480");
 	EXPECT(&fixture, "inferctl watch tiny - --full --rung x", 2, "exclude each other");
 	EXPECT(&fixture, "inferctl watch tiny - --annotate-format gif", 2, "--annotate-format takes png or jpeg");
-	write_y4m(&fixture, "video.y4m", 2, 0);
+	pictures_y4m(&fixture, "video.y4m", 2, 0);
 	EXPECT(&fixture, "inferctl watch tiny - --loop <video.y4m", 1, "only files and folders can begin anew");
 	fixture_stop(&fixture);
 }
