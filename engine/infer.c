@@ -701,7 +701,8 @@ static int check_node(const struct infer *in)
 		return graph_error(in->error, -EINVAL, "node '%.60s' has no known operator", node->name);
 	if (!rules[node->op].check)
 		return graph_error(in->error, -ENOTSUP, "'%.60s' needs the operator %s, which " OPERATORS_LEFT_OUT,
-				   node->name, graph_op_name(node->op));
+				   node->name,
+				   node->op == GRAPH_UNARY ? graph_act_name(&node->unary) : graph_op_name(node->op));
 	if (node->n_inputs < rules[node->op].min_inputs || node->n_inputs > rules[node->op].max_inputs ||
 	    (node->n_outputs != 1 && node->op != GRAPH_GENERAL))
 		return fail(in, -EINVAL, "has %d inputs and %d outputs", node->n_inputs, node->n_outputs);
