@@ -260,6 +260,7 @@ int graph_add_node(struct graph *graph, enum graph_op op, const char *name, size
 	for (int i = 0; i < n_outputs; i++)
 		graph->values[outputs[i]].producer = graph->n_nodes;
 	graph->nodes[graph->n_nodes] = node;
+	graph->ops[op] = true;
 	return graph->n_nodes++;
 }
 

@@ -237,8 +237,9 @@ struct graph {
 	/* General operators that reading the file took, each once, also those whose results were constants. */
 	const struct engine_operator *generals[GRAPH_GENERAL_MAX];
 	int n_generals;
-	bool is_general; /* an operator of a TFLite file took the way to them, whatever became of it */
-	bool unread;	 /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
+	bool ops[GRAPH_OP_COUNT]; /* of all nodes that were added, whatever became of them */
+	bool is_general;	  /* an operator of a TFLite file took the way to them, whatever became of it */
+	bool unread; /* the nodes depend on shapes the file leaves open: there are only inputs and outputs */
 };
 
 void graph_init(struct graph *graph);

@@ -11,6 +11,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <trim.h>
+
+#include "operators/operators.h"
 
 struct infer {
 	const struct graph *graph;
@@ -638,35 +641,40 @@ static int infer_resize(const struct infer *in, struct graph_shape *out)
 
 /* ---- the walk ---------------------------------------------------------------------------------- */
 
+/* Operators that the build leaves out have none. */
+#define RULE(name, min, max, check, infer)                                                                             \
+	{                                                                                                              \
+		min, max, WITH_##name ? (check) : NULL, WITH_##name ? (infer) : NULL                                   \
+	}
 static const struct {
 	int min_inputs, max_inputs;
 	int (*check)(const struct infer *in);
 	int (*infer)(const struct infer *in, struct graph_shape *out);
 } rules[GRAPH_OP_COUNT] = {
-	[GRAPH_CONV] = {2, 3, check_conv, infer_conv},
-	[GRAPH_FC] = {2, 3, check_weights, infer_fc},
-	[GRAPH_MAXPOOL] = {1, 1, check_pool, infer_pool},
-	[GRAPH_AVGPOOL] = {1, 1, check_pool, infer_pool},
-	[GRAPH_MEAN] = {1, 1, check_numbers, infer_mean},
-	[GRAPH_UNARY] = {1, 1, check_unary, infer_same},
-	[GRAPH_PRELU] = {2, 2, check_prelu, infer_channels},
-	[GRAPH_ADD] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_SUB] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_MUL] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_DIV] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_MIN] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_MAX] = {2, 2, check_numbers, infer_binary},
-	[GRAPH_CONCAT] = {1, GRAPH_VALUES_MAX, check_moved, infer_concat},
-	[GRAPH_SLICE] = {1, 1, check_moved, infer_slice},
-	[GRAPH_PAD] = {1, 1, check_pad, infer_pad},
-	[GRAPH_RESHAPE] = {1, 1, check_moved, infer_reshape},
-	[GRAPH_TRANSPOSE] = {1, 1, check_moved, infer_transpose},
-	[GRAPH_SOFTMAX] = {1, 1, check_softmax, infer_softmax},
-	[GRAPH_RESIZE] = {1, 1, check_resize, infer_resize},
-	[GRAPH_BATCHNORM] = {3, 3, check_batchnorm, infer_channels},
-	[GRAPH_CAST] = {1, 1, check_cast, infer_same},
-	[GRAPH_IDENTITY] = {1, 1, check_moved, infer_same},
-	[GRAPH_GENERAL] = {0, ENGINE_OPERATOR_IO_MAX, check_general, NULL},
+	[GRAPH_CONV] = RULE(conv, 2, 3, check_conv, infer_conv),
+	[GRAPH_FC] = RULE(fc, 2, 3, check_weights, infer_fc),
+	[GRAPH_MAXPOOL] = RULE(maxpool, 1, 1, check_pool, infer_pool),
+	[GRAPH_AVGPOOL] = RULE(avgpool, 1, 1, check_pool, infer_pool),
+	[GRAPH_MEAN] = RULE(mean, 1, 1, check_numbers, infer_mean),
+	[GRAPH_UNARY] = RULE(unary, 1, 1, check_unary, infer_same),
+	[GRAPH_PRELU] = RULE(prelu, 2, 2, check_prelu, infer_channels),
+	[GRAPH_ADD] = RULE(add, 2, 2, check_numbers, infer_binary),
+	[GRAPH_SUB] = RULE(sub, 2, 2, check_numbers, infer_binary),
+	[GRAPH_MUL] = RULE(mul, 2, 2, check_numbers, infer_binary),
+	[GRAPH_DIV] = RULE(div, 2, 2, check_numbers, infer_binary),
+	[GRAPH_MIN] = RULE(min, 2, 2, check_numbers, infer_binary),
+	[GRAPH_MAX] = RULE(max, 2, 2, check_numbers, infer_binary),
+	[GRAPH_CONCAT] = RULE(concat, 1, GRAPH_VALUES_MAX, check_moved, infer_concat),
+	[GRAPH_SLICE] = RULE(slice, 1, 1, check_moved, infer_slice),
+	[GRAPH_PAD] = RULE(pad, 1, 1, check_pad, infer_pad),
+	[GRAPH_RESHAPE] = RULE(reshape, 1, 1, check_moved, infer_reshape),
+	[GRAPH_TRANSPOSE] = RULE(transpose, 1, 1, check_moved, infer_transpose),
+	[GRAPH_SOFTMAX] = RULE(softmax, 1, 1, check_softmax, infer_softmax),
+	[GRAPH_RESIZE] = RULE(resize, 1, 1, check_resize, infer_resize),
+	[GRAPH_BATCHNORM] = RULE(batchnorm, 3, 3, check_batchnorm, infer_channels),
+	[GRAPH_CAST] = RULE(cast, 1, 1, check_cast, infer_same),
+	[GRAPH_IDENTITY] = RULE(identity, 1, 1, check_moved, infer_same),
+	[GRAPH_GENERAL] = RULE(general, 0, ENGINE_OPERATOR_IO_MAX, check_general, NULL),
 };
 
 /* A value that can be read before node `index` runs. */
@@ -691,6 +699,10 @@ static int check_node(const struct infer *in)
 
 	if ((unsigned)node->op >= GRAPH_OP_COUNT)
 		return graph_error(in->error, -EINVAL, "node '%.60s' has no known operator", node->name);
+	if (!rules[node->op].check)
+		return graph_error(in->error, -ENOTSUP, "'%.60s' needs the operator %s, which " OPERATORS_LEFT_OUT,
+				   node->name,
+				   node->op == GRAPH_UNARY ? graph_act_name(&node->unary) : graph_op_name(node->op));
 	if (node->n_inputs < rules[node->op].min_inputs || node->n_inputs > rules[node->op].max_inputs ||
 	    (node->n_outputs != 1 && node->op != GRAPH_GENERAL))
 		return fail(in, -EINVAL, "has %d inputs and %d outputs", node->n_inputs, node->n_outputs);

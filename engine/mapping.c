@@ -14,8 +14,7 @@
 /* Not to hang on a pipe, and not to take a device. */
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
-/* Consumes fd. */
-static int map(int fd, struct mapping *ret_mapping)
+int mapping_of(int fd, struct mapping *ret_mapping)
 {
 	struct mapping mapping = {0};
 	struct stat st;
@@ -41,7 +40,7 @@ static int map(int fd, struct mapping *ret_mapping)
 
 int mapping_open(const char *path, struct engine_error *ret_error, struct mapping *ret_mapping)
 {
-	int fd = open(path, OPEN_FLAGS), r = fd < 0 ? -errno : map(fd, ret_mapping);
+	int fd = open(path, OPEN_FLAGS), r = fd < 0 ? -errno : mapping_of(fd, ret_mapping);
 
 	if (r == -EINVAL)
 		return graph_error(ret_error, r, "%.160s: empty, or not a regular file", path);
@@ -125,7 +124,7 @@ static int map_beneath(const char *path, const char *location, struct mapping *r
 	if (fd >= 0)
 		fd = open_beneath(fd, parts);
 	free(parts);
-	return fd < 0 ? fd : map(fd, ret_mapping);
+	return fd < 0 ? fd : mapping_of(fd, ret_mapping);
 }
 
 int mapping_beside(struct mapping_beside *beside, const char *location, struct mapping *ret_mapping)

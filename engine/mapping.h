@@ -15,6 +15,8 @@ struct mapping {
 
 /* A regular file that is not empty and not over ENGINE_FILE_BYTES_MAX.  0, or a negative errno and a sentence. */
 int mapping_open(const char *path, struct engine_error *ret_error, struct mapping *ret_mapping);
+/* The same of an open file, which is consumed.  0, -EINVAL, -EFBIG and others of fstat() and mmap(). */
+int mapping_of(int fd, struct mapping *ret_mapping);
 void mapping_close(struct mapping *mapping); /* accepts a zeroed one */
 /*
  * Gives back the memory of the pages that hold these bytes, if they are of this mapping; what reads them again finds

@@ -120,7 +120,7 @@ int engine_model_load_memory(const char *name, const void *data, size_t size, co
 }
 
 /* The weights of "x.param" and "x.param.bin" are in "x.bin", those of "x.prototxt" in "x.caffemodel". */
-static int map_weights(struct engine_model *model, const char *path, const char *suffix, struct engine_error *error)
+static int map_weights(const char *path, const char *suffix, struct engine_error *error, struct mapping *ret_weights)
 {
 	static const char *const endings[] = {".param.bin", ".param", ".prototxt"};
 	size_t n = strlen(path), size = n + strlen(suffix) + 1;
@@ -139,9 +139,27 @@ static int map_weights(struct engine_model *model, const char *path, const char 
 	}
 	memcpy(beside, path, n);
 	memcpy(beside + n, suffix, strlen(suffix) + 1);
-	r = mapping_open(beside, error, &model->weights_file);
+	r = mapping_open(beside, error, ret_weights);
 	free(beside);
 	return r;
+}
+
+int model_map(const char *path, struct engine_error *ret_error, struct mapping *ret_file, struct mapping *ret_weights)
+{
+	struct mapping file = {0}, weights = {0};
+	int r = mapping_open(path, ret_error, &file);
+
+	if (r == 0 && import_is_ncnn(file.data, file.size))
+		r = map_weights(path, ".bin", ret_error, &weights);
+	else if (r == 0 && import_is_caffe(file.data, file.size))
+		r = map_weights(path, ".caffemodel", ret_error, &weights);
+	if (r < 0) {
+		mapping_close(&file);
+		return r;
+	}
+	*ret_file = file;
+	*ret_weights = weights;
+	return 0;
 }
 
 /* For import_source.find_beside. */
@@ -208,11 +226,7 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	model->pool.release = release_pages;
 	model->pool.context = model;
 	source.context = &model->beside;
-	r = mapping_open(path, ret_error, &model->file);
-	if (r == 0 && import_is_ncnn(model->file.data, model->file.size))
-		r = map_weights(model, path, ".bin", ret_error);
-	else if (r == 0 && import_is_caffe(model->file.data, model->file.size))
-		r = map_weights(model, path, ".caffemodel", ret_error);
+	r = model_map(path, ret_error, &model->file, &model->weights_file);
 	if (r == 0) {
 		source.data = model->file.data;
 		source.size = model->file.size;
@@ -226,6 +240,29 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	}
 	*ret_model = model;
 	return 0;
+}
+
+int model_load_packed(const char *name, struct mapping *file, struct engine_error *ret_error,
+		      struct engine_model **ret_model)
+{
+	struct import_source source = {.name = name, .data = file->data, .size = file->size};
+	struct engine_model *model = packed_is(file->data, file->size) ? model_new() : NULL;
+	int r = model ? load(model, &source, ret_error) : -EINVAL;
+
+	if (r < 0) {
+		engine_model_destroy(model);
+		return r;
+	}
+	model->file = *file;
+	*file = (struct mapping){0};
+	*ret_model = model;
+	return 0;
+}
+
+bool model_is_packable(const struct engine_model *model)
+{
+	return model->shapes && !model->graph.unread && !model->beside.n_files &&
+	       !packed_is(model->source.data, model->source.size);
 }
 
 /* With the reading it was made of. */

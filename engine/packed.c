@@ -32,9 +32,9 @@ _Static_assert(sizeof(struct header) == 64, "as the file has it");
  * Finds what storage and transport do to a file, not what an enemy does: four sums of products over words, folded, each
  * step invertible, so that no single change is lost.
  */
-static uint64_t checksum(const uint8_t *data, size_t size)
+uint64_t packed_checksum(const uint8_t *data, size_t size, uint64_t seed)
 {
-	uint64_t lanes[4] = {1, 2, 3, 4}, word, sum = size;
+	uint64_t lanes[4] = {seed + 1, seed + 2, seed + 3, seed + 4}, word, sum = size;
 	size_t i = 0;
 
 	for (; i + 32 <= size; i += 32)
@@ -622,7 +622,7 @@ void packed_seal(uint8_t *data, size_t size)
 
 	memcpy(&header, data, sizeof(header));
 	header.bytes = size;
-	header.checksum = checksum(data + sizeof(header), size - sizeof(header));
+	header.checksum = packed_checksum(data + sizeof(header), size - sizeof(header), 0);
 	memcpy(data, &header, sizeof(header));
 }
 
@@ -684,7 +684,9 @@ bool packed_is(const uint8_t *data, size_t size)
 
 static int check_header(const struct header *header, const uint8_t *data, size_t size, struct engine_error *error)
 {
+	static const char zeros[LEVEL_BYTES];
 	const char *level = kernels_get()->level;
+	size_t length = strnlen(header->level, LEVEL_BYTES);
 
 	if (header->byte_order != BYTE_ORDER_1 || header->version != PACKED_VERSION)
 		return graph_error(error, -ENOTSUP,
@@ -693,9 +695,9 @@ static int check_header(const struct header *header, const uint8_t *data, size_t
 	if (header->bytes != size || header->graph_offset < sizeof(*header) || header->graph_offset > size ||
 	    header->graph_bytes != size - header->graph_offset)
 		return graph_error(error, -EINVAL, "cut off, or not whole");
-	if (header->checksum != checksum(data + sizeof(*header), size - sizeof(*header)))
+	if (header->checksum != packed_checksum(data + sizeof(*header), size - sizeof(*header), 0))
 		return graph_error(error, -EINVAL, "damaged: its checksum is wrong");
-	if (header->level[LEVEL_BYTES - 1])
+	if (length == LEVEL_BYTES || memcmp(header->level + length, zeros, LEVEL_BYTES - length))
 		return graph_error(error, -EINVAL, "names no level");
 	if (header->level[0] && strcmp(header->level, level))
 		return graph_error(error, -ENOTSUP,

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "kernels/kernels.h"
 
@@ -500,27 +501,34 @@ int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passe
 	record(&p, GRAPH_PASS_UNREAD, &n);
 	if (shapes)
 		find_global_pools(&p);
-	r = fold_casts(&p);
+	r = WITH_PASS_cast ? fold_casts(&p) : 0;
 	record(&p, GRAPH_PASS_CAST, &n);
 	if (r == 0) {
-		drop_identities(&p);
+		if (WITH_PASS_identity)
+			drop_identities(&p);
 		record(&p, GRAPH_PASS_IDENTITY, &n);
-		fold_pads(&p);
+		if (WITH_PASS_pad)
+			fold_pads(&p);
 		record(&p, GRAPH_PASS_PAD, &n);
-		r = fold_batchnorms(&p);
+		r = WITH_PASS_scale ? fold_batchnorms(&p) : 0;
 		record(&p, GRAPH_PASS_SCALE, &n);
 	}
 	if (r == 0) {
-		find_hard_sigmoids(&p);
-		fuse_gates(&p);
+		if (WITH_PASS_gate) {
+			find_hard_sigmoids(&p);
+			fuse_gates(&p);
+		}
 		record(&p, GRAPH_PASS_GATE, &n);
-		fuse_activations(&p, purpose);
+		if (WITH_PASS_activation)
+			fuse_activations(&p, purpose);
 		record(&p, GRAPH_PASS_ACTIVATION, &n);
-		if (shapes && purpose == PASSES_ALL)
+		if (WITH_PASS_residual && shapes && purpose == PASSES_ALL)
 			fuse_residuals(&p);
 		record(&p, GRAPH_PASS_RESIDUAL, &n);
-		r = passes_integers(&p);
-		drop_identities(&p);
+		if (WITH_PASS_quant) {
+			r = passes_integers(&p);
+			drop_identities(&p);
+		}
 		record(&p, GRAPH_PASS_QUANT, &n);
 	}
 	if (r == 0)

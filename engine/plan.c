@@ -319,7 +319,7 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	const struct kernels *k = p->weights->kernels;
 	const struct plan_tensor *t = p->plan->tensors, *x = &t[node->inputs[0]], *out = &t[node->outputs[0]];
 	const struct weights_gray colour = {0};
-	bool quantised = x->type == ENGINE_S8, fc = node->op == GRAPH_FC;
+	bool quantised = !WITH_TYPE_float32 || (WITH_TYPE_int8 && x->type == ENGINE_S8), fc = node->op == GRAPH_FC;
 	struct plan_gemm *g = &step->gemm;
 	struct plan_window *w = &step->window;
 	int r;
@@ -349,7 +349,7 @@ static int make_conv(struct planning *p, struct step *step, int index)
 			  TILE_MACS / 4);
 		return 0;
 	}
-	if (g->weights->winograd) {
+	if (WITH_TYPE_float32 && g->weights->winograd) {
 		step->run = step_winograd_f32;
 		step->kernel = "winograd_f32";
 		tile_winograd(step, k->igemm_f32.mr, k->igemm_f32.nr);
@@ -566,20 +566,16 @@ static int make_move(struct planning *p, struct step *step, int index)
 	size_t n = out->rank ? (size_t)out->dims[out->rank - 1] : 1;
 
 	(void)index;
-	switch (step->node->op) {
-	case GRAPH_SLICE:
+	if (WITH_slice && step->node->op == GRAPH_SLICE) {
 		step->run = step_slice;
 		tile_rows(step, out->count / n, n, STEP_CHUNK);
-		break;
-	case GRAPH_TRANSPOSE:
+	} else if (WITH_transpose && step->node->op == GRAPH_TRANSPOSE) {
 		step->run = step_transpose;
 		tile_rows(step, out->count / n, n, STEP_CHUNK);
-		break;
-	case GRAPH_PAD:
+	} else if (WITH_pad && step->node->op == GRAPH_PAD) {
 		step->run = step_pad;
 		step->tiles = 1;
-		break;
-	default:
+	} else {
 		step->run = step_copy;
 		tile_elements(step, &p->plan->tensors[step->node->inputs[0]], &p->plan->tensors[step->node->inputs[0]]);
 	}
@@ -671,9 +667,34 @@ static const bool has_act[GRAPH_ACT_COUNT] = {
 	[GRAPH_ACT_SQUARE] = WITH_square,
 };
 
-static int check_left_out(const struct graph_node *node, struct engine_error *error)
+/* General operators have all types. */
+static const char *left_out_type(const struct graph *graph, const struct graph_node *node)
 {
 	const char *name = NULL;
+
+	if (node->op == GRAPH_GENERAL || (WITH_TYPE_float32 && WITH_TYPE_int8))
+		return NULL;
+	for (int i = -1; i < node->n_inputs && !name; i++) {
+		int value = i < 0 ? node->outputs[0] : node->inputs[i];
+		const struct graph_value *v = value < 0 ? NULL : &graph->values[value];
+
+		if (!v || graph_is_constant(v))
+			continue;
+		if (!WITH_TYPE_float32 && v->type == ENGINE_F32)
+			name = "type.float32";
+		else if (!WITH_TYPE_int8 && v->type == ENGINE_S8)
+			name = "type.int8";
+	}
+	return name;
+}
+
+static int check_left_out(const struct graph *graph, const struct graph_node *node, struct engine_error *error)
+{
+	const char *name = left_out_type(graph, node);
+
+	if (name)
+		return graph_error(error, -ENOTSUP, "'%.60s' computes with %s, which " OPERATORS_LEFT_OUT, node->name,
+				   name);
 
 	if (node->op == GRAPH_UNARY && !has_act[node->unary.kind])
 		name = graph_act_name(&node->unary);
@@ -757,7 +778,7 @@ static int plan_step(struct planning *p, int index)
 	const struct graph_node *node = &p->graph->nodes[index];
 	struct step *step = &p->plan->steps[p->plan->n_steps];
 	const struct plan_tensor *out = &p->plan->tensors[node->outputs[0]];
-	int r = check_left_out(node, p->error);
+	int r = check_left_out(p->graph, node, p->error);
 
 	if (r < 0)
 		return r;
@@ -808,7 +829,7 @@ static int plan_views(struct planning *p)
 
 static int plan_squeezes(struct planning *p)
 {
-	int n = squeeze_merge(p->plan);
+	int n = WITH_mul ? squeeze_merge(p->plan) : 0;
 
 	p->plan->passes[PLAN_PASS_SQUEEZE] = n < 0 ? 0 : n;
 	return n < 0 ? graph_error(p->error, n, "out of memory") : 0;

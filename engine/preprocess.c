@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <trim.h>
 
 static int fail(struct engine_error *ret_error, int error, const char *text)
 {
@@ -35,10 +36,13 @@ static int check_request(const struct engine_image *image, const struct engine_n
 		return fail(ret_error, -ENOTSUP, "the network's input is not an image of 1..16384 pixels a side");
 	if (target->channels < 1 || target->channels > 3)
 		return fail(ret_error, -ENOTSUP, "the network's input must have 1, 2 or 3 channels");
-	if (target->type != ENGINE_F32 && target->type != ENGINE_U8 && target->type != ENGINE_S8)
+	if ((target->type != ENGINE_F32 || !WITH_TYPE_float32) && target->type != ENGINE_U8 &&
+	    target->type != ENGINE_S8)
 		return fail(ret_error, -ENOTSUP, "the network's input must be float32, uint8 or int8");
 	if ((unsigned)normalize->fit > ENGINE_FIT_LETTERBOX)
 		return fail(ret_error, -EINVAL, "unknown fit");
+	if (!WITH_REGIONS && normalize->sampling == ENGINE_SAMPLING_POINT)
+		return fail(ret_error, -ENOTSUP, "sampling of points is left out of this build (INFERD_REGIONS)");
 	if (normalize->fit == ENGINE_FIT_CROP && !(normalize->crop > 0 && normalize->crop <= 1))
 		return fail(ret_error, -EINVAL, "crop must be above 0 and at most 1");
 	return 0;
@@ -65,7 +69,7 @@ static int set_up(struct engine_preprocess *p, const struct engine_normalize *no
 {
 	int ret;
 
-	p->point = normalize->sampling == ENGINE_SAMPLING_POINT;
+	p->point = WITH_REGIONS && normalize->sampling == ENGINE_SAMPLING_POINT;
 	ret = p->point ? set_samples(p, normalize) : set_layers(p, normalize);
 	for (int i = 0; !ret && i < PREPROCESS_LINES_MAX; i++) {
 		p->line[i] = calloc((size_t)p->picture_width, sizeof(*p->line[i]));
@@ -173,7 +177,7 @@ int engine_preprocess_run_region(struct engine_preprocess *preprocess, const str
 	const bool to_gray = p->target.channels != 3 && !p->layout->yuv && p->format != ENGINE_GRAY8;
 	struct resample_line line;
 
-	if (!p->point || !is_prepared_for(p, image) || !isfinite(region->x) || !isfinite(region->y) ||
+	if (!WITH_REGIONS || !p->point || !is_prepared_for(p, image) || !isfinite(region->x) || !isfinite(region->y) ||
 	    !isfinite(region->width) || !isfinite(region->height) || !isfinite(region->angle))
 		return -EINVAL;
 	line = preprocess_sample_line(p, region);

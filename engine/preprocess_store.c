@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include <trim.h>
 
 #include "preprocess.h"
 
@@ -34,7 +35,7 @@ static void store(const struct engine_preprocess *p, const float *const level[3]
 		args.gain[c] = p->gain[c];
 		args.shift[c] = p->shift[c];
 	}
-	if (p->target.type == ENGINE_F32)
+	if (WITH_TYPE_float32 && p->target.type == ENGINE_F32)
 		p->kernels->store_f32(&args, dst);
 	else
 		p->kernels->store_8(&args, dst);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <trim.h>
 
 /* Tensors of one memory.  A bound on the work where concatenations are nested without end. */
 #define MEMBERS_MAX 1024
@@ -398,13 +399,13 @@ int views_find(const struct graph *graph, struct plan_tensor *tensors, bool resh
 		if (keeps_order(&v, node)) {
 			gone[i] = view_reshape(&v, node);
 			passes[PLAN_PASS_RESHAPE] += gone[i];
-		} else if (node->op == GRAPH_SLICE && !reshapes_only) {
+		} else if (WITH_slice && node->op == GRAPH_SLICE && !reshapes_only) {
 			gone[i] = view_slice(&v, node);
 			passes[PLAN_PASS_SLICE] += gone[i];
-		} else if (node->op == GRAPH_CONCAT && !reshapes_only) {
+		} else if (WITH_concat && node->op == GRAPH_CONCAT && !reshapes_only) {
 			gone[i] = view_concat(&v, node);
 			passes[PLAN_PASS_CONCAT] += gone[i];
-		} else if (node->op == GRAPH_MUL && !reshapes_only && !gate_in_place(&v, i, 0)) {
+		} else if (WITH_mul && node->op == GRAPH_MUL && !reshapes_only && !gate_in_place(&v, i, 0)) {
 			gate_in_place(&v, i, 1);
 		}
 	}

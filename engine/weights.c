@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "fixed.h"
 
@@ -265,6 +266,12 @@ struct packing {
 	size_t released; /* bytes of w->data, from its beginning */
 };
 
+/* Compilers know it where a build has one type only; plans refuse nodes of the others. */
+static bool is_integer(enum engine_type type)
+{
+	return !WITH_TYPE_float32 || (WITH_TYPE_int8 && type == ENGINE_S8);
+}
+
 static bool is_fc(const struct graph_node *node)
 {
 	return node->op == GRAPH_FC;
@@ -477,7 +484,7 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 			if (quantised)
 				pack_s8_panel(conv->igemm_s8, count, taps, kc, p->w_s16,
 					      &(struct kernel_requant){p->bias_s32, p->multiplier, p->shift}, to);
-			else if (conv->winograd)
+			else if (WITH_TYPE_float32 && conv->winograd)
 				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32, p->bias_f32, p->turned, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32, p->bias_f32, to);
@@ -563,7 +570,7 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 		.igemm_s8 = quantised ? choose_igemm_s8(p) : NULL,
 		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
 	};
-	ret_conv->winograd = suits_winograd(p, quantised);
+	ret_conv->winograd = WITH_TYPE_float32 && suits_winograd(p, quantised);
 	ret_conv->flat = !ret_conv->winograd && p->groups == 1 && p->kw > 1 && p->node->conv.window.dilation_w == 1 &&
 			 p->taps * p->kc <= WEIGHTS_FLAT_MAX;
 	if (ret_conv->flat) {
@@ -605,7 +612,7 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 		return 0;
 	}
 	packing_init(&p, weights, graph, index, gray);
-	quantised = p.x->type == ENGINE_S8;
+	quantised = is_integer(p.x->type);
 	if (p.w->packed || (p.bias && p.bias->packed))
 		return graph_error(ret_error, -ENOTSUP,
 				   "'%.60s' was converted for colour, and for one level of kernels only", p.node->name);
@@ -650,7 +657,7 @@ const void *weights_panels(const struct weights *weights, const struct graph *gr
 	if (!entry)
 		return NULL;
 	packing_init(&p, (struct weights *)(uintptr_t)weights, graph, index, &colour);
-	*ret_bytes = packed_bytes(&p, &entry->conv, p.x->type == ENGINE_S8);
+	*ret_bytes = packed_bytes(&p, &entry->conv, is_integer(p.x->type));
 	return entry->conv.packed;
 }
 
@@ -671,7 +678,7 @@ static bool has_layout(const struct graph *graph, const struct graph_node *node)
 	if (node->op == GRAPH_CONV &&
 	    (w->dims[1] != node->conv.window.kernel_h || w->dims[2] != node->conv.window.kernel_w))
 		return false;
-	return x->type == ENGINE_F32 || (x->type == ENGINE_S8 && x->quant.n_scales == 1);
+	return is_integer(x->type) ? x->type == ENGINE_S8 && x->quant.n_scales == 1 : x->type == ENGINE_F32;
 }
 
 size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index)
@@ -684,7 +691,7 @@ size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, 
 	if (!has_layout(graph, &graph->nodes[index]))
 		return 0;
 	packing_init(&p, weights, graph, index, &colour);
-	quantised = p.x->type == ENGINE_S8;
+	quantised = is_integer(p.x->type);
 	choose_layout(&p, quantised, &conv);
 	return packed_bytes(&p, &conv, quantised);
 }
@@ -700,7 +707,7 @@ int weights_adopt(struct weights *weights, const struct graph *graph, int index,
 	if (!entry)
 		return -ENOMEM;
 	packing_init(&p, weights, graph, index, &colour);
-	quantised = p.x->type == ENGINE_S8;
+	quantised = is_integer(p.x->type);
 	choose_layout(&p, quantised, &entry->conv);
 	r = add_padding(weights, &p, quantised, entry->conv.flat, entry);
 	if (r < 0) {

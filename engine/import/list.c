@@ -6,38 +6,54 @@
 #include "import.h"
 
 /* What is left out of an operator's definition. */
-static const struct {
-	const char *format, *name, *without;
-} limits[] = {
-	{"ONNX", "BatchNormalization", "training"},
-	{"ONNX", "Cast", "strings, bfloat16, float8"},
-	{"ONNX", "Dropout", "training"},
-	{"ONNX", "Einsum", "more than 26 labels, repeated operands over 8"},
-	{"ONNX", "GRU", "activations of its own, clip"},
-	{"ONNX", "LSTM", "activations of its own, clip, coupled gates"},
-	{"ONNX", "QLinearMatMul", "scales by row"},
-	{"ONNX", "RNN", "activations of its own, clip"},
-	{"ONNX", "Range", "an end that only a run knows, unless the file says how long it is at most"},
-	{"TFLite", "BATCH_TO_SPACE_ND", "axes besides height and width"},
-	{"TFLite", "FULLY_CONNECTED", "shuffled weights"},
-	{"TFLite", "QUANTIZE", "int16"},
-	{"TFLite", "SPACE_TO_BATCH_ND", "axes besides height and width"},
-	{"TFLite", "STRIDED_SLICE", "ellipsis and new axes; bounds that are not constant"},
-	{"Caffe", "ArgMax", "top_k over 1, out_max_val, all axes at once"},
-	{"Caffe", "Flatten", "some axes only"},
-	{"Caffe", "Interp", "zoom and shrink factors"},
-	{"Caffe", "LRN", "WITHIN_CHANNEL"},
-	{"Caffe", "Normalize", "across_spatial"},
-	{"Caffe", "Pooling", "STOCHASTIC, a second output"},
-	{"Caffe", "Reshape", "axis and num_axes"},
-	{"Caffe", "Scale", "axes besides the channels"},
+struct limit {
+	const char *name, *without;
+};
+static const struct limit of_onnx[] = {
+	{"BatchNormalization", "training"},
+	{"Cast", "strings, bfloat16, float8"},
+	{"Dropout", "training"},
+	{"Einsum", "more than 26 labels, repeated operands over 8"},
+	{"GRU", "activations of its own, clip"},
+	{"LSTM", "activations of its own, clip, coupled gates"},
+	{"QLinearMatMul", "scales by row"},
+	{"RNN", "activations of its own, clip"},
+	{"Range", "an end that only a run knows, unless the file says how long it is at most"},
+};
+static const struct limit of_tflite[] = {
+	{"BATCH_TO_SPACE_ND", "axes besides height and width"},
+	{"FULLY_CONNECTED", "shuffled weights"},
+	{"QUANTIZE", "int16"},
+	{"SPACE_TO_BATCH_ND", "axes besides height and width"},
+	{"STRIDED_SLICE", "ellipsis and new axes; bounds that are not constant"},
+};
+static const struct limit of_caffe[] = {
+	{"ArgMax", "top_k over 1, out_max_val, all axes at once"},
+	{"Flatten", "some axes only"},
+	{"Interp", "zoom and shrink factors"},
+	{"LRN", "WITHIN_CHANNEL"},
+	{"Normalize", "across_spatial"},
+	{"Pooling", "STOCHASTIC, a second output"},
+	{"Reshape", "axis and num_axes"},
+	{"Scale", "axes besides the channels"},
 };
 
 const char *import_limit(const char *format, const char *name)
 {
-	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
-		if (!strcmp(limits[i].format, format) && !strcmp(limits[i].name, name))
-			return limits[i].without;
+	static const struct {
+		const char *format;
+		const struct limit *limits;
+		size_t n;
+	} formats[] = {
+		{"ONNX", WITH_FORMAT_onnx ? of_onnx : NULL, sizeof(of_onnx) / sizeof(*of_onnx)},
+		{"TFLite", WITH_FORMAT_tflite ? of_tflite : NULL, sizeof(of_tflite) / sizeof(*of_tflite)},
+		{"Caffe", WITH_FORMAT_caffe ? of_caffe : NULL, sizeof(of_caffe) / sizeof(*of_caffe)},
+	};
+
+	for (size_t f = 0; f < sizeof(formats) / sizeof(*formats); f++)
+		for (size_t i = 0; formats[f].limits && i < formats[f].n; i++)
+			if (!strcmp(formats[f].format, format) && !strcmp(formats[f].limits[i].name, name))
+				return formats[f].limits[i].without;
 	return "";
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <trim.h>
 
+#include "../operators/operators.h"
+
 #define TENSORS_MAX (GRAPH_VALUES_MAX / 8)
 #define NODES_MAX   (GRAPH_NODES_MAX / 4)
 #define MADE_BYTES  (1u << 20) /* constants made of constants may take this and four times the file */
@@ -315,7 +317,9 @@ static int add_by_kind(struct tflite *t, const struct tflite_operator *own, cons
 
 	if (own && (t->n_inputs < own->n_inputs || t->n_outputs < 1 || t->inputs[0] < 0))
 		return tflite_refuse(t, -EINVAL, "has too few inputs or outputs");
-	if (own && !works_on_parts(t, own) && !(on_constants(t) && tflite_general_name(t->code))) {
+	if (own && !own->add && !(WITH_general && tflite_general_name(t->code)))
+		return tflite_refuse(t, -ENOTSUP, OPERATORS_LEFT_OUT);
+	if (own && own->add && !works_on_parts(t, own) && !(on_constants(t) && tflite_general_name(t->code))) {
 		r = own->add(t);
 		if (r == 0)
 			r = infer_nodes(t, before);
@@ -329,8 +333,9 @@ static int add_by_kind(struct tflite *t, const struct tflite_operator *own, cons
 	for (int k = 0; k < t->n_outputs; k++)
 		t->tensors[t->outputs[k]].blocks = (struct tflite_blocks){0};
 	for (int k = 0; k < t->n_inputs; k++) {
-		r = tflite_has_input(t, k) && tflite_input(t, k)->blocks.h ? tflite_cut(t, &t->tensors[t->inputs[k]])
-									   : 0;
+		r = WITH_general && tflite_has_input(t, k) && tflite_input(t, k)->blocks.h
+			    ? tflite_cut(t, &t->tensors[t->inputs[k]])
+			    : 0;
 		if (r < 0)
 			return r;
 	}

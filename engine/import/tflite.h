@@ -94,6 +94,7 @@ struct tflite_operator {
 	int code;
 	const char *name;
 	int n_inputs; /* at least */
+	/* NULL: left out of this build. */
 	int (*add)(struct tflite *t);
 	bool takes_blocks;
 };

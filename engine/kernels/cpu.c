@@ -1,5 +1,5 @@
 /*
- * cpu.c - see cpu.h.  The compiler's runtime asks cpuid and checks that the system saves the wide registers.
+ * cpu.c - see cpu.h.  x86 is asked here and not by the compiler's runtime, whose list of processors takes 5 KB.
  */
 #include "cpu.h"
 
@@ -12,36 +12,50 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-static bool has_avx2(void)
-{
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
+/* Bits of leaf 7's EBX, ECX and subleaf 1's EAX, and of XCR0: the states that the system saves. */
+#define AVX2	   (1u << 5)
+#define AVX512	   (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
+#define AVX512VNNI (1u << 11)
+#define AVXVNNI	   (1u << 4)
+#define XCR0_YMM   0x06u
+#define XCR0_ZMM   0xe6u
 
-/* Compilers before GCC 13 have no name for it: leaf 7, subleaf 1, EAX bit 4.  Its registers are AVX's. */
-static bool has_avxvnni(void)
-{
-	unsigned int eax, ebx, ecx, edx;
+struct x86 {
+	unsigned int ebx, ecx, subleaf_eax; /* of leaf 7 */
+	unsigned int saved;
+};
 
-	return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax & 1u << 4;
-}
-
-static bool has_avx512(void)
+/* All 0 where AVX and FMA are missing, or the system does not save their registers. */
+static struct x86 ask_x86(void)
 {
-	return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+	const unsigned int needed = bit_FMA | bit_AVX | bit_OSXSAVE;
+	unsigned int eax, ebx, ecx, edx, high;
+	struct x86 x86 = {0};
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & needed) != needed)
+		return x86;
+	__asm__ volatile("xgetbv" : "=a"(x86.saved), "=d"(high) : "c"(0));
+	if ((x86.saved & XCR0_YMM) != XCR0_YMM || !__get_cpuid_count(7, 0, &eax, &x86.ebx, &x86.ecx, &edx))
+		return (struct x86){0};
+	if (eax >= 1)
+		__get_cpuid_count(7, 1, &x86.subleaf_eax, &ebx, &ecx, &edx);
+	return x86;
 }
 
 static bool has_x86_level(const char *level)
 {
-	__builtin_cpu_init();
+	struct x86 x86 = ask_x86();
+	bool avx2 = x86.ebx & AVX2;
+	bool avx512 = avx2 && (x86.ebx & AVX512) == AVX512 && (x86.saved & XCR0_ZMM) == XCR0_ZMM;
+
 	if (strcmp(level, "avx2") == 0)
-		return has_avx2();
+		return avx2;
 	if (strcmp(level, "avxvnni") == 0)
-		return has_avxvnni();
+		return avx2 && x86.subleaf_eax & AVXVNNI;
 	if (strcmp(level, "avx512") == 0)
-		return has_avx512();
+		return avx512;
 	if (strcmp(level, "avx512vnni") == 0)
-		return has_avx512() && __builtin_cpu_supports("avx512vnni");
+		return avx512 && x86.ecx & AVX512VNNI;
 	return false;
 }
 #endif

@@ -5,6 +5,7 @@
  */
 #include <immintrin.h>
 #include <string.h>
+#include <trim.h>
 
 #include "dwconv_row.h"
 #include "levels.h"
@@ -173,6 +174,8 @@ static void dwconv_s8_avx2(const struct dwconv_args *args)
 
 void kernels_dwconv_avx2(struct kernels *table)
 {
-	table->dwconv_f32 = dwconv_f32_avx2;
-	table->dwconv_s8 = dwconv_s8_avx2;
+	if (WITH_TYPE_float32)
+		table->dwconv_f32 = dwconv_f32_avx2;
+	if (WITH_TYPE_int8)
+		table->dwconv_s8 = dwconv_s8_avx2;
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <trim.h>
 
 #define MR 4
 #define NR 8
@@ -163,5 +164,6 @@ void kernels_scalar(struct kernels *table)
 	kernels_elementwise_scalar(table);
 	kernels_dots_s8_scalar(table);
 	kernels_resample_scalar(table);
-	kernels_winograd_scalar(table);
+	if (WITH_TYPE_float32)
+		kernels_winograd_scalar(table);
 }

@@ -34,7 +34,7 @@ printf 'name: "other"\nlayer { name: "data" type: "Input" top: "data" }\n' >othe
 printf 0000 >other.caffemodel
 
 "$whole" inspect --ops wanted.param >operators.txt
-[ "$(tr '\n' ' ' <operators.txt)" = "avgpool reshape softmax " ] || fail "inspect --ops says: $(cat operators.txt)"
+[ "$(tr '\n' ' ' <operators.txt)" = "avgpool reshape softmax type.float32 " ] || fail "inspect --ops says: $(cat operators.txt)"
 "$whole" inspect --ops wanted.param other.param | grep -qx sigmoid || fail "inspect --ops looks at the first file only"
 
 cmake -S "$source" -B build -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=MinSizeRel -DINFERD_ENGINE_ONLY=ON \

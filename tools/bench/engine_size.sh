@@ -42,7 +42,8 @@ build all
 measure all . "everything"
 if ((${#networks[@]})); then
 	build/size/all/tools/inferd-model/inferd-model inspect --ops "${networks[@]}" >build/size/operators.txt
-	build trimmed "-DINFERD_OPERATORS=$PWD/build/size/operators.txt" "-DINFERD_FORMATS=$formats" "-DINFERD_CPU_LEVELS=$level"
+	build trimmed "-DINFERD_OPERATORS=$PWD/build/size/operators.txt" "-DINFERD_FORMATS=$formats" "-DINFERD_CPU_LEVELS=$level" \
+		-DINFERD_REGIONS=OFF
 	measure trimmed . "trimmed to ${#networks[@]} networks ($formats), $level"
 	measure trimmed 'model_|plan_|team_|context_|run$|type_|cpu_' "the same, of a program that only loads and runs networks"
 fi
