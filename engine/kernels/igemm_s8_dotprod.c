@@ -2,47 +2,27 @@
  * igemm_s8_dotprod.c - 8 rows x 8 columns in sixteen accumulators: sixteen inputs of each row are loaded at once, and
  * each four of them multiply two vectors of weights from their lane.
  */
-#include <string.h>
-
+#include "finish_dotprod.h"
 #include "levels.h"
-#include "requant_neon.h"
-#include "rows_dotprod.h"
 
 #define MR 8
 #define NR 8
 #define KR 4
 
-static inline void store_row(const struct igemm_s8_args *args, size_t row, int32x4_t low, int32x4_t high)
+static __attribute__((noinline)) void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
-	const int32_t *head = args->w;
-	const struct requant_neon requant = {head + NR, head + 2 * NR, args->zero_point,
-					     args->lo,	args->hi,      args->float_scales};
-	int8_t *c = args->c + row * args->c_stride, values[NR];
-	int8x8_t bytes = requant_neon(&requant, low, high);
-
-	if (args->n == NR) {
-		vst1_s8(c, bytes);
-		return;
-	}
-	vst1_s8(values, bytes);
-	memcpy(c, values, args->n);
+	finish_dotprod(args, MR, NR, *sums);
 }
 
-static inline int8x16_t quad(const int8_t *a)
-{
-	int32_t four;
-
-	memcpy(&four, a, sizeof(four));
-	return vreinterpretq_s8_s32(vdupq_n_s32(four));
-}
-
-/* The first `rows` of the tile. */
+/*
+ * The first `rows` of the tile; loads go ahead as in igemm_f32_neon.c.  Inputs are over-read by up to 16 bytes.
+ */
 static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows)
 {
 	const int32_t *head = args->w;
 	const int8_t *w = (const int8_t *)(head + 4 * NR);
-	const bool based = has_base(args, NR);
 	int32x4_t low[MR], high[MR];
+	int32_t sums[MR][NR];
 
 #pragma GCC unroll 8
 	for (int r = 0; r < rows; r++) {
@@ -50,54 +30,59 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 		high[r] = vld1q_s32(head + 4);
 	}
 	for (size_t t = 0; t < args->taps; t++) {
-		const int8_t *const *a = args->a + t * MR;
+		int8x16_t b0 = vld1q_s8(w), b1 = vld1q_s8(w + 16), c0, c1, v[MR];
+		const int8_t *a[MR];
 		size_t k = 0;
 
-		for (; k + 16 <= args->kc; k += 16, w += 16 * NR) {
-			int8x16_t v[MR];
-
 #pragma GCC unroll 8
-			for (int r = 0; r < rows; r++)
-				v[r] = vld1q_s8(a[r] + k);
-#define MULTIPLY(lane)                                                                                                 \
+		for (int r = 0; r < rows; r++) {
+			a[r] = args->a[t * MR + (size_t)r];
+			v[r] = vld1q_s8(a[r]);
+		}
+		for (; k + 16 <= args->kc; k += 16) {
+			/* Behind the last are no weights. */
+			const int8_t *next = k + 16 < args->kc ? w + 16 * NR : w;
+
+#define LANE(lane, now, then, from)                                                                                    \
+	_Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)                                                         \
 	{                                                                                                              \
-		const int8x16_t b0 = vld1q_s8(w + lane * KR * NR), b1 = vld1q_s8(w + lane * KR * NR + 16);             \
-                                                                                                                       \
+		low[r] = vdotq_laneq_s32(low[r], now##0, v[r], lane);                                                  \
+		high[r] = vdotq_laneq_s32(high[r], now##1, v[r], lane);                                                \
+		if (r == 0)                                                                                            \
+			then##0 = vld1q_s8(from);                                                                      \
+		if (r == rows / 4)                                                                                     \
+			then##1 = vld1q_s8((from) + 16);                                                               \
+		if (lane == 3)                                                                                         \
+			v[r] = vld1q_s8(a[r] += 16);                                                                   \
+	}
+			LANE(0, b, c, w + KR * NR)
+			LANE(1, c, b, w + 2 * KR * NR)
+			LANE(2, b, c, w + 3 * KR * NR)
+			LANE(3, c, b, next)
+			w += 16 * NR;
+		}
+#define REST(lane)                                                                                                     \
+	if (k + lane * KR < args->kc) {                                                                                \
+		b0 = vld1q_s8(w);                                                                                      \
+		b1 = vld1q_s8(w + 16);                                                                                 \
+		w += KR * NR;                                                                                          \
 		_Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)                                                 \
 		{                                                                                                      \
 			low[r] = vdotq_laneq_s32(low[r], b0, v[r], lane);                                              \
 			high[r] = vdotq_laneq_s32(high[r], b1, v[r], lane);                                            \
 		}                                                                                                      \
 	}
-			MULTIPLY(0)
-			MULTIPLY(1)
-			MULTIPLY(2)
-			MULTIPLY(3)
-		}
-		for (; k < args->kc; k += KR, w += KR * NR) {
-			const int8x16_t b0 = vld1q_s8(w), b1 = vld1q_s8(w + 16);
-
-#pragma GCC unroll 8
-			for (int r = 0; r < rows; r++) {
-				const int8x16_t v = quad(a[r] + k);
-
-				low[r] = vdotq_s32(low[r], b0, v);
-				high[r] = vdotq_s32(high[r], b1, v);
-			}
-		}
+		REST(0)
+		REST(1)
+		REST(2)
+		REST(3)
 	}
 #pragma GCC unroll 8
-	for (size_t r = 0; r < (size_t)rows; r++) {
-		if (r >= args->m)
-			break;
-		if (based) {
-			int32_t sum = sum_of_row(args, MR, r);
-
-			low[r] = vmlaq_n_s32(low[r], vld1q_s32(head + 3 * NR), sum);
-			high[r] = vmlaq_n_s32(high[r], vld1q_s32(head + 3 * NR + 4), sum);
-		}
-		store_row(args, r, low[r], high[r]);
+	for (int r = 0; r < rows; r++) {
+		vst1q_s32(sums[r], low[r]);
+		vst1q_s32(sums[r] + 4, high[r]);
 	}
+	finish(args, (const int32_t(*)[NR])sums);
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer. */
