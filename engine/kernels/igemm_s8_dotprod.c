@@ -2,7 +2,7 @@
  * igemm_s8_dotprod.c - 8 rows x 8 columns in sixteen accumulators: sixteen inputs of each row are loaded at once, and
  * each four of them multiply two vectors of weights from their lane.
  */
-#include "finish_dotprod.h"
+#include "finish_bytes_neon.h"
 #include "levels.h"
 
 #define MR 8
@@ -11,7 +11,7 @@
 
 static __attribute__((noinline)) void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
-	finish_dotprod(args, MR, NR, *sums);
+	finish_bytes(args, MR, NR, *sums);
 }
 
 /*

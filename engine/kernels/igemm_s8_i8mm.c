@@ -2,7 +2,7 @@
  * igemm_s8_i8mm.c - 4 rows x 16 columns in sixteen accumulators of two rows by two columns: eight inputs of two rows
  * are turned into one vector, and multiply eight vectors of two columns each.
  */
-#include "finish_dotprod.h"
+#include "finish_bytes_neon.h"
 #include "levels.h"
 
 #define MR    4
@@ -12,7 +12,7 @@
 
 static __attribute__((noinline)) void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
-	finish_dotprod(args, MR, NR, *sums);
+	finish_bytes(args, MR, NR, *sums);
 }
 
 static inline int8x16_t turn_near(int8x16_t a, int8x16_t b)
@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 	const int32_t *head = args->w;
 	const int8_t *w = (const int8_t *)(head + 4 * NR);
 	int32x4_t sums[MR / 2][PAIRS];
-	int32_t totals[MR][NR];
+	int32_t totals[MR][NR] = {0};
 
 #pragma GCC unroll 8
 	for (int p = 0; p < pairs; p++) {

@@ -37,7 +37,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   # move multiplications about until it lacks registers.
   if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     set(placed ${ENGINE_KERNEL_SOURCES})
-    list(FILTER placed INCLUDE REGEX "/igemm_[a-z0-9_]*_(neon|dotprod|i8mm)\\.c$")
+    list(FILTER placed INCLUDE REGEX "/(igemm|dots)_[a-z0-9_]*_(neon|dotprod|i8mm)\\.c$")
     set_property(SOURCE ${placed} APPEND PROPERTY COMPILE_OPTIONS -fno-schedule-insns -fno-schedule-fusion)
   endif()
 endif()

@@ -4,9 +4,12 @@
 void kernels_neon(struct kernels *table)
 {
 	kernels_elementwise_neon(table);
+	kernels_lut_neon(table);
+	kernels_half_neon(table);
 	kernels_winograd_neon(table);
 	kernels_igemm_f32_neon(table);
 	kernels_igemm_s8_neon(table);
+	kernels_igemm_s8_wide_neon(table);
 	kernels_dwconv_neon(table);
 	kernels_dots_s8_neon(table);
 	kernels_resample_neon(table);

@@ -42,9 +42,12 @@ void kernels_dots_s8_avx512vnni(struct kernels *table);
 
 void kernels_neon(struct kernels *table);
 void kernels_elementwise_neon(struct kernels *table);
+void kernels_lut_neon(struct kernels *table);
+void kernels_half_neon(struct kernels *table);
 void kernels_winograd_neon(struct kernels *table);
 void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
+void kernels_igemm_s8_wide_neon(struct kernels *table);
 void kernels_dwconv_neon(struct kernels *table);
 void kernels_dots_s8_neon(struct kernels *table);
 void kernels_resample_neon(struct kernels *table);

@@ -92,8 +92,8 @@ static int32_t base_of(const struct igemm_s8 *kernel, size_t n, const int16_t *w
 	return least >= INT8_MIN && most <= INT8_MAX ? 0 : least - INT8_MIN;
 }
 
-static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
-		       int32_t *base, uint8_t *to)
+static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int32_t *base,
+		       uint8_t *to)
 {
 	for (size_t i = 0; i < n; i++)
 		base[i] = base_of(kernel, taps * kc, w + i * taps * kc);

@@ -1,8 +1,8 @@
 /*
- * finish_dotprod.h - from 32-bit sums of signed bytes to outputs.
+ * finish_bytes_neon.h - from 32-bit sums of signed bytes to outputs.
  */
-#ifndef INFERD_FINISH_DOTPROD_H
-#define INFERD_FINISH_DOTPROD_H
+#ifndef INFERD_FINISH_BYTES_NEON_H
+#define INFERD_FINISH_BYTES_NEON_H
 
 #include <string.h>
 
@@ -19,6 +19,16 @@ static inline bool has_base(const int32_t *base, size_t nr)
 	return vmaxvq_u32(vreinterpretq_u32_s32(any)) != 0;
 }
 
+/* The bytes that ones has a one for, in parts. */
+static inline int32x4_t add_bytes(int32x4_t sum, int8x16_t bytes, int8x16_t ones)
+{
+#if defined(__ARM_FEATURE_DOTPROD)
+	return vdotq_s32(sum, ones, bytes);
+#else
+	return vpadalq_s16(sum, vpaddlq_s8(vmulq_s8(bytes, ones)));
+#endif
+}
+
 /* One row of mr over all taps; what lies behind the last channel is read, as KERNEL_SLACK allows, and not in it. */
 static inline int32_t sum_of_row(const struct igemm_s8_args *args, size_t mr, size_t row)
 {
@@ -31,15 +41,15 @@ static inline int32_t sum_of_row(const struct igemm_s8_args *args, size_t mr, si
 		const int8_t *a = args->a[t * mr + row];
 
 		for (size_t k = 0; k < whole; k += 16)
-			sum = vdotq_s32(sum, ones, vld1q_s8(a + k));
-		sum = vdotq_s32(sum, rest, vld1q_s8(a + whole));
+			sum = add_bytes(sum, vld1q_s8(a + k), ones);
+		sum = add_bytes(sum, vld1q_s8(a + whole), rest);
 	}
 	return vaddvq_s32(sum);
 }
 
 /* Adds what is below the weights to sums, [mr][nr] with the biases, requantises and writes the rows. */
-static inline __attribute__((always_inline)) void finish_dotprod(const struct igemm_s8_args *args, size_t mr, size_t nr,
-								 const int32_t *sums)
+static inline __attribute__((always_inline)) void finish_bytes(const struct igemm_s8_args *args, size_t mr, size_t nr,
+							       const int32_t *sums)
 {
 	const int32_t *head = args->w, *base = head + 3 * nr;
 	const bool based = has_base(base, nr);
