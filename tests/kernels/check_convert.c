@@ -1,6 +1,6 @@
 /*
- * check_convert.c - tables of bytes and float16 numbers of every level, in any number and in place, against one entry at
- * a time and the portable conversion.
+ * check_convert.c - tables of bytes and float16 numbers of every level, in any number and in place, against one entry
+ * at a time and the portable conversion.
  */
 #include "every_level.h"
 #include "guarded.h"
