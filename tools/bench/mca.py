@@ -140,7 +140,10 @@ def rows_of(args, program):
     dense = None
     for name, source, function, pattern in KERNELS:
         dense = pattern or dense
-        functions = functions_of(args.objdump, objects / f"{source}.c.o")
+        path = objects / f"{source}.c.o"
+        if not path.exists():
+            sys.exit(f"mca.py: {path} is missing; build it as this script's head says")
+        functions = functions_of(args.objdump, path)
         if function not in functions:
             sys.exit(f"mca.py: {source}.c.o has no function {function}")
         count, body = inner_loop(functions[function])
