@@ -92,12 +92,16 @@ phase_fuzz() {
 	run build/fuzz -L fuzz
 }
 
-# Everything is built for 64-bit Arm; what must be the same there, the engine and the policy, is tested on an emulated one.
+# Everything is built for 64-bit Arm; what must be the same there, the engine and the policy, is tested on an emulated one
+# that has all levels, and networks on those of lesser processors too.
 phase_aarch64() {
 	unpack_arm64 build/arm64-packages "${arm64_packages[@]}"
 	build build/aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DINFERD_SYSROOT="$PWD/build/arm64-packages" \
 		-DCMAKE_BUILD_TYPE=Release
 	run build/aarch64 -L 'engine|kernels|policy'
+	for level in neon dotprod; do
+		INFERD_CPU_MASK=$level run build/aarch64 -R '^(engine|goldens)$'
+	done
 }
 
 # Reads a log of `ctest -V` and of the lints; prints "passed failed skipped".  Each line of a test program starts with

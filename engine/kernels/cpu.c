@@ -69,6 +69,8 @@ bool cpu_has_level(const char *level)
 #elif defined(__aarch64__)
 	if (strcmp(level, "dotprod") == 0)
 		return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+	if (strcmp(level, "i8mm") == 0)
+		return getauxval(AT_HWCAP) & HWCAP_ASIMDDP && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
 	/* Part of the architecture. */
 	return strcmp(level, "neon") == 0;
 #else

@@ -10,74 +10,115 @@
 #define MR 8
 #define NR 8
 
-#define ROWS(X)	 X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
-#define LANES(X) X(0) X(1) X(2) X(3)
-
-static inline void store_row(const struct igemm_f32_args *args, size_t row, float32x4_t low, float32x4_t high)
+/* Adds what is added to, clamps and writes the rows. */
+static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, float (*sums)[NR])
 {
 	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
-	float *c = args->c + row * args->c_stride, values[NR] = {0};
 
-	if (args->residual) {
-		memcpy(values, args->residual + row * args->residual_stride, args->n * sizeof(*values));
-		low = vaddq_f32(low, vld1q_f32(values));
-		high = vaddq_f32(high, vld1q_f32(values + 4));
+	for (size_t r = 0; r < args->m; r++) {
+		float32x4_t low = vld1q_f32(sums[r]), high = vld1q_f32(sums[r] + 4);
+		float *c = args->c + r * args->c_stride, values[NR] = {0};
+
+		if (args->residual) {
+			memcpy(values, args->residual + r * args->residual_stride, args->n * sizeof(*values));
+			low = vaddq_f32(low, vld1q_f32(values));
+			high = vaddq_f32(high, vld1q_f32(values + 4));
+		}
+		low = vminq_f32(vmaxq_f32(low, lo), hi);
+		high = vminq_f32(vmaxq_f32(high, lo), hi);
+		if (args->n == NR) {
+			vst1q_f32(c, low);
+			vst1q_f32(c + 4, high);
+			continue;
+		}
+		vst1q_f32(values, low);
+		vst1q_f32(values + 4, high);
+		memcpy(c, values, args->n * sizeof(*values));
 	}
-	low = vminq_f32(vmaxq_f32(low, lo), hi);
-	high = vminq_f32(vmaxq_f32(high, lo), hi);
-	if (args->n == NR) {
-		vst1q_f32(c, low);
-		vst1q_f32(c + 4, high);
-		return;
-	}
-	vst1q_f32(values, low);
-	vst1q_f32(values + 4, high);
-	memcpy(c, values, args->n * sizeof(*values));
 }
 
-static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+/*
+ * The first `rows` of the tile.
+ *
+ * Cores that keep the order of their instructions wait for what was loaded just before.  So the weights of the next
+ * input channel are loaded among the multiplications of this one, and the next inputs of a row as soon as its last were
+ * multiplied.  Inputs are over-read by up to 16 bytes.
+ */
+static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows)
 {
 	const float *w = args->w + NR;
+	float32x4_t low[MR], high[MR];
+	float sums[MR][NR];
 
-#define DECLARE(r) float32x4_t low##r = vld1q_f32(args->w), high##r = vld1q_f32(args->w + 4);
-	ROWS(DECLARE)
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++) {
+		low[r] = vld1q_f32(args->w);
+		high[r] = vld1q_f32(args->w + 4);
+	}
 	for (size_t t = 0; t < args->taps; t++) {
-		const float *const *a = args->a + t * MR;
+		float32x4_t b0 = vld1q_f32(w), b1 = vld1q_f32(w + 4), c0, c1, v[MR];
+		const float *a[MR];
 		size_t k = 0;
 
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++) {
+			a[r] = args->a[t * MR + (size_t)r];
+			v[r] = vld1q_f32(a[r]);
+		}
 		for (; k + 4 <= args->kc; k += 4) {
-#define LOAD(r) const float32x4_t a##r = vld1q_f32(a[r] + k);
-			ROWS(LOAD)
-#define MULTIPLY_LANE(r, lane)                                                                                         \
-	low##r = vfmaq_laneq_f32(low##r, b0, a##r, lane);                                                              \
-	high##r = vfmaq_laneq_f32(high##r, b1, a##r, lane);
-#define LANE(lane)                                                                                                     \
+			/* Behind the last are no weights. */
+			const float *next = k + 4 < args->kc ? w + 4 * NR : w;
+
+#define LANE(lane, now, then, from)                                                                                    \
+	_Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)                                                         \
 	{                                                                                                              \
-		const float32x4_t b0 = vld1q_f32(w + lane * NR), b1 = vld1q_f32(w + lane * NR + 4);                    \
-		MULTIPLY_LANE(0, lane)                                                                                 \
-		MULTIPLY_LANE(1, lane)                                                                                 \
-		MULTIPLY_LANE(2, lane)                                                                                 \
-		MULTIPLY_LANE(3, lane)                                                                                 \
-		MULTIPLY_LANE(4, lane)                                                                                 \
-		MULTIPLY_LANE(5, lane)                                                                                 \
-		MULTIPLY_LANE(6, lane)                                                                                 \
-		MULTIPLY_LANE(7, lane)                                                                                 \
+		low[r] = vfmaq_laneq_f32(low[r], now##0, v[r], lane);                                                  \
+		high[r] = vfmaq_laneq_f32(high[r], now##1, v[r], lane);                                                \
+		if (r == 0)                                                                                            \
+			then##0 = vld1q_f32(from);                                                                     \
+		if (r == rows / 4)                                                                                     \
+			then##1 = vld1q_f32((from) + 4);                                                               \
+		if (lane == 3)                                                                                         \
+			v[r] = vld1q_f32(a[r] += 4);                                                                   \
 	}
-			LANES(LANE)
+			LANE(0, b, c, w + NR)
+			LANE(1, c, b, w + 2 * NR)
+			LANE(2, b, c, w + 3 * NR)
+			LANE(3, c, b, next)
 			w += 4 * NR;
 		}
-		for (; k < args->kc; k++, w += NR) {
-			const float32x4_t b0 = vld1q_f32(w), b1 = vld1q_f32(w + 4);
-#define MULTIPLY(r)                                                                                                    \
-	low##r = vfmaq_n_f32(low##r, b0, a[r][k]);                                                                     \
-	high##r = vfmaq_n_f32(high##r, b1, a[r][k]);
-			ROWS(MULTIPLY)
-		}
+#define REST(lane)                                                                                                     \
+	if (k + lane < args->kc) {                                                                                     \
+		b0 = vld1q_f32(w);                                                                                     \
+		b1 = vld1q_f32(w + 4);                                                                                 \
+		w += NR;                                                                                               \
+		_Pragma("GCC unroll 8") for (int r = 0; r < rows; r++)                                                 \
+		{                                                                                                      \
+			low[r] = vfmaq_laneq_f32(low[r], b0, v[r], lane);                                              \
+			high[r] = vfmaq_laneq_f32(high[r], b1, v[r], lane);                                            \
+		}                                                                                                      \
 	}
-#define STORE(r)                                                                                                       \
-	if (r < args->m)                                                                                               \
-		store_row(args, r, low##r, high##r);
-	ROWS(STORE)
+		REST(0)
+		REST(1)
+		REST(2)
+	}
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++) {
+		vst1q_f32(sums[r], low[r]);
+		vst1q_f32(sums[r] + 4, high[r]);
+	}
+	finish(args, sums);
+}
+
+/* Few rows are left at the end of an image, one in a fully connected layer. */
+static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+{
+	if (args->m == 1)
+		tile(args, 1);
+	else if (args->m <= MR / 2)
+		tile(args, MR / 2);
+	else
+		tile(args, MR);
 }
 
 void kernels_igemm_f32_neon(struct kernels *table)

@@ -34,6 +34,9 @@ static const struct {
 #if defined(KERNELS_HAVE_DOTPROD)
 	{"dotprod", kernels_dotprod},
 #endif
+#if defined(KERNELS_HAVE_I8MM)
+	{"i8mm", kernels_i8mm},
+#endif
 };
 #define LEVELS (sizeof(levels) / sizeof(*levels))
 

@@ -45,4 +45,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   inferd_kernel_level(neon)
   inferd_kernel_level(dotprod -march=armv8.2-a+dotprod)
+  inferd_kernel_level(i8mm -march=armv8.2-a+dotprod+i8mm)
+  # Their loads are where a core that keeps the order of instructions wants them.  GCC would gather them in pairs, and
+  # move multiplications about until it lacks registers.
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    set(placed ${ENGINE_KERNEL_SOURCES})
+    list(FILTER placed INCLUDE REGEX "/(igemm|dots)_[a-z0-9_]*_(neon|dotprod|i8mm)\\.c$")
+    set_property(SOURCE ${placed} APPEND PROPERTY COMPILE_OPTIONS -fno-schedule-insns -fno-schedule-fusion)
+  endif()
 endif()

@@ -3,7 +3,8 @@
  *
  * Kernels know tensors as pointers and strides, nothing of graphs, threads or memory.  Every entry has a
  * portable C version (<op>_scalar.c); kernels.c copies that table and overwrites entries level by level
- * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON, dot products), so that a level fills in only what it does better.
+ * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON, dot products, I8MM), so that a level fills in only what it does
+ * better.
  *
  * Contracts shared by all:
  *   - no alignment is required of tensors beyond their element; packed weights are 64-byte aligned
@@ -59,6 +60,9 @@ struct igemm_s8_args {
 	bool float_scales;
 };
 
+/* What int8 kernels have of the weights in their panels. */
+enum kernel_weights { KERNEL_WORDS, KERNEL_BYTES, KERNEL_SIGNED_BYTES };
+
 struct igemm_f32 {
 	const char *name; /* "igemm_f32_6x16_avx2" */
 	uint8_t mr, nr;
@@ -68,7 +72,7 @@ struct igemm_s8 {
 	const char *name;
 	uint8_t mr, nr, kr; /* kr: input channels taken together; kc is padded to it in the panel */
 	void (*run)(const struct igemm_s8_args *args);
-	bool bytes; /* weights are bytes in the panel */
+	enum kernel_weights weights;
 };
 
 /*
@@ -80,7 +84,9 @@ struct igemm_s8 {
  *
  * Kernels that multiply bytes have, behind the shift, int32[nr] of the least weight of each channel, and
  * uint8 [taps][ceil(kc / kr)][nr][kr] of what the weights are above it: the least times the sum of the row's inputs
- * makes up for the rest.  Any 256 neighbouring numbers fit, so all weights of a file that has bytes itself.
+ * makes up for the rest.  Any 256 neighbouring numbers fit, so all weights of a file that has bytes itself.  Signed
+ * bytes are what the weights are above 0 where all of a channel fit so, as symmetric ones do, which then need no sum of
+ * inputs; otherwise above 128 more than the least.
  */
 struct kernel_requant {
 	const int32_t *bias, *multiplier, *shift; /* of each output channel */

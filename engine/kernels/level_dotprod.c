@@ -3,5 +3,6 @@
 
 void kernels_dotprod(struct kernels *table)
 {
+	kernels_igemm_s8_dotprod(table);
 	kernels_dots_s8_dotprod(table);
 }

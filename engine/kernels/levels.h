@@ -41,13 +41,23 @@ void kernels_dwconv_s8_avx512vnni(struct kernels *table);
 void kernels_dots_s8_avx512vnni(struct kernels *table);
 
 void kernels_neon(struct kernels *table);
+void kernels_elementwise_neon(struct kernels *table);
+void kernels_lut_neon(struct kernels *table);
+void kernels_half_neon(struct kernels *table);
+void kernels_winograd_neon(struct kernels *table);
 void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
+void kernels_igemm_s8_wide_neon(struct kernels *table);
 void kernels_dwconv_neon(struct kernels *table);
 void kernels_dots_s8_neon(struct kernels *table);
 void kernels_resample_neon(struct kernels *table);
+void kernels_pixels_neon(struct kernels *table);
 
 void kernels_dotprod(struct kernels *table);
+void kernels_igemm_s8_dotprod(struct kernels *table);
 void kernels_dots_s8_dotprod(struct kernels *table);
+
+void kernels_i8mm(struct kernels *table);
+void kernels_igemm_s8_i8mm(struct kernels *table);
 
 #endif

@@ -17,8 +17,8 @@ size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t 
 
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc)
 {
-	size_t head = kernel->nr * (kernel->bytes ? 4 : 3) * sizeof(int32_t);
-	size_t size = kernel->bytes ? sizeof(uint8_t) : sizeof(int16_t);
+	size_t head = kernel->nr * (kernel->weights == KERNEL_WORDS ? 3 : 4) * sizeof(int32_t);
+	size_t size = kernel->weights == KERNEL_WORDS ? sizeof(int16_t) : sizeof(uint8_t);
 
 	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * size, 64);
 }
@@ -78,19 +78,30 @@ static void pack_words(const struct igemm_s8 *kernel, size_t n, size_t taps, siz
 					to[i * kernel->kr + j] = w[(i * taps + t) * kc + k + j];
 }
 
-static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
-		       int32_t *least, uint8_t *to)
+/* What the bytes of one channel's n weights are above. */
+static int32_t base_of(const struct igemm_s8 *kernel, size_t n, const int16_t *w)
 {
-	for (size_t i = 0; i < n; i++) {
-		least[i] = w[i * taps * kc];
-		for (size_t k = 1; k < taps * kc; k++)
-			least[i] = w[i * taps * kc + k] < least[i] ? w[i * taps * kc + k] : least[i];
+	int32_t least = w[0], most = w[0];
+
+	for (size_t k = 1; k < n; k++) {
+		least = w[k] < least ? w[k] : least;
+		most = w[k] > most ? w[k] : most;
 	}
+	if (kernel->weights == KERNEL_BYTES)
+		return least;
+	return least >= INT8_MIN && most <= INT8_MAX ? 0 : least - INT8_MIN;
+}
+
+static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int32_t *base,
+		       uint8_t *to)
+{
+	for (size_t i = 0; i < n; i++)
+		base[i] = base_of(kernel, taps * kc, w + i * taps * kc);
 	for (size_t t = 0; t < taps; t++)
 		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
 			for (size_t i = 0; i < n; i++)
 				for (size_t j = 0; j < kernel->kr && k + j < kc; j++)
-					to[i * kernel->kr + j] = (uint8_t)(w[(i * taps + t) * kc + k + j] - least[i]);
+					to[i * kernel->kr + j] = (uint8_t)(w[(i * taps + t) * kc + k + j] - base[i]);
 }
 
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
@@ -103,10 +114,10 @@ void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t 
 	memcpy(head, requant->bias, n * sizeof(*head));
 	memcpy(head + nr, requant->multiplier, n * sizeof(*head));
 	memcpy(head + 2 * nr, requant->shift, n * sizeof(*head));
-	if (kernel->bytes)
-		pack_bytes(kernel, n, taps, kc, w, head + 3 * nr, (uint8_t *)(head + 4 * nr));
-	else
+	if (kernel->weights == KERNEL_WORDS)
 		pack_words(kernel, n, taps, kc, w, (int16_t *)(void *)(head + 3 * nr));
+	else
+		pack_bytes(kernel, n, taps, kc, w, head + 3 * nr, (uint8_t *)(head + 4 * nr));
 }
 
 /* The weights of the last tap may be over-read by a vector. */

@@ -1,5 +1,5 @@
 /*
- * resample_neon.c - resampling in 128 bits.  The loops of pixels.inc become NEON by themselves.
+ * resample_neon.c - resampling in 128 bits.
  */
 #include <arm_neon.h>
 
@@ -185,6 +185,7 @@ void kernels_resample_neon(struct kernels *table)
 {
 	struct resample_kernels *kernels = &table->resample;
 
+	kernels_pixels_neon(table);
 	kernels->across_step = STEP;
 	kernels->down = down_neon;
 	kernels->split_u8 = split_u8_neon;

@@ -172,13 +172,21 @@ static int32_t bits_of(float number)
 	return bits;
 }
 
-/* Bytes less a zero point of their channel's, or, where wide, anything that gray stems sum up to. */
+/*
+ * Bytes less a zero point of their channel's, which is none in half of the panels and often none in others, or, where
+ * wide, anything that gray stems sum up to.
+ */
 static void fill_weights(struct case_s8 *c, bool extreme, bool wide)
 {
-	int64_t reach = wide ? 3 * 255 : 255;
+	int64_t reach = wide ? 3 * 255 : 255, symmetric = test_random_range(0, 3);
 
 	for (size_t n = 0; n < c->n; n++) {
 		int64_t lo = wide ? -reach : test_random_range(-reach, 0), hi = wide ? reach : lo + reach;
+
+		if (!wide && (symmetric > 1 || (symmetric == 1 && test_random() & 1))) {
+			lo = -128;
+			hi = 127;
+		}
 
 		for (size_t k = 0; k < c->taps * c->kc; k++)
 			c->w[n * c->taps * c->kc + k] =

@@ -1,0 +1,3 @@
+/* elementwise_neon.c - elementwise.inc for NEON. */
+#define KERNEL(name) name##_neon
+#include "elementwise.inc"
