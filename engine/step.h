@@ -12,7 +12,7 @@ typedef void step_run(const struct step *step, const struct exec *exec, size_t f
 #define STEP_TAPS_MAX 1024  /* positions of a convolution's kernel */
 #define STEP_POINTERS 16384 /* pixel pointers of one tile, on the stack */
 /* Output pixels of one GEMM tile: their inputs stay in the second-level cache while the panels go by. */
-#define STEP_ROWS 48
+#define STEP_ROWS 56
 
 step_run step_conv_f32, step_conv_s8, step_depthwise_f32, step_depthwise_s8;		    /* step_conv.c */
 step_run step_winograd_f32;								    /* step_winograd.c */
@@ -24,6 +24,12 @@ step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resi
 
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
+
+/* What block `index` of a panel's rows prefetches: the first four do so of the panel behind it, a quarter each. */
+static inline const float *step_ahead(const float *panel, size_t panel_bytes, size_t index)
+{
+	return index < 4 ? panel + (panel_bytes + index * panel_bytes / 4) / sizeof(*panel) : NULL;
+}
 
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)

@@ -245,10 +245,12 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 
 			args.w = (const float *)(const void *)(panels + p * g->weights->panel_bytes);
 			args.n = rest < kernel->nr ? rest : kernel->nr;
-			for (size_t m = 0; m < tile.count; m += kernel->mr) {
+			args.slope = step->slope ? step->slope + first_n + n : NULL;
+			for (size_t m = 0, block = 0; m < tile.count; m += kernel->mr, block++) {
 				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
 				args.a = (const float *const *)(const void *)(a + m * taps);
 				args.c = c + m * stride + n;
+				args.ahead = step_ahead(args.w, g->weights->panel_bytes, block);
 				args.residual =
 					residual ? residual + (tile.first + m) * residual_stride + first_n + n : NULL;
 				kernel->run(&args);
@@ -303,6 +305,11 @@ static void finish_row(const struct step *step, const struct exec *exec, size_t 
 	const struct plan_window *w = &step->window;
 	size_t channels = (size_t)w->out_c, pixels = (size_t)w->out_w;
 
+	for (size_t i = 0; step->slope && i < pixels; i++) {
+		float *pixel = (float *)(void *)out + i * w->out_stride;
+
+		exec->kernels->prelu_f32(channels, step->slope, pixel, pixel);
+	}
 	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
 		return;
 	if (w->out_stride == channels)

@@ -99,9 +99,10 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 
 	for (size_t place = 0; place < WINOGRAD_PLACES; place++) {
 		args.w = (const float *)(const void *)(w + place * place_bytes);
-		for (size_t i = 0; i < tile->count; i += kernel->mr) {
+		for (size_t i = 0, block = 0; i < tile->count; i += kernel->mr, block++) {
 			args.m = tile->count - i < kernel->mr ? tile->count - i : kernel->mr;
 			args.a = work->a + place * g->rows + i;
+			args.ahead = step_ahead(args.w, place_bytes, block);
 			args.c = work->m + (place * g->rows + i) * kernel->nr;
 			kernel->run(&args);
 		}
@@ -141,6 +142,7 @@ static void transform_outputs(const struct step *step, const struct exec *exec, 
 		args.columns = least(WINOGRAD_OUT, width - x);
 		args.out = (float *)plan_pointer(exec, step->out) + pixel * w->out_stride + n;
 		args.residual = residual ? residual + pixel * residual_stride + n : NULL;
+		args.slope = step->slope ? step->slope + n : NULL;
 		exec->kernels->winograd_output(&args);
 	}
 }

@@ -23,13 +23,16 @@ static inline __attribute__((always_inline)) void store(const struct igemm_f32_a
 
 		sums = _mm512_add_ps(sums, _mm512_maskz_loadu_ps(mask, residual));
 	}
+	if (args->slope)
+		sums = _mm512_mask_mul_ps(sums, _mm512_movepi32_mask(_mm512_castps_si512(sums)), sums,
+					  _mm512_maskz_loadu_ps(mask, args->slope + at));
 	sums = _mm512_min_ps(_mm512_max_ps(sums, lo), hi);
 	_mm512_mask_storeu_ps(args->c + row * args->c_stride + at, mask, sums);
 }
 
 static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows, int vectors)
 {
-	const float *w = args->w + NR;
+	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
 	__m512 sums[MR][2];
 
 #pragma GCC unroll 14
@@ -42,9 +45,11 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 #pragma GCC unroll 14
 		for (int r = 0; r < rows; r++)
 			a[r] = args->a[t * MR + (size_t)r];
-		for (size_t k = 0; k < args->kc; k++, w += NR) {
+		for (size_t k = 0; k < args->kc; k++, w += NR, ahead += NR / 4) {
 			const __m512 b0 = _mm512_load_ps(w), b1 = _mm512_load_ps(w + LANES);
 
+			if (rows > 1)
+				_mm_prefetch(ahead, _MM_HINT_T1);
 #pragma GCC unroll 14
 			for (int r = 0; r < rows; r++) {
 				const __m512 v = _mm512_set1_ps(a[r][k]);

@@ -13,6 +13,12 @@
 #define ROWS(X)	 X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define LANES(X) X(0) X(1) X(2) X(3)
 
+/* What is below zero times the slope. */
+static inline float32x4_t bend(float32x4_t sums, float32x4_t slope)
+{
+	return vbslq_f32(vcltzq_f32(sums), vmulq_f32(sums, slope), sums);
+}
+
 static inline void store_row(const struct igemm_f32_args *args, size_t row, float32x4_t low, float32x4_t high)
 {
 	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
@@ -22,6 +28,11 @@ static inline void store_row(const struct igemm_f32_args *args, size_t row, floa
 		memcpy(values, args->residual + row * args->residual_stride, args->n * sizeof(*values));
 		low = vaddq_f32(low, vld1q_f32(values));
 		high = vaddq_f32(high, vld1q_f32(values + 4));
+	}
+	if (args->slope) {
+		memcpy(values, args->slope, args->n * sizeof(*values));
+		low = bend(low, vld1q_f32(values));
+		high = bend(high, vld1q_f32(values + 4));
 	}
 	low = vminq_f32(vmaxq_f32(low, lo), hi);
 	high = vminq_f32(vmaxq_f32(high, lo), hi);
@@ -37,7 +48,7 @@ static inline void store_row(const struct igemm_f32_args *args, size_t row, floa
 
 static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
 {
-	const float *w = args->w + NR;
+	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
 
 #define DECLARE(r) float32x4_t low##r = vld1q_f32(args->w), high##r = vld1q_f32(args->w + 4);
 	ROWS(DECLARE)
@@ -64,6 +75,8 @@ static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
 		MULTIPLY_LANE(7, lane)                                                                                 \
 	}
 			LANES(LANE)
+			__builtin_prefetch(ahead);
+			ahead += NR;
 			w += 4 * NR;
 		}
 		for (; k < args->kc; k++, w += NR) {

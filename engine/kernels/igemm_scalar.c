@@ -32,6 +32,8 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 
 			if (args->residual)
 				value += args->residual[r * args->residual_stride + n];
+			if (args->slope && value < 0.0f)
+				value *= args->slope[n];
 			args->c[r * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
 		}
 }

@@ -33,7 +33,8 @@
 #define KERNEL_NR_MAX 64
 
 /*
- * Indirect GEMM: C[m][n] = clamp(bias[n] + sum over taps t, k of A[t][m][k] * W[t][k][n] (+ residual)).
+ * Indirect GEMM: C[m][n] = clamp(bias[n] + sum over taps t, k of A[t][m][k] * W[t][k][n] (+ residual)); what is below
+ * zero is times slope[n] before the clamp.
  * One call makes one tile of at most mr x nr.  A row of a tap that lies in the padding points to a row of
  * zeros (s8: of the input's zero point).
  */
@@ -46,7 +47,9 @@ struct igemm_f32_args {
 	size_t c_stride;       /* elements between rows of c */
 	const float *residual; /* added before the clamp, NULL none; same columns as c */
 	size_t residual_stride;
-	float lo, hi; /* -INFINITY and INFINITY for none */
+	const float *slope; /* of the n columns, NULL none */
+	const float *ahead; /* a quarter of a panel that is wanted soon: may be prefetched, not read */
+	float lo, hi;	    /* -INFINITY and INFINITY for none */
 };
 struct igemm_s8_args {
 	size_t m, n, taps, kc;
@@ -138,6 +141,7 @@ struct winograd_output_args {
 	size_t out_row, out_pixel; /* elements from one to the next */
 	const float *residual;	   /* added before the clamp, NULL none */
 	size_t residual_row, residual_pixel;
+	const float *slope; /* of the n channels, as of igemm_f32; NULL none */
 	float lo, hi;
 };
 size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc);
