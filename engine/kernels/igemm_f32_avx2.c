@@ -5,6 +5,7 @@
  * Loops over rows, vectors and depth have constant ends and are unrolled, so that all sums are in registers.
  */
 #include <immintrin.h>
+#include <string.h>
 
 #include "levels.h"
 
@@ -17,20 +18,26 @@
 
 typedef __m256 row_sums[NR / LANES];
 
-/* A tile that is cut off within a vector. */
+/* A tile that is cut off within a vector, or short. */
 static __attribute__((noinline)) void store_part(const struct igemm_f32_args *args, float (*sums)[NR])
 {
-	for (size_t r = 0; r < args->m; r++) {
-		const float *residual = args->residual ? args->residual + r * args->residual_stride : NULL;
+	const __m256 lo = _mm256_set1_ps(args->lo), hi = _mm256_set1_ps(args->hi);
+	float slope[NR] = {0}, more[NR] = {0};
 
-		for (size_t n = 0; n < args->n; n++) {
-			float sum = sums[r][n] + (residual ? residual[n] : 0.0f);
+	if (args->slope)
+		memcpy(slope, args->slope, args->n * sizeof(*slope));
+	for (size_t r = 0; r < args->m; r++) {
+		if (args->residual)
+			memcpy(more, args->residual + r * args->residual_stride, args->n * sizeof(*more));
+		for (size_t n = 0; n < NR; n += LANES) {
+			__m256 sum = _mm256_add_ps(_mm256_loadu_ps(sums[r] + n), _mm256_loadu_ps(more + n));
+			__m256 below = _mm256_mul_ps(sum, _mm256_loadu_ps(slope + n));
 
 			if (args->slope)
-				sum = sum < 0.0f ? sum * args->slope[n] : sum;
-			sum = sum > args->lo ? sum : args->lo;
-			args->c[r * args->c_stride + n] = sum < args->hi ? sum : args->hi;
+				sum = _mm256_blendv_ps(sum, below, sum);
+			_mm256_storeu_ps(sums[r] + n, _mm256_min_ps(_mm256_max_ps(sum, lo), hi));
 		}
+		memcpy(args->c + r * args->c_stride, sums[r], args->n * sizeof(*args->c));
 	}
 }
 
@@ -98,6 +105,7 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
 	row_sums sums[DEPTH][MR];
 	float part[MR][NR];
+	const bool whole = rows == MR && args->n == (size_t)vectors * LANES;
 
 #pragma GCC unroll 6
 	for (int r = 0; r < rows; r++)
@@ -132,10 +140,10 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 #pragma GCC unroll 4
 			for (int d = 1; d < depth; d++)
 				sums[0][r][v] = _mm256_add_ps(sums[0][r][v], sums[d][r][v]);
-			if (args->n != (size_t)vectors * LANES)
+			if (!whole)
 				_mm256_storeu_ps(part[r] + v * LANES, sums[0][r][v]);
 		}
-	if (args->n == (size_t)vectors * LANES)
+	if (whole)
 		store(args, rows, vectors, sums[0]);
 	else
 		store_part(args, part);

@@ -30,10 +30,19 @@ static inline __attribute__((always_inline)) void store(const struct igemm_f32_a
 	_mm512_mask_storeu_ps(args->c + row * args->c_stride + at, mask, sums);
 }
 
+/* Of a tile that is short: not worth code of its own. */
+static __attribute__((noinline)) void store_short(const struct igemm_f32_args *args, float (*sums)[NR])
+{
+	for (size_t r = 0; r < args->m; r++)
+		for (int v = 0; v < NR / LANES; v++)
+			store(args, r, v, _mm512_loadu_ps(sums[r] + v * LANES));
+}
+
 static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows, int vectors)
 {
 	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
 	__m512 sums[MR][2];
+	float part[MR / 2][NR];
 
 #pragma GCC unroll 14
 	for (int r = 0; r < rows; r++)
@@ -63,8 +72,12 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 #pragma GCC unroll 14
 	for (int r = 0; r < rows; r++)
 		for (int v = 0; v < vectors; v++)
-			if ((size_t)r < args->m)
+			if (rows < MR)
+				_mm512_storeu_ps(part[r] + v * LANES, sums[r][v]);
+			else if ((size_t)r < args->m)
 				store(args, (size_t)r, v, sums[r][v]);
+	if (rows < MR)
+		store_short(args, part);
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */

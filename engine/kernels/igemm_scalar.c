@@ -11,6 +11,19 @@
 #define NR 8
 #define KR 2
 
+static void finish_row(const struct igemm_f32_args *args, size_t row, const float sums[NR])
+{
+	for (size_t n = 0; n < args->n; n++) {
+		float value = sums[n];
+
+		if (args->residual)
+			value += args->residual[row * args->residual_stride + n];
+		if (args->slope && value < 0.0f)
+			value *= args->slope[n];
+		args->c[row * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
+	}
+}
+
 static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 {
 	float sums[MR][NR];
@@ -27,15 +40,7 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 					sums[r][n] += a[r][k] * w[n];
 	}
 	for (size_t r = 0; r < args->m; r++)
-		for (size_t n = 0; n < args->n; n++) {
-			float value = sums[r][n];
-
-			if (args->residual)
-				value += args->residual[r * args->residual_stride + n];
-			if (args->slope && value < 0.0f)
-				value *= args->slope[n];
-			args->c[r * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
-		}
+		finish_row(args, r, sums[r]);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
