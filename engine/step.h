@@ -25,12 +25,6 @@ step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resi
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
 
-/* What block `index` of a panel's rows prefetches: the first four do so of the panel behind it, a quarter each. */
-static inline const float *step_ahead(const float *panel, size_t panel_bytes, size_t index)
-{
-	return index < 4 ? panel + (panel_bytes + index * panel_bytes / 4) / sizeof(*panel) : NULL;
-}
-
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
 {

@@ -225,6 +225,7 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
 	size_t taps = taps_of(step), stride = step->window.out_stride;
 	struct igemm_f32_args args = {
+		.a = (const float *const *)(const void *)a,
 		.taps = taps,
 		.kc = channels_of(step),
 		.c_stride = stride,
@@ -240,21 +241,17 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a, copies);
+		args.m = tile.count;
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
 			args.w = (const float *)(const void *)(panels + p * g->weights->panel_bytes);
 			args.n = rest < kernel->nr ? rest : kernel->nr;
+			args.ahead = args.w + g->weights->panel_bytes / sizeof(*args.w);
+			args.c = c + n;
+			args.residual = residual ? residual + tile.first * residual_stride + first_n + n : NULL;
 			args.slope = step->slope ? step->slope + first_n + n : NULL;
-			for (size_t m = 0, block = 0; m < tile.count; m += kernel->mr, block++) {
-				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
-				args.a = (const float *const *)(const void *)(a + m * taps);
-				args.c = c + m * stride + n;
-				args.ahead = step_ahead(args.w, g->weights->panel_bytes, block);
-				args.residual =
-					residual ? residual + (tile.first + m) * residual_stride + first_n + n : NULL;
-				kernel->run(&args);
-			}
+			kernel->run(&args);
 		}
 		finish_tile(step, exec, &tile, kernel->nr, sizeof(float), (uint8_t *)c);
 	}

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 
 #define MR    6
@@ -102,7 +103,7 @@ INLINE void multiply(const float *const a[MR], size_t k, const float *w, int row
 
 INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int depth)
 {
-	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
+	const float *w = args->w + NR, *ahead = args->ahead;
 	row_sums sums[DEPTH][MR];
 	float part[MR][NR];
 	const bool whole = rows == MR && args->n == (size_t)vectors * LANES;
@@ -150,7 +151,7 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
-static void igemm_f32_6x16_avx2(const struct igemm_f32_args *args)
+INLINE void block(const struct igemm_f32_args *args)
 {
 	if (args->m == 1)
 		tile(args, 1, 2, 4);
@@ -160,6 +161,11 @@ static void igemm_f32_6x16_avx2(const struct igemm_f32_args *args)
 		tile(args, MR / 2, 2, 2);
 	else
 		tile(args, MR, 2, 1);
+}
+
+static void igemm_f32_6x16_avx2(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block);
 }
 
 void kernels_igemm_f32_avx2(struct kernels *table)

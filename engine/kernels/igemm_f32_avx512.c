@@ -4,6 +4,7 @@
  */
 #include <immintrin.h>
 
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 
 #define MR    14
@@ -40,7 +41,7 @@ static __attribute__((noinline)) void store_short(const struct igemm_f32_args *a
 
 static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows, int vectors)
 {
-	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
+	const float *w = args->w + NR, *ahead = args->ahead;
 	__m512 sums[MR][2];
 	float part[MR / 2][NR];
 
@@ -81,7 +82,7 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
-static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)
+static inline __attribute__((always_inline)) void block(const struct igemm_f32_args *args)
 {
 	const bool narrow = args->n <= LANES;
 
@@ -91,6 +92,11 @@ static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)
 		narrow ? tile(args, MR / 2, 1) : tile(args, MR / 2, 2);
 	else
 		narrow ? tile(args, MR, 1) : tile(args, MR, 2);
+}
+
+static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block);
 }
 
 void kernels_igemm_f32_avx512(struct kernels *table)

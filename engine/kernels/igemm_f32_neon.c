@@ -5,6 +5,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 
 #define MR 8
@@ -46,9 +47,9 @@ static inline void store_row(const struct igemm_f32_args *args, size_t row, floa
 	memcpy(c, values, args->n * sizeof(*values));
 }
 
-static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+static inline __attribute__((always_inline)) void block(const struct igemm_f32_args *args)
 {
-	const float *w = args->w + NR, *ahead = args->ahead ? args->ahead : args->w;
+	const float *w = args->w + NR, *ahead = args->ahead;
 
 #define DECLARE(r) float32x4_t low##r = vld1q_f32(args->w), high##r = vld1q_f32(args->w + 4);
 	ROWS(DECLARE)
@@ -91,6 +92,11 @@ static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
 	if (r < args->m)                                                                                               \
 		store_row(args, r, low##r, high##r);
 	ROWS(STORE)
+}
+
+static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block);
 }
 
 void kernels_igemm_f32_neon(struct kernels *table)

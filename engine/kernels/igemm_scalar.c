@@ -1,6 +1,7 @@
 /*
  * igemm_scalar.c - indirect GEMM and depthwise convolution in portable C: the reference of all levels.
  */
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 #include "requant_scalar.h"
 
@@ -24,7 +25,7 @@ static void finish_row(const struct igemm_f32_args *args, size_t row, const floa
 	}
 }
 
-static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
+static void block_f32(const struct igemm_f32_args *args)
 {
 	float sums[MR][NR];
 	const float *w = args->w + NR;
@@ -41,6 +42,11 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 	}
 	for (size_t r = 0; r < args->m; r++)
 		finish_row(args, r, sums[r]);
+}
+
+static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block_f32);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)

@@ -77,7 +77,8 @@ static void case_f32_finish(struct case_f32 *c)
 static float *run_f32(const struct igemm_f32 *kernel, const struct case_f32 *c)
 {
 	struct guarded out = guarded_create(((c->m - 1) * c->c_stride + c->n) * sizeof(float), 0);
-	const float **a = malloc(c->taps * kernel->mr * sizeof(*a));
+	size_t rows = (c->m + kernel->mr - 1) / kernel->mr * kernel->mr;
+	const float **a = malloc(c->taps * rows * sizeof(*a));
 	void *panel = aligned_alloc(64, pack_f32_panel_bytes(kernel, c->taps, c->kc));
 	float *copy = malloc(out.size), canary;
 	struct igemm_f32_args args = {.m = c->m,
@@ -86,6 +87,7 @@ static float *run_f32(const struct igemm_f32 *kernel, const struct case_f32 *c)
 				      .kc = c->kc,
 				      .a = a,
 				      .w = panel,
+				      .ahead = c->has_slope ? NULL : panel,
 				      .c = out.data,
 				      .c_stride = c->c_stride,
 				      .residual = c->has_residual ? c->residual.data : NULL,
@@ -96,8 +98,8 @@ static float *run_f32(const struct igemm_f32 *kernel, const struct case_f32 *c)
 
 	pack_f32_panel(kernel, c->n, c->taps, c->kc, c->w, c->bias, panel);
 	for (size_t t = 0; t < c->taps; t++)
-		for (size_t r = 0; r < kernel->mr; r++)
-			a[t * kernel->mr + r] =
+		for (size_t r = 0; r < rows; r++)
+			a[(r / kernel->mr * c->taps + t) * kernel->mr + r % kernel->mr] =
 				(const float *)c->a.data + ((r < c->m ? r : c->m - 1) * c->taps + t) * c->kc;
 	kernel->run(&args);
 	guarded_check(&out);
@@ -149,7 +151,7 @@ static void check_f32(const struct kernels *table)
 {
 	struct case_f32 c;
 
-	case_f32_init(&c, table->igemm_f32.mr, table->igemm_f32.nr);
+	case_f32_init(&c, 5 * (size_t)table->igemm_f32.mr, table->igemm_f32.nr);
 	compare_f32(&table->igemm_f32, &kernels_level("scalar")->igemm_f32, &c);
 	case_f32_finish(&c);
 }
