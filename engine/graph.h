@@ -26,7 +26,7 @@
 #define GRAPH_TAPS_MAX	  16384 /* positions of a convolution's kernel */
 
 enum graph_op {
-	GRAPH_CONV,    /* in: x, weights, [bias]; struct graph_conv */
+	GRAPH_CONV,    /* in: x, weights, [bias], [slope, see GRAPH_FOLDED_SLOPE]; struct graph_conv */
 	GRAPH_FC,      /* in: x [..][I], weights, [bias]; keeps leading axes unless flatten */
 	GRAPH_MAXPOOL, /* struct graph_pool */
 	GRAPH_AVGPOOL,
@@ -143,6 +143,7 @@ struct graph_general {
 #define GRAPH_FOLDED_PAD   1u
 #define GRAPH_FOLDED_SCALE 2u
 #define GRAPH_FOLDED_QUANT 4u /* the float of a file around it; CONV, FC: sums are scaled in float, as ONNX has it */
+#define GRAPH_FOLDED_SLOPE 8u /* CONV in float: a PRELU behind it and its residual, whose slope is input 3; no act */
 
 struct graph_node {
 	enum graph_op op;

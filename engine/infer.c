@@ -193,11 +193,27 @@ static int check_weights(const struct infer *in)
 	return 0;
 }
 
+static int check_slope(const struct infer *in)
+{
+	const struct graph_value *w = input_value(in, 1), *slope = input_value(in, 3);
+	size_t elements = 0;
+
+	if (!(in->node->folded & GRAPH_FOLDED_SLOPE) || in->node->act.kind != GRAPH_ACT_NONE ||
+	    input_value(in, 0)->type != ENGINE_F32 || !slope->data)
+		return fail(in, -EINVAL, "has an input 3 that is no slope");
+	graph_elements(slope->rank, slope->dims, &elements);
+	if (elements != 1 && (w->rank != 4 || elements != (size_t)w->dims[0]))
+		return fail(in, -EINVAL, "has %zu slopes", elements);
+	return check_number(in, in->node->inputs[3]);
+}
+
 static int check_conv(const struct infer *in)
 {
 	const struct graph_conv *conv = &in->node->conv;
 	int r = check_weights(in);
 
+	if (r == 0 && has_input(in, 3))
+		r = check_slope(in);
 	if (r == 0)
 		r = check_window(in, &conv->window);
 	if (r == 0 && conv->groups < 1)
@@ -651,7 +667,7 @@ static const struct {
 	int (*check)(const struct infer *in);
 	int (*infer)(const struct infer *in, struct graph_shape *out);
 } rules[GRAPH_OP_COUNT] = {
-	[GRAPH_CONV] = RULE(conv, 2, 3, check_conv, infer_conv),
+	[GRAPH_CONV] = RULE(conv, 2, 4, check_conv, infer_conv),
 	[GRAPH_FC] = RULE(fc, 2, 3, check_weights, infer_fc),
 	[GRAPH_MAXPOOL] = RULE(maxpool, 1, 1, check_pool, infer_pool),
 	[GRAPH_AVGPOOL] = RULE(avgpool, 1, 1, check_pool, infer_pool),

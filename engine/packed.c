@@ -582,7 +582,7 @@ static void choose_storage(struct pack *p)
 		for (int k = 0; k < node->n_inputs; k++) {
 			if (node->inputs[k] < 0)
 				continue;
-			p->dropped[node->inputs[k]] &= panels && k > 0;
+			p->dropped[node->inputs[k]] &= panels && (k == 1 || k == 2);
 			p->narrow[node->inputs[k]] &= conv && k == 1;
 		}
 		if (node->residual >= 0)

@@ -433,23 +433,68 @@ static void fuse_activations(struct passes *p, enum passes_purpose purpose)
 	passes_compact(p);
 }
 
-/* A float convolution whose only reader adds something to it adds it itself, if that something is ready by then. */
-static bool fuse_residual(struct passes *p, struct graph_node *add, int side)
+static bool has_slope(const struct graph_node *node)
+{
+	return node->folded & GRAPH_FOLDED_SLOPE;
+}
+
+/* A PRELU becomes part of the float convolution whose only reader it is. */
+static int fuse_slopes(struct passes *p)
+{
+	for (int i = 0; i < p->graph->n_nodes; i++) {
+		struct graph_node *node = &p->graph->nodes[i], *conv = only_maker(p, node);
+		int *inputs;
+
+		if (node->op != GRAPH_PRELU || node->act.kind != GRAPH_ACT_NONE || !conv || conv->op != GRAPH_CONV ||
+		    conv->act.kind != GRAPH_ACT_NONE || has_slope(conv) ||
+		    p->graph->values[conv->outputs[0]].type != ENGINE_F32 ||
+		    p->graph->values[node->outputs[0]].type != ENGINE_F32)
+			continue;
+		inputs = realloc(conv->inputs, 4 * sizeof(*inputs));
+		if (!inputs)
+			return -ENOMEM;
+		conv->inputs = inputs;
+		if (conv->n_inputs < 3)
+			inputs[2] = -1;
+		inputs[3] = node->inputs[1];
+		conv->n_inputs = 4;
+		conv->folded |= GRAPH_FOLDED_SLOPE;
+		take_over(p, conv, node);
+	}
+	passes_compact(p);
+	return 0;
+}
+
+/* Depthwise kernels add nothing. */
+static bool is_depthwise(const struct graph *graph, const struct graph_node *conv)
+{
+	const struct graph_value *w = &graph->values[conv->inputs[1]];
+
+	return conv->conv.groups > 1 && w->dims[0] == conv->conv.groups && w->dims[3] == 1;
+}
+
+/* A float convolution whose only reader adds something to it adds it itself.  late: it has to wait for that. */
+static bool fuse_residual(struct passes *p, struct graph_node *add, int side, bool late)
 {
 	struct graph *graph = p->graph;
 	int value = add->inputs[side], other = add->inputs[1 - side], at = graph->values[value].producer;
-	struct graph_node *conv = at < 0 ? NULL : &graph->nodes[at];
-	float lo, hi;
+	struct graph_node *conv = at < 0 ? NULL : &graph->nodes[at], moved;
 
 	if (!conv || conv->op != GRAPH_CONV || conv->residual >= 0 || conv->act.kind != GRAPH_ACT_NONE ||
-	    !graph_act_range(&add->act, &lo, &hi) || other == value || p->uses[value] != 1 ||
-	    graph->values[other].data || graph->values[other].producer >= at || p->shapes[other].rank != 4 ||
+	    has_slope(conv) || is_depthwise(graph, conv) || other == value || p->uses[value] != 1 ||
+	    graph->values[other].data || (graph->values[other].producer >= at) != late || p->shapes[other].rank != 4 ||
 	    memcmp(p->shapes[other].dims, p->shapes[add->outputs[0]].dims, 4 * sizeof(int32_t)) != 0 ||
 	    memcmp(p->shapes[value].dims, p->shapes[add->outputs[0]].dims, 4 * sizeof(int32_t)) != 0)
 		return false;
 	conv->residual = other;
 	conv->act = add->act;
 	take_over(p, conv, add);
+	if (late) {
+		moved = *conv;
+		*conv = *add;
+		*add = moved;
+		graph->values[add->outputs[0]].producer = (int)(add - graph->nodes);
+	}
 	return true;
 }
 
@@ -461,8 +506,9 @@ static void fuse_residuals(struct passes *p)
 		if (add->op != GRAPH_ADD || is_quantised(&p->graph->values[add->outputs[0]]))
 			continue;
 		/* The later convolution of two is preferred: then the other branch is ready. */
-		if (!fuse_residual(p, add, 0))
-			fuse_residual(p, add, 1);
+		if (!fuse_residual(p, add, 0, false) && !fuse_residual(p, add, 1, false) &&
+		    !fuse_residual(p, add, 0, true))
+			fuse_residual(p, add, 1, true);
 	}
 	passes_compact(p);
 }
@@ -521,10 +567,18 @@ int passes_run(struct graph *graph, const struct graph_shape *shapes, enum passe
 		record(&p, GRAPH_PASS_GATE, &n);
 		if (WITH_PASS_activation)
 			fuse_activations(&p, purpose);
+		if (WITH_prelu && purpose == PASSES_ALL)
+			r = fuse_slopes(&p);
 		record(&p, GRAPH_PASS_ACTIVATION, &n);
-		if (WITH_PASS_residual && shapes && purpose == PASSES_ALL)
-			fuse_residuals(&p);
+	}
+	if (r == 0 && WITH_PASS_residual && shapes && purpose == PASSES_ALL) {
+		fuse_residuals(&p);
 		record(&p, GRAPH_PASS_RESIDUAL, &n);
+		if (WITH_prelu)
+			r = fuse_slopes(&p);
+		record(&p, GRAPH_PASS_ACTIVATION, &n);
+	}
+	if (r == 0) {
 		if (WITH_PASS_quant) {
 			r = passes_integers(&p);
 			drop_identities(&p);

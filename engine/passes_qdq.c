@@ -295,8 +295,8 @@ static int weigh_in_integers(struct qdq *q, struct graph_node *node, struct grap
 	struct graph_value *w = &graph->values[node->inputs[1]];
 	int bias = node->n_inputs > 2 ? node->inputs[2] : -1, r;
 
-	if (!quantise || !x || node->residual >= 0 || node->fold_scale || !only_bounds(node) || !is_weights(w) ||
-	    !own_constant(q, node->inputs[1]))
+	if (!quantise || !x || node->residual >= 0 || node->fold_scale || node->n_inputs > 3 || !only_bounds(node) ||
+	    !is_weights(w) || !own_constant(q, node->inputs[1]))
 		return 0;
 	if (bias >= 0 && (!is_float_constant(&graph->values[bias]) || !own_constant(q, bias) ||
 			  graph->values[bias].data_bytes != (size_t)w->dims[0] * sizeof(float)))

@@ -340,6 +340,11 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	g->group_n = w->out_c / g->groups;
 	g->pointwise = w->kh == 1 && w->kw == 1 && w->stride_h == 1 && w->stride_w == 1 && w->top == 0 &&
 		       w->left == 0 && w->out_h == w->in_h && w->out_w == w->in_w;
+	if (node->folded & GRAPH_FOLDED_SLOPE) {
+		step->slope = weights_floats(p->weights, p->graph, node->inputs[3], (size_t)w->out_c);
+		if (!step->slope)
+			return graph_error(p->error, -ENOMEM, "out of memory");
+	}
 	step->params = g->weights->params;
 	step->macs = (uint64_t)out->count * (uint64_t)(w->kh * w->kw) * (uint64_t)g->group_c;
 	if (g->weights->depthwise) {
@@ -700,6 +705,8 @@ static int check_left_out(const struct graph *graph, const struct graph_node *no
 		name = graph_act_name(&node->unary);
 	else if (!makers[node->op])
 		name = graph_op_name(node->op);
+	else if (node->folded & GRAPH_FOLDED_SLOPE && !makers[GRAPH_PRELU])
+		name = graph_op_name(GRAPH_PRELU);
 	else if (!has_act[node->act.kind])
 		name = graph_act_name(&node->act);
 	return name ? graph_error(error, -ENOTSUP, "'%.60s' needs the operator %s, which " OPERATORS_LEFT_OUT,
@@ -742,6 +749,7 @@ static void describe(struct step *step)
 		node->folded & GRAPH_FOLDED_SCALE ? "batchnorm" : NULL,
 		node->folded & GRAPH_FOLDED_QUANT ? "qdq" : NULL,
 		node->residual >= 0 ? "add" : NULL,
+		node->folded & GRAPH_FOLDED_SLOPE ? graph_op_name(GRAPH_PRELU) : NULL,
 		node->act.kind != GRAPH_ACT_NONE ? graph_act_name(&node->act) : NULL,
 	};
 	size_t used = 0;

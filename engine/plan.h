@@ -74,7 +74,8 @@ struct step {
 	struct plan_window window;
 	struct plan_gemm gemm;
 	struct binary_s8_args binary;
-	const float *slope, *shift; /* per channel, of PRELU and BATCHNORM; borrowed from the weights */
+	/* Per channel, of PRELU and BATCHNORM and of a CONV with a slope; borrowed from the weights. */
+	const float *slope, *shift;
 	int8_t *table;		    /* of an int8 function of one argument; owned */
 	void *state;		    /* of a general operator; released with the plan */
 	struct step *parts;	    /* of a step that stands for several, run one after the other; owned */

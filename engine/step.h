@@ -12,7 +12,7 @@ typedef void step_run(const struct step *step, const struct exec *exec, size_t f
 #define STEP_TAPS_MAX 1024  /* positions of a convolution's kernel */
 #define STEP_POINTERS 16384 /* pixel pointers of one tile, on the stack */
 /* Output pixels of one GEMM tile: their inputs stay in the second-level cache while the panels go by. */
-#define STEP_ROWS 48
+#define STEP_ROWS 56
 
 step_run step_conv_f32, step_conv_s8, step_depthwise_f32, step_depthwise_s8;		    /* step_conv.c */
 step_run step_winograd_f32;								    /* step_winograd.c */

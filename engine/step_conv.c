@@ -130,6 +130,53 @@ static void copy_row(const struct step *step, const uint8_t *row, int x0, size_t
 		       bytes);
 }
 
+/*
+ * How many output pixels from the walk's on, in its row, have windows that lie wholly between the sides of the input:
+ * up to the tile's last but one, since rows past that repeat it.
+ */
+static size_t run_inside(const struct plan_window *w, const struct walk *walk, size_t count)
+{
+	int inside, row = w->out_w - walk->x;
+	size_t left = walk->row < count ? count - 1 - walk->row : 0;
+
+	if (walk->x0 < 0 || walk->x0 + w->kw > w->in_w)
+		return 0;
+	inside = (w->in_w - w->kw - walk->x0) / w->stride_w + 1;
+	inside = inside < row ? inside : row;
+	return (size_t)inside < left ? (size_t)inside : left;
+}
+
+/* One tap of n pixels, `step` bytes apart. */
+static void point_run(const struct walk *walk, size_t taps, size_t ky, const uint8_t *tap, size_t step, size_t n)
+{
+	size_t lane = walk->lane;
+	const uint8_t **to = walk->to - lane + ky * walk->mr;
+
+	for (size_t i = 0; i < n; i++, tap += step) {
+		to[lane] = tap;
+		if (++lane == walk->mr) {
+			lane = 0;
+			to += taps * walk->mr;
+		}
+	}
+}
+
+static void walk_run(const struct plan_window *w, size_t taps, size_t n, struct walk *walk)
+{
+	size_t lanes = walk->lane + n, blocks = lanes / walk->mr;
+
+	walk->to += blocks * (taps - 1) * walk->mr + n;
+	walk->lane = lanes - blocks * walk->mr;
+	walk->row += n;
+	walk->x += (int)n;
+	walk->x0 += (int)n * w->stride_w;
+	if (walk->x == w->out_w) {
+		walk->x = 0;
+		walk->x0 = -w->left;
+		walk->y0 += w->stride_h;
+	}
+}
+
 /* As gather_pixels(), where a row of the window is one tap: it lies in the input as it is, or is copied to `copies`. */
 static void gather_flat(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
 			const uint8_t **a, uint8_t *copies)
@@ -140,26 +187,30 @@ static void gather_flat(const struct step *step, const uint8_t *x, size_t size, 
 	bool dense = w->in_stride == (size_t)w->in_c;
 	struct walk walk = walk_begin(w, tile->first, mr, a);
 
-	for (size_t r = 0; r < rows; r++) {
-		const uint8_t **to = walk.to;
+	while (walk.row < rows) {
+		size_t run = dense ? run_inside(w, &walk, tile->count) : 0, n = run ? run : 1;
 		bool direct = dense && walk.x0 >= 0 && walk.x0 + w->kw <= w->in_w;
 
-		for (int ky = 0; ky < w->kh; ky++, to += mr) {
+		for (int ky = 0; ky < w->kh; ky++) {
 			int iy = walk.y0 + ky * w->dilation_h;
 			bool inside = (unsigned)iy < (unsigned)w->in_h;
 			const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
 
 			if (!inside) {
-				*to = step->gemm.weights->padding;
+				point_run(&walk, taps, (size_t)ky, step->gemm.weights->padding, 0, n);
 			} else if (direct) {
-				*to = row + (size_t)walk.x0 * pixel;
+				point_run(&walk, taps, (size_t)ky, row + (size_t)walk.x0 * pixel,
+					  (size_t)w->stride_w * pixel, n);
 			} else {
 				copy_row(step, row, walk.x0, size, copies);
-				*to = copies;
+				point_run(&walk, taps, (size_t)ky, copies, 0, 1);
 				copies += bytes;
 			}
 		}
-		walk_next(w, taps, tile->count, &walk);
+		if (run)
+			walk_run(w, taps, run, &walk);
+		else
+			walk_next(w, taps, tile->count, &walk);
 	}
 }
 
@@ -225,6 +276,7 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
 	size_t taps = taps_of(step), stride = step->window.out_stride;
 	struct igemm_f32_args args = {
+		.a = (const float *const *)(const void *)a,
 		.taps = taps,
 		.kc = channels_of(step),
 		.c_stride = stride,
@@ -240,19 +292,17 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a, copies);
+		args.m = tile.count;
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
 			args.w = (const float *)(const void *)(panels + p * g->weights->panel_bytes);
 			args.n = rest < kernel->nr ? rest : kernel->nr;
-			for (size_t m = 0; m < tile.count; m += kernel->mr) {
-				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
-				args.a = (const float *const *)(const void *)(a + m * taps);
-				args.c = c + m * stride + n;
-				args.residual =
-					residual ? residual + (tile.first + m) * residual_stride + first_n + n : NULL;
-				kernel->run(&args);
-			}
+			args.ahead = args.w + g->weights->panel_bytes / sizeof(*args.w);
+			args.c = c + n;
+			args.residual = residual ? residual + tile.first * residual_stride + first_n + n : NULL;
+			args.slope = step->slope ? step->slope + first_n + n : NULL;
+			kernel->run(&args);
 		}
 		finish_tile(step, exec, &tile, kernel->nr, sizeof(float), (uint8_t *)c);
 	}
@@ -303,6 +353,11 @@ static void finish_row(const struct step *step, const struct exec *exec, size_t 
 	const struct plan_window *w = &step->window;
 	size_t channels = (size_t)w->out_c, pixels = (size_t)w->out_w;
 
+	for (size_t i = 0; step->slope && i < pixels; i++) {
+		float *pixel = (float *)(void *)out + i * w->out_stride;
+
+		exec->kernels->prelu_f32(channels, step->slope, pixel, pixel);
+	}
 	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
 		return;
 	if (w->out_stride == channels)

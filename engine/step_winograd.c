@@ -90,7 +90,8 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
 	size_t place_bytes = g->weights->panel_bytes / WINOGRAD_PLACES;
 	const uint8_t *w = g->weights->packed + panel * g->weights->panel_bytes;
-	struct igemm_f32_args args = {.n = kernel->nr,
+	struct igemm_f32_args args = {.m = tile->count,
+				      .n = kernel->nr,
 				      .taps = 1,
 				      .kc = (size_t)g->group_c,
 				      .c_stride = kernel->nr,
@@ -99,12 +100,10 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 
 	for (size_t place = 0; place < WINOGRAD_PLACES; place++) {
 		args.w = (const float *)(const void *)(w + place * place_bytes);
-		for (size_t i = 0; i < tile->count; i += kernel->mr) {
-			args.m = tile->count - i < kernel->mr ? tile->count - i : kernel->mr;
-			args.a = work->a + place * g->rows + i;
-			args.c = work->m + (place * g->rows + i) * kernel->nr;
-			kernel->run(&args);
-		}
+		args.ahead = args.w + place_bytes / sizeof(*args.w);
+		args.a = work->a + place * g->rows;
+		args.c = work->m + place * g->rows * kernel->nr;
+		kernel->run(&args);
 	}
 }
 
@@ -141,6 +140,7 @@ static void transform_outputs(const struct step *step, const struct exec *exec, 
 		args.columns = least(WINOGRAD_OUT, width - x);
 		args.out = (float *)plan_pointer(exec, step->out) + pixel * w->out_stride + n;
 		args.residual = residual ? residual + pixel * residual_stride + n : NULL;
+		args.slope = step->slope ? step->slope + n : NULL;
 		exec->kernels->winograd_output(&args);
 	}
 }

@@ -5,16 +5,26 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 
 #define MR 8
 #define NR 8
 
-/* Adds what is added to, clamps and writes the rows. */
+/* What is below zero times the slope. */
+static inline float32x4_t bend(float32x4_t sums, float32x4_t slope)
+{
+	return vbslq_f32(vcltzq_f32(sums), vmulq_f32(sums, slope), sums);
+}
+
+/* Adds what is added to, bends, clamps and writes the rows. */
 static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, float (*sums)[NR])
 {
 	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
+	float slope[NR] = {0};
 
+	if (args->slope)
+		memcpy(slope, args->slope, args->n * sizeof(*slope));
 	for (size_t r = 0; r < args->m; r++) {
 		float32x4_t low = vld1q_f32(sums[r]), high = vld1q_f32(sums[r] + 4);
 		float *c = args->c + r * args->c_stride, values[NR] = {0};
@@ -23,6 +33,10 @@ static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, 
 			memcpy(values, args->residual + r * args->residual_stride, args->n * sizeof(*values));
 			low = vaddq_f32(low, vld1q_f32(values));
 			high = vaddq_f32(high, vld1q_f32(values + 4));
+		}
+		if (args->slope) {
+			low = bend(low, vld1q_f32(slope));
+			high = bend(high, vld1q_f32(slope + 4));
 		}
 		low = vminq_f32(vmaxq_f32(low, lo), hi);
 		high = vminq_f32(vmaxq_f32(high, lo), hi);
@@ -46,7 +60,7 @@ static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, 
  */
 static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows)
 {
-	const float *w = args->w + NR;
+	const float *w = args->w + NR, *ahead = args->ahead;
 	float32x4_t low[MR], high[MR];
 	float sums[MR][NR];
 
@@ -85,6 +99,8 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 			LANE(1, c, b, w + 2 * NR)
 			LANE(2, b, c, w + 3 * NR)
 			LANE(3, c, b, next)
+			__builtin_prefetch(ahead);
+			ahead += NR;
 			w += 4 * NR;
 		}
 #define REST(lane)                                                                                                     \
@@ -111,7 +127,7 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer. */
-static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+static inline __attribute__((always_inline)) void block(const struct igemm_f32_args *args)
 {
 	if (args->m == 1)
 		tile(args, 1);
@@ -119,6 +135,11 @@ static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
 		tile(args, MR / 2);
 	else
 		tile(args, MR);
+}
+
+static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block);
 }
 
 void kernels_igemm_f32_neon(struct kernels *table)

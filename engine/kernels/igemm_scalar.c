@@ -1,6 +1,7 @@
 /*
  * igemm_scalar.c - indirect GEMM and depthwise convolution in portable C: the reference of all levels.
  */
+#include "igemm_f32_blocks.h"
 #include "levels.h"
 #include "requant_scalar.h"
 
@@ -12,7 +13,20 @@
 #define NR 8
 #define KR 2
 
-static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
+static void finish_row(const struct igemm_f32_args *args, size_t row, const float sums[NR])
+{
+	for (size_t n = 0; n < args->n; n++) {
+		float value = sums[n];
+
+		if (args->residual)
+			value += args->residual[row * args->residual_stride + n];
+		if (args->slope && value < 0.0f)
+			value *= args->slope[n];
+		args->c[row * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
+	}
+}
+
+static void block_f32(const struct igemm_f32_args *args)
 {
 	float sums[MR][NR];
 	const float *w = args->w + NR;
@@ -28,13 +42,12 @@ static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
 					sums[r][n] += a[r][k] * w[n];
 	}
 	for (size_t r = 0; r < args->m; r++)
-		for (size_t n = 0; n < args->n; n++) {
-			float value = sums[r][n];
+		finish_row(args, r, sums[r]);
+}
 
-			if (args->residual)
-				value += args->residual[r * args->residual_stride + n];
-			args->c[r * args->c_stride + n] = clamp_f32(value, args->lo, args->hi);
-		}
+static void igemm_f32_4x8_scalar(const struct igemm_f32_args *args)
+{
+	igemm_f32_blocks(args, MR, NR, block_f32);
 }
 
 static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)

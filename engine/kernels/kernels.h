@@ -34,20 +34,23 @@
 #define KERNEL_NR_MAX 64
 
 /*
- * Indirect GEMM: C[m][n] = clamp(bias[n] + sum over taps t, k of A[t][m][k] * W[t][k][n] (+ residual)).
- * One call makes one tile of at most mr x nr.  A row of a tap that lies in the padding points to a row of
- * zeros (s8: of the input's zero point).
+ * Indirect GEMM: C[m][n] = clamp(bias[n] + sum over taps t, k of A[t][m][k] * W[t][k][n] (+ residual)); what is below
+ * zero is times slope[n] before the clamp.
+ * One call makes at most nr columns; igemm_s8 at most mr rows of them.  A row of a tap that lies in the padding points
+ * to a row of zeros (s8: of the input's zero point).
  */
 struct igemm_f32_args {
-	size_t m, n;	       /* rows 1..mr and columns 1..nr of this tile */
+	size_t m, n;	       /* rows 1.. and columns 1..nr */
 	size_t taps, kc;       /* kernel positions, input channels of one */
-	const float *const *a; /* a[t * mr + row] -> kc values; always mr entries a tap, all readable */
+	const float *const *a; /* a[(row / mr * taps + t) * mr + row % mr] -> kc values; whole blocks, all readable */
 	const float *w;	       /* one panel, see pack_f32_panel() */
+	const float *ahead;    /* the panel that is wanted next, to be prefetched and not read; NULL none */
 	float *c;
 	size_t c_stride;       /* elements between rows of c */
 	const float *residual; /* added before the clamp, NULL none; same columns as c */
 	size_t residual_stride;
-	float lo, hi; /* -INFINITY and INFINITY for none */
+	const float *slope; /* of the n columns, NULL none */
+	float lo, hi;	    /* -INFINITY and INFINITY for none */
 };
 struct igemm_s8_args {
 	size_t m, n, taps, kc;
@@ -144,6 +147,7 @@ struct winograd_output_args {
 	size_t out_row, out_pixel; /* elements from one to the next */
 	const float *residual;	   /* added before the clamp, NULL none */
 	size_t residual_row, residual_pixel;
+	const float *slope; /* of the n channels, as of igemm_f32; NULL none */
 	float lo, hi;
 };
 size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc);

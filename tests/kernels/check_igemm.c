@@ -30,8 +30,8 @@ static size_t size_around(size_t unit)
 struct case_f32 {
 	size_t m, n, taps, kc, residual_stride, c_stride;
 	float *w, *bias, *values; /* w [n][taps][kc]; values [rows][taps][kc] */
-	struct guarded a, residual;
-	bool has_residual;
+	struct guarded a, residual, slope;
+	bool has_residual, has_slope;
 	float lo, hi;
 };
 
@@ -42,6 +42,7 @@ static void case_f32_init(struct case_f32 *c, size_t m_max, size_t n_max)
 			       .taps = (size_t)test_random_range(1, 9),
 			       .kc = size_around(16),
 			       .has_residual = test_random() & 1,
+			       .has_slope = test_random() & 1,
 			       .lo = test_random() & 1 ? -INFINITY : 0,
 			       .hi = test_random() & 1 ? INFINITY : 6};
 	c->c_stride = c->n + (size_t)test_random_range(0, 3);
@@ -50,6 +51,7 @@ static void case_f32_init(struct case_f32 *c, size_t m_max, size_t n_max)
 	c->bias = malloc(c->n * sizeof(float));
 	c->a = guarded_create(c->m * c->taps * c->kc * sizeof(float), KERNEL_SLACK);
 	c->residual = guarded_create(((c->m - 1) * c->residual_stride + c->n) * sizeof(float), KERNEL_SLACK);
+	c->slope = guarded_create(c->n * sizeof(float), 0);
 	for (size_t i = 0; i < c->n * c->taps * c->kc; i++)
 		c->w[i] = test_random_float();
 	for (size_t i = 0; i < c->n; i++)
@@ -58,6 +60,8 @@ static void case_f32_init(struct case_f32 *c, size_t m_max, size_t n_max)
 		((float *)c->a.data)[i] = test_random_float();
 	for (size_t i = 0; i < c->residual.size / sizeof(float); i++)
 		((float *)c->residual.data)[i] = test_random_float();
+	for (size_t i = 0; i < c->n; i++)
+		((float *)c->slope.data)[i] = test_random_float();
 }
 
 static void case_f32_finish(struct case_f32 *c)
@@ -66,13 +70,15 @@ static void case_f32_finish(struct case_f32 *c)
 	free(c->bias);
 	guarded_destroy(&c->a);
 	guarded_destroy(&c->residual);
+	guarded_destroy(&c->slope);
 }
 
 /* The tile by this kernel; the caller frees. */
 static float *run_f32(const struct igemm_f32 *kernel, const struct case_f32 *c)
 {
 	struct guarded out = guarded_create(((c->m - 1) * c->c_stride + c->n) * sizeof(float), 0);
-	const float **a = malloc(c->taps * kernel->mr * sizeof(*a));
+	size_t rows = (c->m + kernel->mr - 1) / kernel->mr * kernel->mr;
+	const float **a = malloc(c->taps * rows * sizeof(*a));
 	void *panel = aligned_alloc(64, pack_f32_panel_bytes(kernel, c->taps, c->kc));
 	float *copy = malloc(out.size), canary;
 	struct igemm_f32_args args = {.m = c->m,
@@ -81,17 +87,19 @@ static float *run_f32(const struct igemm_f32 *kernel, const struct case_f32 *c)
 				      .kc = c->kc,
 				      .a = a,
 				      .w = panel,
+				      .ahead = c->has_slope ? NULL : panel,
 				      .c = out.data,
 				      .c_stride = c->c_stride,
 				      .residual = c->has_residual ? c->residual.data : NULL,
 				      .residual_stride = c->residual_stride,
+				      .slope = c->has_slope ? c->slope.data : NULL,
 				      .lo = c->lo,
 				      .hi = c->hi};
 
 	pack_f32_panel(kernel, c->n, c->taps, c->kc, c->w, c->bias, panel);
 	for (size_t t = 0; t < c->taps; t++)
-		for (size_t r = 0; r < kernel->mr; r++)
-			a[t * kernel->mr + r] =
+		for (size_t r = 0; r < rows; r++)
+			a[(r / kernel->mr * c->taps + t) * kernel->mr + r % kernel->mr] =
 				(const float *)c->a.data + ((r < c->m ? r : c->m - 1) * c->taps + t) * c->kc;
 	kernel->run(&args);
 	guarded_check(&out);
@@ -125,6 +133,7 @@ static void compare_f32(const struct igemm_f32 *kernel, const struct igemm_f32 *
 			part.bias = c->bias + n;
 			part.a.data = (float *)c->a.data + m * c->taps * c->kc;
 			part.residual.data = (float *)c->residual.data + m * c->residual_stride + n;
+			part.slope.data = (float *)c->slope.data + n;
 			want = run_f32(scalar, &part);
 			for (size_t r = 0; r < part.m; r++)
 				for (size_t i = 0; i < part.n; i++)
@@ -142,7 +151,7 @@ static void check_f32(const struct kernels *table)
 {
 	struct case_f32 c;
 
-	case_f32_init(&c, table->igemm_f32.mr, table->igemm_f32.nr);
+	case_f32_init(&c, 5 * (size_t)table->igemm_f32.mr, table->igemm_f32.nr);
 	compare_f32(&table->igemm_f32, &kernels_level("scalar")->igemm_f32, &c);
 	case_f32_finish(&c);
 }

@@ -1,6 +1,6 @@
 /*
  * check_winograd.c - every level's Winograd transforms, with its own products between them, against the plain sum of a
- * 3x3 convolution in double: blocks that are cut off, columns that fill no panel, residuals and clamps.
+ * 3x3 convolution in double: blocks that are cut off, columns that fill no panel, residuals, slopes and clamps.
  */
 #include <math.h>
 
@@ -16,7 +16,8 @@ struct block {
 	float *w, *bias;   /* [n][3][3][kc] */
 	struct guarded in; /* [6][6][kc] */
 	const float *pixels[WINOGRAD_PLACES];
-	float *residual; /* [4][4][n] */
+	float *residual;      /* [4][4][n] */
+	struct guarded slope; /* [n] */
 	struct winograd_output_args args;
 };
 
@@ -52,6 +53,11 @@ static void block_init(struct block *block, size_t nr)
 	args->hi = test_random() & 1 ? INFINITY : 6;
 	if (test_random() & 1)
 		args->residual = block->residual;
+	block->slope = guarded_create(block->n * sizeof(float), 0);
+	for (size_t i = 0; i < block->n; i++)
+		((float *)block->slope.data)[i] = test_random_float();
+	if (test_random() & 1)
+		args->slope = block->slope.data;
 	args->residual_pixel = block->n;
 	args->residual_row = WINOGRAD_OUT * block->n;
 }
@@ -62,6 +68,7 @@ static void block_finish(struct block *block)
 	free(block->w);
 	free(block->bias);
 	free(block->residual);
+	guarded_destroy(&block->slope);
 }
 
 /* The sums of all places, as a step of the engine makes them; the caller frees. */
@@ -107,6 +114,8 @@ static double plain_sum(const struct block *block, size_t row, size_t column, si
 			       (double)block->pixels[(row + tap / 3) * WINOGRAD_IN + column + tap % 3][k];
 	if (block->args.residual)
 		sum += (double)block->residual[(row * WINOGRAD_OUT + column) * block->n + channel];
+	if (block->args.slope && sum < 0)
+		sum *= (double)block->args.slope[channel];
 	return fmin(fmax(sum, (double)block->args.lo), (double)block->args.hi);
 }
 

@@ -1,0 +1,32 @@
+/*
+ * igemm_f32_blocks.h - an indirect GEMM of any number of rows, block by block.
+ */
+#ifndef INFERD_KERNELS_IGEMM_F32_BLOCKS_H
+#define INFERD_KERNELS_IGEMM_F32_BLOCKS_H
+
+#include "kernels.h"
+
+#define IGEMM_F32_AHEAD 4 /* blocks that prefetch the next panel, an equal part each */
+
+/* Calls `block`, to be inlined, for every mr rows; its args.ahead is its part, or what is in the cache anyway. */
+static inline __attribute__((always_inline)) void igemm_f32_blocks(const struct igemm_f32_args *all, size_t mr,
+								   size_t nr,
+								   void (*block)(const struct igemm_f32_args *args))
+{
+	const size_t part = nr * (1 + all->taps * all->kc) / IGEMM_F32_AHEAD;
+	struct igemm_f32_args args = *all;
+
+	for (size_t row = 0;; row += mr) {
+		args.m = all->m - row < mr ? all->m - row : mr;
+		args.ahead = all->ahead && row < IGEMM_F32_AHEAD * mr ? all->ahead + row / mr * part : all->w;
+		block(&args);
+		if (all->m - row <= mr)
+			return;
+		args.a += mr * args.taps;
+		args.c += mr * args.c_stride;
+		if (args.residual)
+			args.residual += mr * args.residual_stride;
+	}
+}
+
+#endif
