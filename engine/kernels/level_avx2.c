@@ -7,7 +7,8 @@ void kernels_avx2(struct kernels *table)
 	kernels_winograd_avx2(table);
 	kernels_igemm_f32_avx2(table);
 	kernels_igemm_s8_avx2(table);
-	kernels_dwconv_avx2(table);
+	kernels_dwconv_f32_avx2(table);
+	kernels_dwconv_s8_avx2(table);
 	kernels_dots_s8_avx2(table);
 	kernels_resample_avx2(table);
 }
