@@ -14,6 +14,7 @@
 #include "fixed.h"
 #include "general.h"
 #include "operators/operators.h"
+#include "rows.h"
 #include "squeeze.h"
 #include "step.h"
 #include "views.h"
@@ -843,11 +844,20 @@ static int plan_squeezes(struct planning *p)
 	return n < 0 ? graph_error(p->error, n, "out of memory") : 0;
 }
 
+static int plan_rows(struct planning *p)
+{
+	int n = p->plan->options.keep_tensors ? 0 : rows_merge(p->plan);
+
+	p->plan->passes[PLAN_PASS_ROWS] = n < 0 ? 0 : n;
+	return n < 0 ? graph_error(p->error, n, "out of memory") : 0;
+}
+
 const char *const plan_pass_names[PLAN_PASS_COUNT] = {
 	[PLAN_PASS_CONCAT] = "concatenations made views",
 	[PLAN_PASS_SLICE] = "slices made views",
 	[PLAN_PASS_RESHAPE] = "reshapes made views",
 	[PLAN_PASS_SQUEEZE] = "squeeze-and-excite blocks fused",
+	[PLAN_PASS_ROWS] = "depthwise convolutions fused with pointwise ones",
 };
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -934,7 +944,7 @@ static bool needs_memory(const struct planning *p, int tensor)
 {
 	const struct plan_tensor *t = &p->plan->tensors[tensor];
 
-	if (t->root != tensor || p->graph->values[tensor].data)
+	if (t->root != tensor || t->passing || p->graph->values[tensor].data)
 		return false;
 	for (int i = 0; i < p->graph->n_inputs; i++)
 		if (p->graph->inputs[i] == tensor)
@@ -1027,6 +1037,8 @@ int plan_create(const struct graph *graph, struct weights *weights, const struct
 		r = plan_views(&p);
 	if (r == 0)
 		r = plan_steps(&p);
+	if (r == 0)
+		r = plan_rows(&p);
 	if (r == 0)
 		r = plan_squeezes(&p);
 	if (r == 0)

@@ -19,6 +19,7 @@ struct plan_tensor {
 	float scale; /* 0: not quantised */
 	int32_t zero_point;
 	bool was_u8;
+	bool passing;	  /* from one part of a step to the next, see rows.h: without memory */
 	const void *data; /* constant; NULL: at offset in the arena */
 	size_t offset;
 	int root;      /* the tensor whose memory this is a view of; itself otherwise */
@@ -50,7 +51,14 @@ struct plan_gemm {
 struct reading;
 
 /* What made steps unnecessary at this size, for inspection. */
-enum plan_pass { PLAN_PASS_CONCAT, PLAN_PASS_SLICE, PLAN_PASS_RESHAPE, PLAN_PASS_SQUEEZE, PLAN_PASS_COUNT };
+enum plan_pass {
+	PLAN_PASS_CONCAT,
+	PLAN_PASS_SLICE,
+	PLAN_PASS_RESHAPE,
+	PLAN_PASS_SQUEEZE,
+	PLAN_PASS_ROWS,
+	PLAN_PASS_COUNT
+};
 
 struct exec {
 	const struct engine_plan *plan;
@@ -78,7 +86,7 @@ struct step {
 	const float *slope, *shift;
 	int8_t *table;		    /* of an int8 function of one argument; owned */
 	void *state;		    /* of a general operator; released with the plan */
-	struct step *parts;	    /* of a step that stands for several, run one after the other; owned */
+	struct step *parts;	    /* of a step that stands for several; owned */
 	int n_parts;
 	size_t scratch; /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;

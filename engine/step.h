@@ -19,11 +19,18 @@ step_run step_winograd_f32;								    /* step_winograd.c */
 step_run step_pool, step_mean;								    /* step_pool.c */
 step_run step_binary, step_binary_rows, step_unary, step_channels, step_cast, step_softmax; /* step_math.c */
 step_run step_parts;									    /* squeeze.c */
+step_run step_rows;									    /* step_rows.c */
 step_run step_general;									    /* step_general.c */
 step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resize;	    /* step_move.c */
 
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
+/* The same of n pixels, which begin `pixel` bytes apart. */
+void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,
+			uint8_t *out);
+
+/* Of a depthwise convolution whose input rows the caller points to, and whose output it sets. */
+struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *exec, const void **rows);
 
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)

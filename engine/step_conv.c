@@ -348,10 +348,10 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 	}
 }
 
-static void finish_row(const struct step *step, const struct exec *exec, size_t size, uint8_t *out)
+void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,
+			uint8_t *out)
 {
-	const struct plan_window *w = &step->window;
-	size_t channels = (size_t)w->out_c, pixels = (size_t)w->out_w;
+	size_t size = step->table ? 1 : sizeof(float);
 
 	for (size_t i = 0; step->slope && i < pixels; i++) {
 		float *pixel = (float *)(void *)out + i * w->out_stride;
@@ -360,21 +360,18 @@ static void finish_row(const struct step *step, const struct exec *exec, size_t 
 	}
 	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
 		return;
-	if (w->out_stride == channels)
-		step_finish(step, exec, pixels * channels, out);
+	if (pixel == channels * size)
+		step_finish(step, exec, n * channels, out);
 	else
-		for (size_t i = 0; i < pixels; i++)
-			step_finish(step, exec, channels, out + i * w->out_stride * size);
+		for (size_t i = 0; i < n; i++)
+			step_finish(step, exec, channels, out + i * pixel);
 }
 
-static void depthwise(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
+struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *exec, const void **rows)
 {
 	const struct plan_window *w = &step->window;
-	const uint8_t *x = plan_pointer(exec, step->in[0]);
-	size_t in_row = (size_t)w->in_w * w->in_stride, out_row = (size_t)w->out_w * w->out_stride;
-	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
-	const void *rows[STEP_TAPS_MAX];
-	struct dwconv_args args = {
+
+	return (struct dwconv_args){
 		.rows = rows,
 		.in_w = (size_t)w->in_w,
 		.in_stride = w->in_stride,
@@ -395,6 +392,16 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 		.hi8 = step->hi8,
 		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
+}
+
+static void depthwise(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
+{
+	const struct plan_window *w = &step->window;
+	const uint8_t *x = plan_pointer(exec, step->in[0]);
+	size_t in_row = (size_t)w->in_w * w->in_stride, out_row = (size_t)w->out_w * w->out_stride;
+	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
+	const void *rows[STEP_TAPS_MAX];
+	struct dwconv_args args = step_dwconv_args(step, exec, rows);
 
 	for (size_t oy = from * step->gemm.rows; oy < end; oy++) {
 		for (int ky = 0; ky < w->kh; ky++) {
@@ -407,7 +414,7 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 			exec->kernels->dwconv_s8(&args);
 		else
 			exec->kernels->dwconv_f32(&args);
-		finish_row(step, exec, size, args.out);
+		step_finish_pixels(step, exec, args.out_w, args.channels, args.out_stride * size, args.out);
 	}
 }
 

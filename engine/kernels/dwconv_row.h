@@ -1,5 +1,6 @@
 /*
- * dwconv_row.h - how vector levels walk a row of a depthwise convolution.
+ * dwconv_row.h - how vector levels walk a row of a depthwise convolution of bytes, and what those in float share with
+ * it.
  *
  * What a row of outputs reads is a list of taps, made once for the pixels whose window lies within the row and once
  * for each pixel at its ends.  Four pixels share each load of weights.
@@ -35,8 +36,8 @@ static inline size_t dwconv_part(size_t channels)
 	return (channels * sizeof(float) + 63) / 64 * 64;
 }
 
-/* Taps of the output pixel x.  Those in the padding are left out, or where padding is not NULL read from it. */
-static inline size_t dwconv_list_taps(const struct dwconv_args *args, size_t x, size_t size, const void *padding,
+/* Taps of the output pixel x.  Those in the padding read from it. */
+static inline size_t dwconv_list_taps(const struct dwconv_args *args, size_t x, const void *padding,
 				      struct dwconv_tap *taps)
 {
 	size_t n = 0;
@@ -44,17 +45,12 @@ static inline size_t dwconv_list_taps(const struct dwconv_args *args, size_t x, 
 	for (size_t ky = 0; ky < args->kh; ky++) {
 		for (size_t kx = 0; kx < args->kw; kx++) {
 			size_t at = x * args->stride_w + kx * args->dilation_w - args->pad_left;
-			struct dwconv_tap tap = {.w = ky * args->kw + kx, .mask = SIZE_MAX};
+			bool outside = !args->rows[ky] || at >= args->in_w;
 
-			if (!args->rows[ky] || at >= args->in_w) {
-				if (!padding)
-					continue;
-				tap.in = padding;
-				tap.mask = 0;
-			} else {
-				tap.in = (const uint8_t *)args->rows[ky] + at * args->in_stride * size;
-			}
-			taps[n++] = tap;
+			taps[n].in = outside ? padding : (const uint8_t *)args->rows[ky] + at * args->in_stride;
+			taps[n].w = n;
+			taps[n].mask = outside ? 0 : SIZE_MAX;
+			n++;
 		}
 	}
 	return n;
@@ -74,27 +70,26 @@ static inline void dwconv_interior(const struct dwconv_args *args, size_t *ret_f
 	*ret_end = end;
 }
 
-/* Elements have `size` bytes; padding as for dwconv_list_taps(). */
-static inline __attribute__((always_inline)) void
-dwconv_walk(const struct dwconv_args *args, size_t size, const void *padding, dwconv_pixels *one, dwconv_pixels *four)
+static inline __attribute__((always_inline)) void dwconv_walk(const struct dwconv_args *args, const void *padding,
+							      dwconv_pixels *one, dwconv_pixels *four)
 {
 	struct dwconv_tap taps[DWCONV_TAPS_MAX];
 	struct dwconv_row row = {args, taps, 0, args->stride_w * args->in_stride};
-	size_t from, end, x = 0, out_step = args->out_stride * size;
+	size_t from, end, x = 0, out_step = args->out_stride;
 	uint8_t *out = args->out;
 
 	dwconv_interior(args, &from, &end);
 	for (; x < from; x++) {
-		row.n_taps = dwconv_list_taps(args, x, size, padding, taps);
+		row.n_taps = dwconv_list_taps(args, x, padding, taps);
 		one(&row, 0, out + x * out_step);
 	}
-	row.n_taps = dwconv_list_taps(args, from, size, padding, taps);
+	row.n_taps = dwconv_list_taps(args, from, padding, taps);
 	for (; x + DWCONV_PIXELS <= end; x += DWCONV_PIXELS)
 		four(&row, (x - from) * row.step, out + x * out_step);
 	for (; x < end; x++)
 		one(&row, (x - from) * row.step, out + x * out_step);
 	for (; x < args->out_w; x++) {
-		row.n_taps = dwconv_list_taps(args, x, size, padding, taps);
+		row.n_taps = dwconv_list_taps(args, x, padding, taps);
 		one(&row, 0, out + x * out_step);
 	}
 }

@@ -104,7 +104,7 @@ static void dwconv_s8_avx512vnni(const struct dwconv_args *args)
 	int8_t padding[CHANNELS];
 
 	memset(padding, args->pad, sizeof(padding));
-	dwconv_walk(args, 1, padding, one_s8, four_s8);
+	dwconv_walk(args, padding, one_s8, four_s8);
 }
 
 void kernels_dwconv_s8_avx512vnni(struct kernels *table)

@@ -10,7 +10,8 @@ void kernels_neon(struct kernels *table)
 	kernels_igemm_f32_neon(table);
 	kernels_igemm_s8_neon(table);
 	kernels_igemm_s8_wide_neon(table);
-	kernels_dwconv_neon(table);
+	kernels_dwconv_f32_neon(table);
+	kernels_dwconv_s8_neon(table);
 	kernels_dots_s8_neon(table);
 	kernels_resample_neon(table);
 }

@@ -1,11 +1,10 @@
 /*
- * dwconv_avx2.c - depthwise convolution, four output pixels by sixteen channels at a time.
+ * dwconv_s8_avx2.c - depthwise convolution of bytes, four output pixels by sixteen channels at a time.
  *
  * Inputs and weights are over-read by less than 64 bytes; outputs are written exactly.
  */
 #include <immintrin.h>
 #include <string.h>
-#include <trim.h>
 
 #include "dwconv_row.h"
 #include "levels.h"
@@ -13,71 +12,6 @@
 
 #define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 16
-
-/* ---- float ------------------------------------------------------------------------------------- */
-
-static inline void store_f32(const struct dwconv_args *args, size_t c, __m256 low, __m256 high, float *out)
-{
-	const __m256 lo = _mm256_set1_ps(args->lo), hi = _mm256_set1_ps(args->hi);
-	float values[CHANNELS];
-
-	low = _mm256_min_ps(_mm256_max_ps(low, lo), hi);
-	high = _mm256_min_ps(_mm256_max_ps(high, lo), hi);
-	if (args->channels - c >= CHANNELS) {
-		_mm256_storeu_ps(out, low);
-		_mm256_storeu_ps(out + 8, high);
-		return;
-	}
-	_mm256_storeu_ps(values, low);
-	_mm256_storeu_ps(values + 8, high);
-	memcpy(out, values, (args->channels - c) * sizeof(*out));
-}
-
-static inline __attribute__((always_inline)) void pixels_f32(const struct dwconv_row *row, int pixels, size_t skip,
-							     float *out)
-{
-	const struct dwconv_args *args = row->args;
-	const float *bias = args->w;
-	const float *w = (const float *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels));
-
-	for (size_t c = 0; c < args->channels; c += CHANNELS) {
-		__m256 low[PIXELS], high[PIXELS];
-
-		for (int p = 0; p < pixels; p++) {
-			low[p] = _mm256_loadu_ps(bias + c);
-			high[p] = _mm256_loadu_ps(bias + c + 8);
-		}
-		for (size_t t = 0; t < row->n_taps; t++) {
-			const float *in = (const float *)row->taps[t].in + skip + c;
-			const float *tap = w + row->taps[t].w * args->channels + c;
-			const __m256 w0 = _mm256_loadu_ps(tap), w1 = _mm256_loadu_ps(tap + 8);
-
-			for (int p = 0; p < pixels; p++, in += row->step) {
-				low[p] = _mm256_fmadd_ps(_mm256_loadu_ps(in), w0, low[p]);
-				high[p] = _mm256_fmadd_ps(_mm256_loadu_ps(in + 8), w1, high[p]);
-			}
-		}
-		for (int p = 0; p < pixels; p++)
-			store_f32(args, c, low[p], high[p], out + (size_t)p * args->out_stride + c);
-	}
-}
-
-static void one_f32(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_f32(row, 1, skip, out);
-}
-
-static void four_f32(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_f32(row, PIXELS, skip, out);
-}
-
-static void dwconv_f32_avx2(const struct dwconv_args *args)
-{
-	dwconv_walk(args, sizeof(float), NULL, one_f32, four_f32);
-}
-
-/* ---- int8 -------------------------------------------------------------------------------------- */
 
 static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i low, __m256i high, int8_t *out)
 {
@@ -169,13 +103,10 @@ static void dwconv_s8_avx2(const struct dwconv_args *args)
 	int8_t padding[CHANNELS];
 
 	memset(padding, args->pad, sizeof(padding));
-	dwconv_walk(args, 1, padding, one_s8, four_s8);
+	dwconv_walk(args, padding, one_s8, four_s8);
 }
 
-void kernels_dwconv_avx2(struct kernels *table)
+void kernels_dwconv_s8_avx2(struct kernels *table)
 {
-	if (WITH_TYPE_float32)
-		table->dwconv_f32 = dwconv_f32_avx2;
-	if (WITH_TYPE_int8)
-		table->dwconv_s8 = dwconv_s8_avx2;
+	table->dwconv_s8 = dwconv_s8_avx2;
 }

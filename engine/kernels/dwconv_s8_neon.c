@@ -1,5 +1,5 @@
 /*
- * dwconv_neon.c - depthwise convolution, four output pixels by eight channels at a time.
+ * dwconv_s8_neon.c - depthwise convolution of bytes, four output pixels by eight channels at a time.
  *
  * Inputs and weights are over-read by less than 32 bytes; outputs are written exactly.
  */
@@ -12,71 +12,6 @@
 
 #define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 8
-
-/* ---- float ------------------------------------------------------------------------------------- */
-
-static inline void store_f32(const struct dwconv_args *args, size_t c, float32x4_t low, float32x4_t high, float *out)
-{
-	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
-	float values[CHANNELS];
-
-	low = vminq_f32(vmaxq_f32(low, lo), hi);
-	high = vminq_f32(vmaxq_f32(high, lo), hi);
-	if (args->channels - c >= CHANNELS) {
-		vst1q_f32(out, low);
-		vst1q_f32(out + 4, high);
-		return;
-	}
-	vst1q_f32(values, low);
-	vst1q_f32(values + 4, high);
-	memcpy(out, values, (args->channels - c) * sizeof(*out));
-}
-
-static inline __attribute__((always_inline)) void pixels_f32(const struct dwconv_row *row, int pixels, size_t skip,
-							     float *out)
-{
-	const struct dwconv_args *args = row->args;
-	const float *bias = args->w;
-	const float *w = (const float *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels));
-
-	for (size_t c = 0; c < args->channels; c += CHANNELS) {
-		float32x4_t low[PIXELS], high[PIXELS];
-
-		for (int p = 0; p < pixels; p++) {
-			low[p] = vld1q_f32(bias + c);
-			high[p] = vld1q_f32(bias + c + 4);
-		}
-		for (size_t t = 0; t < row->n_taps; t++) {
-			const float *in = (const float *)row->taps[t].in + skip + c;
-			const float *tap = w + row->taps[t].w * args->channels + c;
-			const float32x4_t w0 = vld1q_f32(tap), w1 = vld1q_f32(tap + 4);
-
-			for (int p = 0; p < pixels; p++, in += row->step) {
-				low[p] = vfmaq_f32(low[p], vld1q_f32(in), w0);
-				high[p] = vfmaq_f32(high[p], vld1q_f32(in + 4), w1);
-			}
-		}
-		for (int p = 0; p < pixels; p++)
-			store_f32(args, c, low[p], high[p], out + (size_t)p * args->out_stride + c);
-	}
-}
-
-static void one_f32(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_f32(row, 1, skip, out);
-}
-
-static void four_f32(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_f32(row, PIXELS, skip, out);
-}
-
-static void dwconv_f32_neon(const struct dwconv_args *args)
-{
-	dwconv_walk(args, sizeof(float), NULL, one_f32, four_f32);
-}
-
-/* ---- int8 -------------------------------------------------------------------------------------- */
 
 static inline void store_s8(const struct dwconv_args *args, size_t c, int32x4_t low, int32x4_t high, int8_t *out)
 {
@@ -147,11 +82,10 @@ static void dwconv_s8_neon(const struct dwconv_args *args)
 	int8_t padding[CHANNELS];
 
 	memset(padding, args->pad, sizeof(padding));
-	dwconv_walk(args, 1, padding, one_s8, four_s8);
+	dwconv_walk(args, padding, one_s8, four_s8);
 }
 
-void kernels_dwconv_neon(struct kernels *table)
+void kernels_dwconv_s8_neon(struct kernels *table)
 {
-	table->dwconv_f32 = dwconv_f32_neon;
 	table->dwconv_s8 = dwconv_s8_neon;
 }

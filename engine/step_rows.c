@@ -1,0 +1,490 @@
+/* step_rows.c - see rows.h. */
+#include "rows.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "step.h"
+
+/* Below this what lies between two steps stays in the cache anyway. */
+#define BETWEEN_BYTES (512u << 10)
+/* Rows that are made together at most, so that they are whole blocks of the GEMM's. */
+#define GROUP_MAX 4
+/* Output rows of a tile for each input row that the next tile makes once more. */
+#define ROWS_FOR_ONE 7
+#define TILES	     8
+#define TILES_FEW    4
+/* Of the second-level cache. */
+#define CACHE_BYTES (384u << 10)
+
+static size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* The parts of a step, NULL where it lacks one. */
+struct parts {
+	const struct step *expand, *depthwise, *project;
+};
+
+static struct parts parts_of(const struct step *step)
+{
+	bool expands = !step->parts[0].gemm.weights->depthwise;
+	int last = step->n_parts - 1;
+
+	return (struct parts){
+		.expand = expands ? &step->parts[0] : NULL,
+		.depthwise = &step->parts[expands],
+		.project = last > expands ? &step->parts[last] : NULL,
+	};
+}
+
+/* ---- what is merged ---------------------------------------------------------------------------- */
+
+static bool is_pointwise(const struct step *step)
+{
+	return (step->run == step_conv_f32 || step->run == step_conv_s8) && step->node->op == GRAPH_CONV &&
+	       step->gemm.pointwise && step->gemm.groups == 1;
+}
+
+static bool is_depthwise(const struct step *step)
+{
+	return step->run == step_depthwise_f32 || step->run == step_depthwise_s8;
+}
+
+/* Whether a tensor is memory of its own, which nobody but the step `reader` reads. */
+static bool is_between(const struct engine_plan *plan, int tensor, const struct step *reader)
+{
+	const struct plan_tensor *t = plan->tensors;
+	const struct graph *graph = plan->graph;
+
+	if (t[tensor].root != tensor || t[tensor].data || t[tensor].stride != (size_t)t[tensor].dims[3] ||
+	    t[tensor].bytes < BETWEEN_BYTES)
+		return false;
+	for (int i = 0; i < graph->n_values; i++)
+		if (i != tensor && t[i].root == tensor)
+			return false;
+	for (int i = 0; i < graph->n_outputs; i++)
+		if (graph->outputs[i] == tensor)
+			return false;
+	for (int i = 0; i < plan->n_steps; i++) {
+		const struct step *step = &plan->steps[i];
+
+		if (step->residual == tensor)
+			return false;
+		for (int k = 0; k < step->n_in; k++)
+			if (step->in[k] == tensor && (step != reader || k > 0))
+				return false;
+	}
+	return reader->in[0] == tensor;
+}
+
+/* Behind a depthwise convolution, one that makes more channels of fewer hides the memory's slowness anyway. */
+static bool follows(const struct engine_plan *plan, int index)
+{
+	const struct step *first = &plan->steps[index], *second = first + 1;
+
+	return index + 1 < plan->n_steps && is_between(plan, first->out, second) &&
+	       ((is_pointwise(first) && first->residual < 0 && is_depthwise(second)) ||
+		(is_depthwise(first) && is_pointwise(second) && second->window.out_c <= second->window.in_c));
+}
+
+/* Input rows that a row of outputs reaches over. */
+static size_t reach(const struct plan_window *w)
+{
+	return (size_t)(w->kh - 1) * (size_t)w->dilation_h + 1;
+}
+
+/* Input rows that neighbouring tiles both read. */
+static size_t overlap(const struct plan_window *w)
+{
+	return reach(w) > (size_t)w->stride_h ? reach(w) - (size_t)w->stride_h : 0;
+}
+
+static size_t mr_of(const struct step *step, const struct kernels *kernels)
+{
+	return step->run == step_conv_s8 ? step->gemm.weights->igemm_s8->mr : kernels->igemm_f32.mr;
+}
+
+/* As few rows of w pixels as waste least of blocks of mr pixels. */
+static size_t group_of(size_t w, size_t mr)
+{
+	size_t best = 1, best_waste = SIZE_MAX;
+
+	for (size_t rows = 1; rows <= GROUP_MAX; rows++) {
+		size_t waste = (mr - rows * w % mr) % mr * (12 / rows);
+
+		if (waste < best_waste) {
+			best = rows;
+			best_waste = waste;
+		}
+	}
+	return best;
+}
+
+/* Rows that the ring of expanded ones has: a multiple of the group, so that none is cut in two. */
+static size_t ring_of(const struct plan_window *w, size_t group)
+{
+	return (reach(w) + group - 1 + group - 1) / group * group;
+}
+
+static size_t size_of(const struct step *depthwise)
+{
+	return depthwise->run == step_depthwise_s8 ? 1 : sizeof(float);
+}
+
+static size_t ring_bytes(const struct step *depthwise, size_t group)
+{
+	const struct plan_window *w = &depthwise->window;
+
+	return (ring_of(w, group) * (size_t)w->in_w * (size_t)w->in_c * size_of(depthwise) + KERNEL_SLACK + 63) / 64 *
+	       64;
+}
+
+/* Output rows that wait for the last part. */
+static size_t waiting_bytes(const struct step *depthwise, size_t group)
+{
+	const struct plan_window *w = &depthwise->window;
+
+	return group * (size_t)w->out_w * (size_t)w->out_c * size_of(depthwise) + KERNEL_SLACK;
+}
+
+static size_t weights_bytes(const struct step *pointwise)
+{
+	return pointwise ? (size_t)pointwise->gemm.panels * pointwise->gemm.weights->panel_bytes : 0;
+}
+
+/* Sets own_bytes and the tiles. */
+static void tile(struct step *whole, const struct kernels *kernels)
+{
+	struct parts parts = parts_of(whole);
+	const struct plan_window *w = &parts.depthwise->window;
+	size_t rows = ceil_div((size_t)w->out_h, TILES), once, group;
+
+	whole->own_bytes = 0;
+	if (parts.expand) {
+		once = ROWS_FOR_ONE * overlap(w) / (size_t)w->stride_h;
+		rows = rows > once ? rows : once;
+		group = group_of((size_t)w->in_w, mr_of(parts.expand, kernels));
+		whole->own_bytes = ring_bytes(parts.depthwise, group);
+	}
+	if (parts.project) {
+		group = group_of((size_t)w->out_w, mr_of(parts.project, kernels));
+		rows = ceil_div(rows, group) * group;
+		whole->own_bytes += waiting_bytes(parts.depthwise, group);
+	}
+	whole->gemm.rows = rows;
+	whole->tiles = ceil_div((size_t)w->out_h, rows);
+	whole->serial = whole->tiles < 2;
+}
+
+/*
+ * Whether what a thread works in stays in its cache beside the weights, which go by again and again, and several
+ * threads find enough to do.
+ */
+static bool pays(const struct step *whole)
+{
+	struct parts parts = parts_of(whole);
+
+	return (!parts.expand || whole->tiles >= TILES_FEW) &&
+	       whole->own_bytes + weights_bytes(parts.expand) + weights_bytes(parts.project) <= CACHE_BYTES;
+}
+
+/* How many steps from `index` on are to be one. */
+static int count_parts(const struct engine_plan *plan, const struct kernels *kernels, int index)
+{
+	struct step whole = {.parts = &plan->steps[index]};
+
+	if (!follows(plan, index))
+		return 1;
+	whole.n_parts = is_pointwise(whole.parts) && follows(plan, index + 1) ? 3 : 2;
+	for (; whole.n_parts > 1; whole.n_parts--) {
+		tile(&whole, kernels);
+		if (pays(&whole))
+			break;
+	}
+	return whole.n_parts;
+}
+
+/* The whole is shown as its last part. */
+static int merge(struct engine_plan *plan, const struct kernels *kernels, int index, int n, struct step *ret_whole)
+{
+	struct step *last = &plan->steps[index + n - 1], *parts = malloc((size_t)n * sizeof(*parts));
+
+	if (!parts)
+		return -ENOMEM;
+	memcpy(parts, &plan->steps[index], (size_t)n * sizeof(*parts));
+	*ret_whole = (struct step){
+		.node = last->node,
+		.in = parts->in,
+		.n_in = parts->n_in,
+		.out = last->out,
+		.residual = last->residual,
+		.run = step_rows,
+		.gemm.weights = last->gemm.weights,
+		.parts = parts,
+		.n_parts = n,
+		.kernel = last->kernel,
+	};
+	for (int i = 0; i < n; i++) {
+		ret_whole->macs += parts[i].macs;
+		ret_whole->params += parts[i].params;
+		if (i + 1 < n)
+			plan->tensors[parts[i].out].passing = true;
+	}
+	snprintf(ret_whole->fused, sizeof(ret_whole->fused), "%s%s%.40s",
+		 n > 2		       ? "pointwise,depthwise"
+		 : is_pointwise(parts) ? "pointwise"
+				       : "depthwise",
+		 last->fused[0] ? "," : "", last->fused);
+	tile(ret_whole, kernels);
+	return 0;
+}
+
+int rows_merge(struct engine_plan *plan)
+{
+	const struct kernels *kernels = kernels_get();
+	struct step *steps = calloc((size_t)plan->n_steps + 1, sizeof(*steps));
+	int kept = 0, merged = 0, r = 0;
+
+	if (!steps)
+		return -ENOMEM;
+	for (int i = 0; i < plan->n_steps; kept++) {
+		int n = count_parts(plan, kernels, i);
+
+		if (r == 0 && n > 1) {
+			r = merge(plan, kernels, i, n, &steps[kept]);
+			merged += r == 0;
+		}
+		if (r < 0 || n == 1) {
+			n = 1;
+			steps[kept] = plan->steps[i];
+		}
+		i += n;
+	}
+	free(plan->steps);
+	plan->steps = steps;
+	plan->n_steps = kept;
+	return r < 0 ? r : merged;
+}
+
+/* ---- a run ------------------------------------------------------------------------------------- */
+
+/* Pixels of a pointwise convolution: where they are read, written, and what is added to them. */
+struct pixels {
+	const uint8_t *in;
+	uint8_t *out;
+	const uint8_t *residual; /* NULL: nothing */
+	size_t in_pixel, out_pixel, residual_pixel;
+	size_t n; /* at most STEP_ROWS */
+};
+
+static void multiply_f32(const struct step *step, const struct exec *exec, const struct pixels *pixels,
+			 const uint8_t *const *a)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
+	struct igemm_f32_args args = {
+		.taps = 1,
+		.kc = (size_t)g->group_c,
+		.c_stride = pixels->out_pixel / sizeof(float),
+		.residual_stride = pixels->residual_pixel / sizeof(float),
+		.lo = step->lo,
+		.hi = step->hi,
+	};
+
+	for (size_t p = 0; p < (size_t)g->panels; p++) {
+		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+
+		args.w = (const float *)(const void *)(g->weights->packed + p * g->weights->panel_bytes);
+		args.n = rest < kernel->nr ? rest : kernel->nr;
+		for (size_t m = 0; m < pixels->n; m += kernel->mr) {
+			args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
+			args.a = (const float *const *)(const void *)(a + m);
+			args.c = (float *)(void *)(pixels->out + m * pixels->out_pixel) + n;
+			if (pixels->residual)
+				args.residual =
+					(const float *)(const void *)(pixels->residual + m * pixels->residual_pixel) +
+					n;
+			kernel->run(&args);
+		}
+	}
+}
+
+static void multiply_s8(const struct step *step, const struct exec *exec, const struct pixels *pixels,
+			const uint8_t *const *a)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const struct igemm_s8 *kernel = g->weights->igemm_s8;
+	struct igemm_s8_args args = {
+		.taps = 1,
+		.kc = (size_t)g->group_c,
+		.c_stride = pixels->out_pixel,
+		.zero_point = exec->plan->tensors[step->out].zero_point,
+		.lo = step->lo8,
+		.hi = step->hi8,
+		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
+	};
+
+	for (size_t p = 0; p < (size_t)g->panels; p++) {
+		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+
+		args.w = g->weights->packed + p * g->weights->panel_bytes;
+		args.n = rest < kernel->nr ? rest : kernel->nr;
+		for (size_t m = 0; m < pixels->n; m += kernel->mr) {
+			args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
+			args.a = (const int8_t *const *)(const void *)(a + m);
+			args.c = (int8_t *)pixels->out + m * pixels->out_pixel + n;
+			kernel->run(&args);
+		}
+	}
+}
+
+/* Any number of pixels, and the activation behind them. */
+static void pointwise(const struct step *step, const struct exec *exec, struct pixels pixels)
+{
+	const uint8_t *a[STEP_ROWS + KERNEL_MR_MAX];
+	size_t mr = mr_of(step, exec->kernels), most = STEP_ROWS / mr * mr, left = pixels.n;
+	size_t channels = (size_t)step->gemm.group_n;
+	bool s8 = step->run == step_conv_s8;
+
+	/* About as many each time, or a few at the end would have all weights loaded for them alone. */
+	most = ceil_div(ceil_div(left, ceil_div(left, most)), mr) * mr;
+	for (; left; left -= pixels.n) {
+		pixels.n = left < most ? left : most;
+		for (size_t i = 0; i < pixels.n + mr - 1; i++)
+			a[i] = pixels.in + (i < pixels.n ? i : pixels.n - 1) * pixels.in_pixel;
+		if (s8)
+			multiply_s8(step, exec, &pixels, a);
+		else
+			multiply_f32(step, exec, &pixels, a);
+		step_finish_pixels(step, exec, pixels.n, channels, pixels.out_pixel, pixels.out);
+		pixels.in += pixels.n * pixels.in_pixel;
+		pixels.out += pixels.n * pixels.out_pixel;
+		if (pixels.residual)
+			pixels.residual += pixels.n * pixels.residual_pixel;
+	}
+}
+
+/* Where a thread is on its way down the image. */
+struct way {
+	struct parts parts;
+	const struct exec *exec;
+	size_t size;		     /* of an element */
+	uint8_t *ring, *waiting;     /* rows of the first part; pixels for the last one */
+	size_t group, ring_rows;     /* of the ring */
+	size_t first, made, end;     /* input rows: the one that the ring began with, those made, and needed at all */
+	size_t n_waiting, projected; /* pixels; of the output */
+};
+
+/* Makes input rows of the depthwise convolution until there are `until`. */
+static void expand(struct way *way, size_t until)
+{
+	const struct step *step = way->parts.expand;
+	const struct plan_window *w = &step->window;
+	size_t width = (size_t)w->out_w, in_pixel = w->in_stride * way->size, out_pixel = (size_t)w->out_c * way->size;
+	const uint8_t *x = plan_pointer(way->exec, step->in[0]);
+
+	while (way->made < until) {
+		size_t rows = way->end - way->made < way->group ? way->end - way->made : way->group;
+
+		pointwise(step, way->exec,
+			  (struct pixels){.in = x + way->made * width * in_pixel,
+					  .out = way->ring +
+						 (way->made - way->first) % way->ring_rows * width * out_pixel,
+					  .in_pixel = in_pixel,
+					  .out_pixel = out_pixel,
+					  .n = rows * width});
+		way->made += rows;
+	}
+}
+
+/* Takes the pixels that wait. */
+static void project(struct way *way)
+{
+	const struct step *step = way->parts.project;
+	const struct exec *exec = way->exec;
+	size_t out_pixel = step->window.out_stride * way->size;
+	struct pixels pixels = {.in = way->waiting,
+				.out = (uint8_t *)plan_pointer(exec, step->out) + way->projected * out_pixel,
+				.in_pixel = (size_t)step->window.in_c * way->size,
+				.out_pixel = out_pixel,
+				.n = way->n_waiting};
+
+	if (step->residual >= 0) {
+		pixels.residual_pixel = exec->plan->tensors[step->residual].stride * way->size;
+		pixels.residual =
+			(const uint8_t *)plan_pointer(exec, step->residual) + way->projected * pixels.residual_pixel;
+	}
+	pointwise(step, exec, pixels);
+	way->projected += way->n_waiting;
+	way->n_waiting = 0;
+}
+
+static void one_row(struct way *way, struct dwconv_args *args, const void **rows, size_t oy)
+{
+	const struct step *step = way->parts.depthwise;
+	const struct plan_window *w = &step->window;
+	const uint8_t *x = way->parts.expand ? way->ring : plan_pointer(way->exec, step->in[0]);
+	size_t in_row = args->in_w * args->in_stride * way->size, out_pixel = args->out_stride * way->size;
+
+	for (int ky = 0; ky < w->kh; ky++) {
+		int iy = (int)oy * w->stride_h - w->top + ky * w->dilation_h;
+		size_t at = (size_t)iy;
+
+		if ((unsigned)iy >= (unsigned)w->in_h) {
+			rows[ky] = NULL;
+			continue;
+		}
+		if (way->parts.expand) {
+			expand(way, at + 1);
+			at = (at - way->first) % way->ring_rows;
+		}
+		rows[ky] = x + at * in_row;
+	}
+	if (way->parts.project)
+		args->out = way->waiting + way->n_waiting * out_pixel;
+	else
+		args->out = (uint8_t *)plan_pointer(way->exec, step->out) + oy * (size_t)w->out_w * out_pixel;
+	if (way->size == 1)
+		way->exec->kernels->dwconv_s8(args);
+	else
+		way->exec->kernels->dwconv_f32(args);
+	step_finish_pixels(step, way->exec, args->out_w, args->channels, out_pixel, args->out);
+	way->n_waiting += args->out_w;
+}
+
+/* An input row of the depthwise convolution that lies in the image. */
+static size_t clip_row(const struct plan_window *w, long long row)
+{
+	return row < 0 ? 0 : row > w->in_h ? (size_t)w->in_h : (size_t)row;
+}
+
+void step_rows(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	struct way way = {.parts = parts_of(step), .exec = exec, .size = size_of(parts_of(step).depthwise)};
+	const struct step *depthwise = way.parts.depthwise, *last = way.parts.project;
+	const struct plan_window *w = &depthwise->window;
+	size_t y = from * step->gemm.rows, end = to * step->gemm.rows;
+	size_t most = last ? group_of((size_t)w->out_w, mr_of(last, exec->kernels)) * (size_t)w->out_w : 0;
+	const void *rows[STEP_TAPS_MAX];
+	struct dwconv_args args = step_dwconv_args(depthwise, exec, rows);
+
+	end = end < (size_t)w->out_h ? end : (size_t)w->out_h;
+	way.ring = way.waiting = exec->own;
+	if (way.parts.expand) {
+		way.group = group_of((size_t)w->in_w, mr_of(way.parts.expand, exec->kernels));
+		way.ring_rows = ring_of(w, way.group);
+		way.waiting += ring_bytes(depthwise, way.group);
+	}
+	way.first = way.made = clip_row(w, (long long)y * w->stride_h - w->top);
+	way.end = clip_row(w, ((long long)end - 1) * w->stride_h - w->top + (long long)reach(w));
+	way.projected = y * (size_t)w->out_w;
+	for (; y < end; y++) {
+		one_row(&way, &args, rows, y);
+		if (last && (way.n_waiting == most || y + 1 == end))
+			project(&way);
+	}
+}
