@@ -10,7 +10,13 @@
 #include <sys/auxv.h>
 #endif
 #if defined(__x86_64__)
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The state component of tiles (Intel's Software Developer's Manual, volume 1, 13.1). */
+#define XFEATURE_TILEDATA 18
 
 static bool has_avx2(void)
 {
@@ -31,6 +37,24 @@ static bool has_avx512(void)
 	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
+static bool has_avx512vnni(void)
+{
+	return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
+/*
+ * Leaf 7, EDX bits 24 and 25: tiles, and their products of bytes.  Linux keeps the tiles only of processes that asked
+ * for it, once for all of their threads; where it does not know them or must not, it says so.
+ */
+static bool has_amx(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	if (!has_avx512vnni() || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+		return false;
+	return edx & 1u << 24 && edx & 1u << 25 && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILEDATA) == 0;
+}
+
 static bool has_x86_level(const char *level)
 {
 	__builtin_cpu_init();
@@ -41,7 +65,9 @@ static bool has_x86_level(const char *level)
 	if (strcmp(level, "avx512") == 0)
 		return has_avx512();
 	if (strcmp(level, "avx512vnni") == 0)
-		return has_avx512() && __builtin_cpu_supports("avx512vnni");
+		return has_avx512vnni();
+	if (strcmp(level, "amx") == 0)
+		return has_amx();
 	return false;
 }
 #endif

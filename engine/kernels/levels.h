@@ -40,6 +40,9 @@ void kernels_igemm_s8_avx512vnni(struct kernels *table);
 void kernels_dwconv_s8_avx512vnni(struct kernels *table);
 void kernels_dots_s8_avx512vnni(struct kernels *table);
 
+void kernels_amx(struct kernels *table);
+void kernels_igemm_s8_amx(struct kernels *table);
+
 void kernels_neon(struct kernels *table);
 void kernels_igemm_f32_neon(struct kernels *table);
 void kernels_igemm_s8_neon(struct kernels *table);
