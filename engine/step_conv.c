@@ -325,6 +325,8 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
+	if (kernel->enter)
+		kernel->enter(args.kc);
 	for (size_t t = from; t < to; t++) {
 		struct tile tile = tile_of(step, t);
 		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
@@ -346,6 +348,8 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 		}
 		finish_tile(step, exec, &tile, kernel->nr, 1, (uint8_t *)c);
 	}
+	if (kernel->leave)
+		kernel->leave();
 }
 
 void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,

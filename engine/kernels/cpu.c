@@ -10,18 +10,25 @@
 #include <sys/auxv.h>
 #endif
 #if defined(__x86_64__)
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* Bits of leaf 7's EBX, ECX and subleaf 1's EAX, and of XCR0: the states that the system saves. */
+/* The state component of tiles (Intel's Software Developer's Manual, volume 1, 13.1). */
+#define XFEATURE_TILEDATA 18
+
+/* Bits of leaf 7's EBX, ECX and EDX and subleaf 1's EAX, and of XCR0: the states that the system saves. */
 #define AVX2	   (1u << 5)
 #define AVX512	   (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
 #define AVX512VNNI (1u << 11)
+#define AMX	   (1u << 24 | 1u << 25) /* tiles, and their products of bytes */
 #define AVXVNNI	   (1u << 4)
 #define XCR0_YMM   0x06u
 #define XCR0_ZMM   0xe6u
 
 struct x86 {
-	unsigned int ebx, ecx, subleaf_eax; /* of leaf 7 */
+	unsigned int ebx, ecx, edx, subleaf_eax; /* of leaf 7 */
 	unsigned int saved;
 };
 
@@ -35,11 +42,17 @@ static struct x86 ask_x86(void)
 	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & needed) != needed)
 		return x86;
 	__asm__ volatile("xgetbv" : "=a"(x86.saved), "=d"(high) : "c"(0));
-	if ((x86.saved & XCR0_YMM) != XCR0_YMM || !__get_cpuid_count(7, 0, &eax, &x86.ebx, &x86.ecx, &edx))
+	if ((x86.saved & XCR0_YMM) != XCR0_YMM || !__get_cpuid_count(7, 0, &eax, &x86.ebx, &x86.ecx, &x86.edx))
 		return (struct x86){0};
 	if (eax >= 1)
 		__get_cpuid_count(7, 1, &x86.subleaf_eax, &ebx, &ecx, &edx);
 	return x86;
+}
+
+/* Linux keeps the tiles only of processes that asked for it, once for all of their threads; or it refuses. */
+static bool may_use_tiles(void)
+{
+	return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILEDATA) == 0;
 }
 
 static bool has_x86_level(const char *level)
@@ -56,6 +69,8 @@ static bool has_x86_level(const char *level)
 		return avx512;
 	if (strcmp(level, "avx512vnni") == 0)
 		return avx512 && x86.ecx & AVX512VNNI;
+	if (strcmp(level, "amx") == 0)
+		return avx512 && x86.ecx & AVX512VNNI && (x86.edx & AMX) == AMX && may_use_tiles();
 	return false;
 }
 #endif

@@ -85,6 +85,7 @@ static void igemm_s8_6x16_avx2(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_avx2(struct kernels *table)
 {
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_6x16_avx2", MR, NR, KR, igemm_s8_6x16_avx2, KERNEL_WORDS};
+	table->igemm_s8 =
+		(struct igemm_s8){"igemm_s8_6x16_avx2", MR, NR, KR, igemm_s8_6x16_avx2, .weights = KERNEL_WORDS};
 	table->igemm_s8_wide = table->igemm_s8;
 }

@@ -146,6 +146,6 @@ static void igemm_s8_14x32_avx512vnni(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_avx512vnni(struct kernels *table)
 {
-	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni, KERNEL_BYTES};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni,
+					    .weights = KERNEL_BYTES};
 }

@@ -124,5 +124,6 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_avxvnni(struct kernels *table)
 {
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_6x16_avxvnni", MR, NR, KR, igemm_s8_6x16_avxvnni, KERNEL_BYTES};
+	table->igemm_s8 =
+		(struct igemm_s8){"igemm_s8_6x16_avxvnni", MR, NR, KR, igemm_s8_6x16_avxvnni, .weights = KERNEL_BYTES};
 }

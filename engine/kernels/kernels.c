@@ -28,6 +28,9 @@ static const struct {
 #if defined(KERNELS_HAVE_AVX512VNNI)
 	{"avx512vnni", kernels_avx512vnni},
 #endif
+#if defined(KERNELS_HAVE_AMX)
+	{"amx", kernels_amx},
+#endif
 #if defined(KERNELS_HAVE_NEON)
 	{"neon", kernels_neon},
 #endif

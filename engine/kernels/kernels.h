@@ -18,6 +18,7 @@
  *     zero_point.  32-bit arithmetic wraps.  With float_scales the multipliers are bits of float32 factors instead, as
  *     ONNX's runtimes have it: the sum as float32 times the factor, clamped, rounded half to even, plus zero_point.
  *     Elsewhere: float32, rounded half to even
+ *   - registers that have to be set up are set up between enter() and leave() of the same thread, see struct igemm_s8
  *   - NaN in gives unspecified numbers out, never a crash
  */
 #ifndef INFERD_KERNELS_H
@@ -76,6 +77,9 @@ struct igemm_s8 {
 	uint8_t mr, nr, kr; /* kr: input channels taken together; kc is padded to it in the panel */
 	void (*run)(const struct igemm_s8_args *args);
 	enum kernel_weights weights;
+	/* NULL, or what a thread calls before it makes tiles of kc channels, and after the last of them. */
+	void (*enter)(size_t kc);
+	void (*leave)(void);
 };
 
 /*

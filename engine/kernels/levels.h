@@ -41,6 +41,9 @@ void kernels_igemm_s8_avx512vnni(struct kernels *table);
 void kernels_dwconv_s8_avx512vnni(struct kernels *table);
 void kernels_dots_s8_avx512vnni(struct kernels *table);
 
+void kernels_amx(struct kernels *table);
+void kernels_igemm_s8_amx(struct kernels *table);
+
 void kernels_neon(struct kernels *table);
 void kernels_elementwise_neon(struct kernels *table);
 void kernels_lut_neon(struct kernels *table);

@@ -72,8 +72,13 @@ static void call_f32(void *argument)
 static void call_s8(void *argument)
 {
 	struct igemm *igemm = argument;
+	const struct igemm_s8 *kernel = &igemm->table->igemm_s8;
 
-	igemm->table->igemm_s8.run(&igemm->s8);
+	if (kernel->enter)
+		kernel->enter(igemm->s8.kc);
+	kernel->run(&igemm->s8);
+	if (kernel->leave)
+		kernel->leave();
 }
 
 static void bench_igemm(const struct kernels *table, size_t taps, size_t kc, double limit)

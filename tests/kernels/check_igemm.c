@@ -270,7 +270,11 @@ static int8_t *run_s8(const struct igemm_s8 *kernel, const struct case_s8 *c, si
 		for (size_t r = 0; r < kernel->mr; r++)
 			a[t * kernel->mr + r] =
 				(const int8_t *)c->a.data + ((r < c->m ? r : c->m - 1) * c->taps + t) * c->kc;
+	if (kernel->enter)
+		kernel->enter(args.kc);
 	kernel->run(&args);
+	if (kernel->leave)
+		kernel->leave();
 	guarded_check(&out);
 	for (size_t r = 0; r + 1 < c->m; r++)
 		for (size_t n = c->n; n < c->c_stride; n++)
