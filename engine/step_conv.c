@@ -357,10 +357,11 @@ void step_finish_pixels(const struct step *step, const struct exec *exec, size_t
 {
 	size_t size = step->table ? 1 : sizeof(float);
 
-	for (size_t i = 0; step->slope && i < pixels; i++) {
-		float *pixel = (float *)(void *)out + i * w->out_stride;
+	/* Products of matrices have bent theirs. */
+	for (size_t i = 0; step->slope && step->gemm.weights->depthwise && i < n; i++) {
+		float *values = (float *)(void *)(out + i * pixel);
 
-		exec->kernels->prelu_f32(channels, step->slope, pixel, pixel);
+		exec->kernels->prelu_f32(channels, step->slope, values, values);
 	}
 	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
 		return;

@@ -287,6 +287,8 @@ static void multiply_f32(const struct step *step, const struct exec *exec, const
 	const struct plan_gemm *g = &step->gemm;
 	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
 	struct igemm_f32_args args = {
+		.m = pixels->n,
+		.a = (const float *const *)(const void *)a,
 		.taps = 1,
 		.kc = (size_t)g->group_c,
 		.c_stride = pixels->out_pixel / sizeof(float),
@@ -299,17 +301,12 @@ static void multiply_f32(const struct step *step, const struct exec *exec, const
 		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
 		args.w = (const float *)(const void *)(g->weights->packed + p * g->weights->panel_bytes);
+		args.ahead = args.w + g->weights->panel_bytes / sizeof(*args.w);
 		args.n = rest < kernel->nr ? rest : kernel->nr;
-		for (size_t m = 0; m < pixels->n; m += kernel->mr) {
-			args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
-			args.a = (const float *const *)(const void *)(a + m);
-			args.c = (float *)(void *)(pixels->out + m * pixels->out_pixel) + n;
-			if (pixels->residual)
-				args.residual =
-					(const float *)(const void *)(pixels->residual + m * pixels->residual_pixel) +
-					n;
-			kernel->run(&args);
-		}
+		args.c = (float *)(void *)pixels->out + n;
+		args.residual = pixels->residual ? (const float *)(const void *)pixels->residual + n : NULL;
+		args.slope = step->slope ? step->slope + n : NULL;
+		kernel->run(&args);
 	}
 }
 
@@ -348,10 +345,12 @@ static void pointwise(const struct step *step, const struct exec *exec, struct p
 	const uint8_t *a[STEP_ROWS + KERNEL_MR_MAX];
 	size_t mr = mr_of(step, exec->kernels), most = STEP_ROWS / mr * mr, left = pixels.n;
 	size_t channels = (size_t)step->gemm.group_n;
-	bool s8 = step->run == step_conv_s8;
+	const struct igemm_s8 *s8 = step->run == step_conv_s8 ? step->gemm.weights->igemm_s8 : NULL;
 
 	/* About as many each time, or a few at the end would have all weights loaded for them alone. */
 	most = ceil_div(ceil_div(left, ceil_div(left, most)), mr) * mr;
+	if (s8 && s8->enter)
+		s8->enter((size_t)step->gemm.group_c);
 	for (; left; left -= pixels.n) {
 		pixels.n = left < most ? left : most;
 		for (size_t i = 0; i < pixels.n + mr - 1; i++)
@@ -366,6 +365,8 @@ static void pointwise(const struct step *step, const struct exec *exec, struct p
 		if (pixels.residual)
 			pixels.residual += pixels.n * pixels.residual_pixel;
 	}
+	if (s8 && s8->leave)
+		s8->leave();
 }
 
 /* Where a thread is on its way down the image. */
