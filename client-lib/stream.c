@@ -162,7 +162,7 @@ static void take_values(struct inferd_stream *stream, const struct ipc_stream_op
 }
 
 /* Maps the buffers' memory, which the daemon made unless we brought it. */
-static int map_buffers(struct inferd_stream *stream, const struct ipc_stream_opened *opened)
+static int map_buffers(struct inferd_stream *stream, const struct ipc_stream_opened *opened, bool is_own)
 {
 	int r;
 
@@ -170,6 +170,9 @@ static int map_buffers(struct inferd_stream *stream, const struct ipc_stream_ope
 	    opened->slot_bytes > IPC_SLOT_BYTES_MAX)
 		return -EPROTO;
 	r = memory_map(&stream->memory, opened->n_slots, opened->slot_bytes);
+	/* Whoever acquires a buffer writes to it, unless they know better. */
+	if (r == 0 && stream->memory.read_only && !is_own)
+		r = -EACCES;
 	if (r < 0)
 		return r;
 	stream->n_slots = opened->n_slots;
@@ -207,6 +210,7 @@ static int open_stream(struct inferd_stream *stream, const struct inferd_stream_
 {
 	struct inferd *client = stream->client;
 	struct ipc_stream_opened opened;
+	bool is_own;
 	int r = fill_open(client, options, &stream->asked);
 
 	if (r == 0)
@@ -216,14 +220,15 @@ static int open_stream(struct inferd_stream *stream, const struct inferd_stream_
 	if (r < 0)
 		return r;
 	r = ipc_get_stream_opened(client->reply.body, client->reply.length, &opened, NULL);
-	if (!stream->memory.n && client->reply.fd >= 0) {
+	is_own = stream->memory.n > 0;
+	if (!is_own && client->reply.fd >= 0) {
 		memory_take_fd(&stream->memory, client->reply.fd);
 		client->reply.fd = -1;
 	}
 	client_reply_finish(client);
 	if (r == 0) {
 		stream->id = opened.stream;
-		r = map_buffers(stream, &opened);
+		r = map_buffers(stream, &opened, is_own);
 		if (r < 0)
 			give_back(stream);
 	}

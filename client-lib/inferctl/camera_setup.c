@@ -12,8 +12,8 @@
 #include "source_v4l2.h"
 
 /*
- * One is being filled, one waits to be, and the others are with us or the daemon: run, waiting to be run, replaced by a
- * newer one, and one for each further lane.
+ * One is being filled, one waits to be, and the others are with us or the daemon: run, waiting to be run, about to take
+ * that one's place, and one for a second lane.
  */
 #define BUFFERS_ASKED	  6
 #define BUFFER_BYTES_MAX  (128u << 20)

@@ -130,7 +130,8 @@ static bool open_direct(struct feed *feed, struct inferd_stream_options asked)
 	if (!feed->source || feed->refused)
 		return false;
 	asked.n_buffers = source_memory(feed->source, &asked.import_fds, &asked.buffer_bytes);
-	feed->direct = asked.n_buffers > SOURCE_NEEDS + 1 && asked.n_buffers <= FEED_JOBS_MAX &&
+	/* With fewer than these no frame could take the place of one that waits, and answers would be late. */
+	feed->direct = asked.n_buffers >= SOURCE_NEEDS + FEED_BUFFERS_MAX && asked.n_buffers <= FEED_JOBS_MAX &&
 		       inferd_stream_open(feed->client, &asked, &feed->stream) == 0;
 	feed->refused = !feed->direct;
 	return feed->direct;

@@ -8,12 +8,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client-lib/inferctl/feed.h"
 #include "made_camera.h"
-#include "support/daemon_fixture.h"
+#include "shell.h"
 #include "support/tiny_network.h"
 
 TEST_SUITE(direct);
@@ -177,7 +179,7 @@ Test(direct, what_the_daemon_does_not_take_is_copied)
 		{"tiny", BUFFERS, 0},				 /* memory that may shrink */
 		{"tiny", BUFFERS, F_SEAL_GROW | F_SEAL_SHRINK},	 /* or is not sealed for good */
 		{"masks", BUFFERS, SEALS | F_SEAL_FUTURE_WRITE}, /* answers are written into the buffers */
-		{"tiny", 3, SEALS},				 /* too few to go without those in use */
+		{"tiny", 4, SEALS},				 /* too few to go without those in use */
 		{"tiny", 2, SEALS},
 	};
 
@@ -293,6 +295,47 @@ Test(direct, a_driver_that_gives_a_buffer_it_does_not_have_ends)
 	rig_finish(&rig);
 }
 
+/*
+ * All of it: inferctl finds a device, and takes it for a camera by its number.  Its buffers are copied where there are
+ * too few, and where they are not exported.
+ */
+Test(direct, inferctl_watches_a_camera)
+{
+	static const struct {
+		const char *environment;
+		bool direct;
+	} cases[] = {{"MADE_VIDEO_BUFFERS=6", true},
+		     {"MADE_VIDEO_BUFFERS=5", true},
+		     {"MADE_VIDEO_BUFFERS=4", false},
+		     {"MADE_VIDEO_EXPORT=0", false}};
+	char path[256], command[1024], out[SHELL_TEXT_MAX];
+	struct fixture fixture;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(INFERD_SANITIZED)
+	cr_skip_test("sanitizers want to be loaded before the camera");
+#endif
+	fixture_init(&fixture);
+	fixture_configure(&fixture, fixture_models);
+	fixture_start(&fixture);
+	snprintf(path, sizeof(path), "%s/made-video", fixture.dir);
+	if (mknod(path, S_IFCHR | 0600, makedev(81, 0)) < 0) {
+		fixture_stop(&fixture);
+		cr_skip_test("no device can be made here");
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(command, sizeof(command), "%s LD_PRELOAD='%s' '%s' watch tiny made-video --frames 30 --top 1",
+			 cases[i].environment, MADE_VIDEO_LIBRARY, INFERCTL_BINARY);
+		cr_assert_eq(shell_run(&fixture, command, out), 0, "%s:\n%s", command, out);
+		cr_assert_not_null(strstr(out, "30 frames in"), "%s:\n%s", command, out);
+		cr_assert_not_null(strstr(out, "frame 0: black"), "%s:\n%s", command, out);
+		cr_assert_eq(strstr(out, "none was copied") != NULL, cases[i].direct, "%s:\n%s", command, out);
+		/* Two are the driver's at any time, before it fills the one that is taken. */
+		cr_assert(!strstr(out, "made-video: 0 buffers") && !strstr(out, "made-video: 1 buffers"), "%s:\n%s",
+			  command, out);
+	}
+	fixture_stop(&fixture);
+}
+
 Test(direct, the_camera_of_this_machine)
 {
 	struct source_frame frame;
@@ -305,7 +348,7 @@ Test(direct, the_camera_of_this_machine)
 	rig_init(&rig, "tiny", BUFFERS, SEALS);
 	source_close(rig.feed.source);
 	cr_assert_eq(source_open("/dev/video0", &rig.error, &rig.feed.source), 0, "%s", rig.error.text);
-	if (source_memory(rig.feed.source, &fds, &bytes) < 4)
+	if (source_memory(rig.feed.source, &fds, &bytes) < 5)
 		cr_skip_test("the driver of /dev/video0 exports none of its buffers, or too few");
 	for (int i = 0; i < 8; i++) {
 		cr_assert_eq(source_next(rig.feed.source, &rig.error, &frame), 0, "%s", rig.error.text);
