@@ -198,8 +198,7 @@ static int check_slope(const struct infer *in)
 	const struct graph_value *w = input_value(in, 1), *slope = input_value(in, 3);
 	size_t elements = 0;
 
-	if (!(in->node->folded & GRAPH_FOLDED_SLOPE) || in->node->act.kind != GRAPH_ACT_NONE ||
-	    input_value(in, 0)->type != ENGINE_F32 || !slope->data)
+	if (in->node->act.kind != GRAPH_ACT_NONE || input_value(in, 0)->type != ENGINE_F32 || !slope->data)
 		return fail(in, -EINVAL, "has an input 3 that is no slope");
 	graph_elements(slope->rank, slope->dims, &elements);
 	if (elements != 1 && (w->rank != 4 || elements != (size_t)w->dims[0]))
@@ -730,6 +729,9 @@ static int check_node(const struct infer *in)
 		if (node->inputs[i] >= 0 && node->op != GRAPH_GENERAL && input_value(in, i)->variable)
 			return fail(in, -ENOTSUP, "reads a tensor whose size only a run knows");
 	}
+	/* What is folded comes from a converted file. */
+	if (!(node->folded & GRAPH_FOLDED_SLOPE) != !(node->op == GRAPH_CONV && has_input(in, 3)))
+		return fail(in, -EINVAL, "has a slope too many or too few");
 	if (node->residual >= 0 && !is_ready(in->graph, node->residual, in->index))
 		return fail(in, -EINVAL, "adds a tensor before it is made");
 	r = check_act(in, &node->act);

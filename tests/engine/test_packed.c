@@ -18,10 +18,11 @@ TEST_SUITE(packed);
 static struct message graph, whole;
 static float pixels[3 * SIDE * SIDE];
 
-/* Two convolutions, the second grouped and with a residual, a function with attributes, and a node of each kind. */
+/* Two convolutions, the second grouped and with a residual and slopes, a function with attributes, and a node of each
+ * kind. */
 static void make_original(void)
 {
-	static float first[4 * 3 * 9], second[4 * 2], bias[4];
+	static float first[4 * 3 * 9], second[4 * 2], bias[4], slopes[4];
 	struct message *node;
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++)
@@ -29,7 +30,7 @@ static void make_original(void)
 	for (size_t i = 0; i < 8; i++)
 		second[i] = test_random_float();
 	for (size_t i = 0; i < 4; i++)
-		bias[i] = test_random_float();
+		bias[i] = slopes[i] = test_random_float();
 	for (size_t i = 0; i < sizeof(pixels) / sizeof(*pixels); i++)
 		pixels[i] = test_random_float();
 	graph.size = 0;
@@ -37,12 +38,14 @@ static void make_original(void)
 	onnx_floats(&graph, "w", 4, DIMS(4, 3, 3, 3), first);
 	onnx_floats(&graph, "b", 1, DIMS(4), bias);
 	onnx_floats(&graph, "v", 4, DIMS(4, 2, 1, 1), second);
+	onnx_floats(&graph, "a", 3, DIMS(4, 1, 1), slopes);
 	node = onnx_node(&graph, "Conv", "x w b", "c");
 	onnx_attribute_integers(node, "pads", 4, DIMS(1, 1, 1, 1));
 	onnx_node(&graph, "Relu", "c", "r");
 	onnx_attribute_integer(onnx_node(&graph, "Conv", "r v b", "d"), "group", 2);
 	onnx_node(&graph, "Add", "d r", "s");
-	onnx_attribute_float(onnx_node(&graph, "Celu", "s", "e"), "alpha", 0.5f);
+	onnx_node(&graph, "PRelu", "s a", "p");
+	onnx_attribute_float(onnx_node(&graph, "Celu", "p", "e"), "alpha", 0.5f);
 	onnx_attribute_text(onnx_node(&graph, "Gelu", "e", "y"), "approximate", "tanh");
 	onnx_output(&graph, "y");
 	onnx_file(&whole, &graph, 20);
