@@ -13,7 +13,7 @@
 #define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 16
 
-static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i low, __m256i high, int8_t *out)
+static inline __m128i requant_s8(const struct dwconv_args *args, size_t c, __m256i low, __m256i high)
 {
 	const uint8_t *parts = args->w;
 	const struct requant_avx2 requant = {
@@ -24,7 +24,12 @@ static inline void store_s8(const struct dwconv_args *args, size_t c, __m256i lo
 		args->hi8,
 		args->float_scales,
 	};
-	__m128i bytes = requant_avx2(&requant, low, high);
+
+	return requant_avx2(&requant, low, high);
+}
+
+static inline void store_s8(const struct dwconv_args *args, size_t c, __m128i bytes, int8_t *out)
+{
 	int8_t values[CHANNELS];
 
 	if (args->channels - c >= CHANNELS) {
@@ -53,7 +58,9 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		/* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15. */
 		__m256i first[PIXELS], second[PIXELS];
+		__m128i bytes[PIXELS];
 
+#pragma GCC unroll 4
 		for (int p = 0; p < pixels; p++)
 			first[p] = second[p] = _mm256_setzero_si256();
 		for (size_t t = 0; t < row->n_taps; t += 2) {
@@ -65,6 +72,7 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 				w1 ? _mm256_loadu_si256((const __m256i *)(const void *)w1) : _mm256_setzero_si256();
 			const __m256i even = _mm256_unpacklo_epi16(a, b), odd = _mm256_unpackhi_epi16(a, b);
 
+#pragma GCC unroll 4
 			for (int p = 0; p < pixels; p++) {
 				size_t at = skip + (size_t)p * row->step;
 				const __m256i x = load_s8(&row->taps[t], at, c);
@@ -76,6 +84,8 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 							     _mm256_madd_epi16(_mm256_unpackhi_epi16(x, y), odd));
 			}
 		}
+		/* All before any is stored, which could change what they are scaled by for all that compilers know. */
+#pragma GCC unroll 4
 		for (int p = 0; p < pixels; p++) {
 			__m256i low = _mm256_permute2x128_si256(first[p], second[p], 0x20);
 			__m256i high = _mm256_permute2x128_si256(first[p], second[p], 0x31);
@@ -83,8 +93,11 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 			low = _mm256_add_epi32(low, _mm256_loadu_si256((const __m256i *)(const void *)(bias + c)));
 			high = _mm256_add_epi32(high,
 						_mm256_loadu_si256((const __m256i *)(const void *)(bias + c + 8)));
-			store_s8(args, c, low, high, out + (size_t)p * args->out_stride + c);
+			bytes[p] = requant_s8(args, c, low, high);
 		}
+#pragma GCC unroll 4
+		for (int p = 0; p < pixels; p++)
+			store_s8(args, c, bytes[p], out + (size_t)p * args->out_stride + c);
 	}
 }
 

@@ -18,6 +18,8 @@ function(inferd_kernel_level level)
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
   set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
+  # Unrolled by hand.
+  set_property(SOURCE ${dir}/dwconv_f32_${level}.c APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
   string(TOUPPER ${level} name)
   set_property(SOURCE ${dir}/kernels.c APPEND PROPERTY COMPILE_DEFINITIONS KERNELS_HAVE_${name})
   set(ENGINE_KERNEL_SOURCES ${ENGINE_KERNEL_SOURCES} ${sources} PARENT_SCOPE)
