@@ -18,8 +18,6 @@ function(inferd_kernel_level level)
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*_${level}.c)
   set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;${ARGN}")
-  # Unrolled by hand.
-  set_property(SOURCE ${dir}/dwconv_f32_${level}.c APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
   string(TOUPPER ${level} name)
   set_property(SOURCE ${dir}/kernels.c APPEND PROPERTY COMPILE_DEFINITIONS KERNELS_HAVE_${name})
   set(ENGINE_KERNEL_SOURCES ${ENGINE_KERNEL_SOURCES} ${sources} PARENT_SCOPE)
@@ -35,3 +33,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   inferd_kernel_level(neon)
   inferd_kernel_level(dotprod -march=armv8.2-a+dotprod)
 endif()
+
+# These are unrolled by hand.
+set_property(SOURCE ${dir}/dwconv_f32_avx2.c ${dir}/dwconv_f32_avx512.c ${dir}/dwconv_f32_neon.c ${dir}/dwconv_s8_avx2.c
+  APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
