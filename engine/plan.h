@@ -84,15 +84,9 @@ struct step {
 	struct binary_s8_args binary;
 	/* Per channel, of PRELU and BATCHNORM and of a CONV with a slope; borrowed from the weights. */
 	const float *slope, *shift;
-<<<<<<< HEAD
-	int8_t *table;		    /* of an int8 function of one argument; owned */
-	void *state;		    /* of a general operator; released with the plan */
-	struct step *parts;	    /* of a step that stands for several; owned */
-=======
 	int8_t *table;	    /* of an int8 function of one argument; owned */
 	void *state;	    /* of a general operator; released with the plan */
-	struct step *parts; /* of a step that stands for several, run one after the other; owned */
->>>>>>> gemm
+	struct step *parts; /* of a step that stands for several; owned */
 	int n_parts;
 	size_t scratch; /* offset in the arena, of scratch_bytes */
 	size_t scratch_bytes;

@@ -57,3 +57,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     set_property(SOURCE ${placed} APPEND PROPERTY COMPILE_OPTIONS -fno-schedule-insns -fno-schedule-fusion)
   endif()
 endif()
+
+# These are unrolled by hand.
+set_property(SOURCE ${dir}/dwconv_f32_avx2.c ${dir}/dwconv_f32_avx512.c ${dir}/dwconv_f32_neon.c ${dir}/dwconv_s8_avx2.c
+  APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
