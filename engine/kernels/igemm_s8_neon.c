@@ -80,6 +80,6 @@ static void igemm_s8_8x8_neon(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_neon(struct kernels *table)
 {
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_8x8_neon", MR, NR, KR, igemm_s8_8x8_neon, false};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_8x8_neon", MR, NR, KR, igemm_s8_8x8_neon, KERNEL_WORDS, NULL};
 	table->igemm_s8_wide = table->igemm_s8;
 }

@@ -156,7 +156,7 @@ static void dwconv_s8_scalar(const struct dwconv_args *args)
 void kernels_scalar(struct kernels *table)
 {
 	table->igemm_f32 = (struct igemm_f32){"igemm_f32_4x8_scalar", MR, NR, igemm_f32_4x8_scalar};
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, false};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, KERNEL_WORDS, NULL};
 	table->igemm_s8_wide = table->igemm_s8;
 	table->dwconv_f32 = dwconv_f32_scalar;
 	table->dwconv_s8 = dwconv_s8_scalar;
