@@ -314,6 +314,7 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 	const struct igemm_s8 *kernel = g->weights->igemm_s8;
 	const uint8_t *a[STEP_POINTERS];
 	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX + KERNEL_SLACK];
+	int32_t row_sums[STEP_ROWS + KERNEL_MR_MAX];
 	size_t taps = taps_of(step), stride = step->window.out_stride;
 	struct igemm_s8_args args = {
 		.taps = taps,
@@ -334,6 +335,11 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 			(int8_t *)plan_pointer(exec, step->out) + tile.first * stride + tile.group * (size_t)g->group_n;
 
 		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a, copies);
+		for (size_t m = 0; m < tile.count && kernel->sum_rows; m += kernel->mr) {
+			args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
+			args.a = (const int8_t *const *)(const void *)(a + m * taps);
+			kernel->sum_rows(&args, row_sums + m);
+		}
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
@@ -343,6 +349,7 @@ void step_conv_s8(const struct step *step, const struct exec *exec, size_t from,
 				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
 				args.a = (const int8_t *const *)(const void *)(a + m * taps);
 				args.c = c + m * stride + n;
+				args.row_sums = row_sums + m;
 				kernel->run(&args);
 			}
 		}

@@ -315,6 +315,7 @@ static void multiply_s8(const struct step *step, const struct exec *exec, const 
 {
 	const struct plan_gemm *g = &step->gemm;
 	const struct igemm_s8 *kernel = g->weights->igemm_s8;
+	int32_t row_sums[STEP_ROWS + KERNEL_MR_MAX];
 	struct igemm_s8_args args = {
 		.taps = 1,
 		.kc = (size_t)g->group_c,
@@ -325,6 +326,11 @@ static void multiply_s8(const struct step *step, const struct exec *exec, const 
 		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
 	};
 
+	for (size_t m = 0; m < pixels->n && kernel->sum_rows; m += kernel->mr) {
+		args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
+		args.a = (const int8_t *const *)(const void *)(a + m);
+		kernel->sum_rows(&args, row_sums + m);
+	}
 	for (size_t p = 0; p < (size_t)g->panels; p++) {
 		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
 
@@ -334,6 +340,7 @@ static void multiply_s8(const struct step *step, const struct exec *exec, const 
 			args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
 			args.a = (const int8_t *const *)(const void *)(a + m);
 			args.c = (int8_t *)pixels->out + m * pixels->out_pixel + n;
+			args.row_sums = row_sums + m;
 			kernel->run(&args);
 		}
 	}

@@ -1,3 +1,6 @@
 /* elementwise_avx2.c - elementwise.inc for AVX2. */
-#define KERNEL(name) name##_avx2
+#define KERNEL(name)		    name##_avx2
+#define LINEAR_SUM(n, a, b, q, out) linear_sum_avx2(n, a, b, q, out)
+#include "linear_avx2.h"
+
 #include "elementwise.inc"

@@ -1,7 +1,9 @@
 /* elementwise_avx512.c - elementwise.inc for AVX-512. */
-#define KERNEL(name)	    name##_avx512
-#define SIGMOID(n, in, out) sigmoid_avx512(false, n, in, out)
-#define SILU(n, in, out)    sigmoid_avx512(true, n, in, out)
+#define KERNEL(name)		    name##_avx512
+#define SIGMOID(n, in, out)	    sigmoid_avx512(false, n, in, out)
+#define SILU(n, in, out)	    sigmoid_avx512(true, n, in, out)
+#define LINEAR_SUM(n, a, b, q, out) linear_sum_avx2(n, a, b, q, out)
+#include "linear_avx2.h"
 #include "sigmoid_avx512.h"
 
 #include "elementwise.inc"

@@ -4,15 +4,15 @@
  *
  * tdpbsud multiplies signed by unsigned bytes: weights are the unsigned side, above the least of their channel, as in
  * igemm_s8_avx512vnni.c.  A tile's rows have to be a constant way apart, which rows of an indirect product are not, so
- * they are copied together; what the least of a channel adds needs their sums, which are taken on the way.
+ * they are copied together.
  *
  * A thread's tiles have shapes that the kernel's enter() sets for the channels of one step and leave() gives back.
  */
 #include <immintrin.h>
-#include <string.h>
 
 #include "levels.h"
 #include "requant_avx512.h"
+#include "sum_rows_avx512vnni.h"
 
 #define MR     16
 #define NR     64
@@ -71,21 +71,16 @@ struct walk {
 	size_t tap, k;
 };
 
-/* Copies the sixteen rows of the next tile and adds them up, row by row. */
-static inline void copy_chunk(struct walk *walk, int8_t *to, __m512i *sums)
+/* Copies the sixteen rows of the next tile. */
+static inline void copy_chunk(struct walk *walk, int8_t *to)
 {
 	const struct igemm_s8_args *args = walk->args;
 	const int8_t *const *a = args->a + walk->tap * MR;
 	const size_t k = walk->k, left = args->kc - k;
 	const __mmask64 mask = left < CHUNK ? ~0ull >> (CHUNK - left) : ~0ull;
-	const __m512i ones = _mm512_set1_epi8(1);
 
-	for (size_t r = 0; r < MR; r++) {
-		const __m512i row = _mm512_maskz_loadu_epi8(mask, a[r] + k);
-
-		_mm512_store_si512(to + r * CHUNK, row);
-		sums[r] = _mm512_dpbusd_epi32(sums[r], ones, row);
-	}
+	for (size_t r = 0; r < MR; r++)
+		_mm512_store_si512(to + r * CHUNK, _mm512_maskz_loadu_epi8(mask, a[r] + k));
 	walk->k += CHUNK;
 	if (walk->k >= args->kc) {
 		walk->k = 0;
@@ -113,7 +108,7 @@ static inline void copy_chunk(struct walk *walk, int8_t *to, __m512i *sums)
 		}                                                                                                      \
 	} while (0)
 
-static inline void multiply(const struct igemm_s8_args *args, int vectors, __m512i *row_sums)
+static inline void multiply(const struct igemm_s8_args *args, int vectors)
 {
 	_Alignas(64) int8_t copies[2][CHUNKS][MR * CHUNK];
 	const size_t per_tap = (args->kc + CHUNK - 1) / CHUNK, last = last_of(args->kc);
@@ -125,7 +120,7 @@ static inline void multiply(const struct igemm_s8_args *args, int vectors, __m51
 		const size_t n = left < CHUNKS ? left : CHUNKS;
 
 		for (size_t i = 0; i < n; i++)
-			copy_chunk(&walk, copies[turn][i], row_sums);
+			copy_chunk(&walk, copies[turn][i]);
 		for (size_t i = 0; i < n; i++) {
 			const int8_t *from = copies[turn][i];
 
@@ -143,8 +138,7 @@ static inline void multiply(const struct igemm_s8_args *args, int vectors, __m51
 }
 
 /* Sixteen rows of sixteen columns from `first` on: adds bias and what is below the weights, requantises and writes. */
-static inline void finish(const struct igemm_s8_args *args, size_t first, const int32_t (*sums)[LANES],
-			  const int32_t *row_sums)
+static inline void finish(const struct igemm_s8_args *args, size_t first, const int32_t (*sums)[LANES])
 {
 	const int32_t *head = (const int32_t *)args->w + first;
 	const struct requant_avx512 requant =
@@ -158,9 +152,9 @@ static inline void finish(const struct igemm_s8_args *args, size_t first, const 
 	for (size_t r = 0; r < args->m; r += 2) {
 		const size_t second = r + 1 < args->m ? r + 1 : r;
 		const __m512i below0 =
-			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(row_sums[r])));
+			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(args->row_sums[r])));
 		const __m512i below1 =
-			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(row_sums[second])));
+			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(args->row_sums[second])));
 		const __m512i words =
 			requant_avx512(&requant, &requant, _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
 				       _mm512_add_epi32(_mm512_load_si512(sums[second]), below1));
@@ -173,32 +167,38 @@ static inline void finish(const struct igemm_s8_args *args, size_t first, const 
 	}
 }
 
+static void sum_rows(const struct igemm_s8_args *args, int32_t *ret_sums)
+{
+	sum_rows_avx512vnni(args, MR, ret_sums);
+}
+
 static void igemm_s8_16x64_amx(const struct igemm_s8_args *args)
 {
 	const int vectors = (int)((args->n - 1) / LANES) + 1;
 	_Alignas(64) int32_t sums[NR / LANES][MR][LANES];
-	int32_t row_sums[MR];
-	__m512i parts[MR];
 
-	for (size_t r = 0; r < MR; r++)
-		parts[r] = _mm512_setzero_si512();
 	_tile_zero(SUMS0);
 	_tile_zero(SUMS1);
 	_tile_zero(SUMS2);
 	_tile_zero(SUMS3);
-	multiply(args, vectors, parts);
-	for (size_t r = 0; r < args->m; r++)
-		row_sums[r] = _mm512_reduce_add_epi32(parts[r]);
+	multiply(args, vectors);
 	_tile_stored(SUMS0, sums[0], sizeof(**sums));
 	_tile_stored(SUMS1, sums[1], sizeof(**sums));
 	_tile_stored(SUMS2, sums[2], sizeof(**sums));
 	_tile_stored(SUMS3, sums[3], sizeof(**sums));
 	for (size_t v = 0; v < (size_t)vectors; v++)
-		finish(args, v * LANES, (const int32_t(*)[LANES])sums[v], row_sums);
+		finish(args, v * LANES, (const int32_t(*)[LANES])sums[v]);
 }
 
 void kernels_igemm_s8_amx(struct kernels *table)
 {
-	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_16x64_amx", MR, NR, KR, igemm_s8_16x64_amx, KERNEL_BYTES, enter, leave};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_16x64_amx",
+					    MR,
+					    NR,
+					    KR,
+					    igemm_s8_16x64_amx,
+					    .panel = KERNEL_BYTES,
+					    .sum_rows = sum_rows,
+					    .enter = enter,
+					    .leave = leave};
 }

@@ -1,35 +1,83 @@
 /*
- * igemm_s8_avx2.c - 6 rows x 16 columns: pairs of channels, widened to 16 bits, are multiplied and added by vpmaddwd.
+ * igemm_s8_avx2.c - 5 rows x 16 columns: four channels of a row are broadcast, vpmaddubsw multiplies them as unsigned
+ * bytes and adds pairs in 16 bits, which pairs.h sees to that they hold, and vpmaddwd adds the pairs.
  *
- * The widened rows of a stretch of channels lie on the stack, from where a pair is broadcast by one load.
+ * Panels of words take twice as many multiplications: the rows of a stretch of channels are widened on the stack, from
+ * where a pair is broadcast by one load.
  */
 #include <immintrin.h>
 #include <string.h>
 
 #include "levels.h"
+#include "pairs.h"
 #include "requant_avx2.h"
 
-#define MR	6
+#define MR	5
 #define NR	16
-#define KR	2
+#define KR	PAIRS_KR
 #define STRETCH 256 /* channels widened at a time */
 
-#define ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define INLINE	       static inline __attribute__((always_inline))
+#define EVERY(r, rows) _Pragma("GCC unroll 5") for (int r = 0; r < (rows); r++)
 
-static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high)
+/* Of the columns 0-7 and 8-15 of each row. */
+struct sums {
+	__m256i low[MR], high[MR];
+};
+
+static inline __m256i load(const void *at)
 {
-	const int32_t *head = args->w;
-	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point,
-					     args->lo,	args->hi,      args->float_scales};
-	int8_t *c = args->c + row * args->c_stride, values[NR];
-	__m128i bytes = requant_avx2(&requant, low, high);
+	return _mm256_load_si256((const __m256i *)at);
+}
 
-	if (args->n == NR) {
-		_mm_storeu_si128((__m128i *)(void *)c, bytes);
-		return;
+static inline __m256i broadcast(const void *at)
+{
+	int32_t four;
+
+	memcpy(&four, at, sizeof(four));
+	return _mm256_set1_epi32(four);
+}
+
+INLINE __m256i add_pairs(__m256i sums, __m256i v, __m256i w)
+{
+	return _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_maddubs_epi16(v, w), _mm256_set1_epi16(1)));
+}
+
+/* Four channels of each row by their weights. */
+INLINE void multiply_bytes(struct sums *sums, int rows, const int8_t *const a[MR], size_t k, const int8_t *w)
+{
+	const __m256i b0 = load(w), b1 = load(w + 32);
+
+	EVERY(r, rows)
+	{
+		const __m256i v = _mm256_xor_si256(broadcast(a[r] + k), _mm256_set1_epi8(-128));
+
+		sums->low[r] = add_pairs(sums->low[r], v, b0);
+		sums->high[r] = add_pairs(sums->high[r], v, b1);
 	}
-	_mm_storeu_si128((__m128i *)(void *)values, bytes);
-	memcpy(c, values, args->n);
+}
+
+INLINE void sum_bytes(struct sums *sums, const struct igemm_s8_args *args, int rows, size_t extras, const int8_t *w)
+{
+	const size_t room = pairs_room(args->taps, args->kc);
+	const struct pairs_place *place;
+	const int8_t *a[MR];
+
+	for (size_t t = 0; t < args->taps; t++) {
+		EVERY(r, rows)
+		a[r] = args->a[t * MR + (size_t)r];
+		for (size_t k = 0; k < args->kc; k += KR, w += NR * KR)
+			multiply_bytes(sums, rows, a, k, w);
+	}
+	place = (const struct pairs_place *)(const void *)(w + room * NR * KR);
+	/* A file of the engine's own may say anything. */
+	for (size_t i = 0; i < extras && i < room; i++, place++, w += NR * KR) {
+		const bool sound = place->tap < args->taps && place->k < args->kc;
+
+		EVERY(r, rows)
+		a[r] = args->a[(sound ? place->tap : 0) * MR + (size_t)r];
+		multiply_bytes(sums, rows, a, sound ? place->k : 0, w);
+	}
 }
 
 /* Over-reads by less than 16 bytes, as KERNEL_SLACK allows; weights behind an odd last channel are zero. */
@@ -40,52 +88,80 @@ static inline void widen(const int8_t *from, size_t n, int16_t *to)
 				   _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(from + k))));
 }
 
-static inline __m256i pair(const int16_t *a)
+/* Two channels of each widened row by their weights. */
+INLINE void multiply_words(struct sums *sums, int rows, const int16_t (*a)[STRETCH], size_t k, const int16_t *w)
 {
-	int32_t both;
+	const __m256i b0 = load(w), b1 = load(w + 16);
 
-	memcpy(&both, a, sizeof(both));
-	return _mm256_set1_epi32(both);
+	EVERY(r, rows)
+	{
+		const __m256i v = broadcast(a[r] + k);
+
+		sums->low[r] = _mm256_add_epi32(sums->low[r], _mm256_madd_epi16(v, b0));
+		sums->high[r] = _mm256_add_epi32(sums->high[r], _mm256_madd_epi16(v, b1));
+	}
 }
 
-static void igemm_s8_6x16_avx2(const struct igemm_s8_args *args)
+INLINE void sum_words(struct sums *sums, const struct igemm_s8_args *args, int rows, const int16_t *w)
 {
-	const uint8_t *head = args->w;
-	const int16_t *w = (const int16_t *)(const void *)(head + 3 * NR * sizeof(int32_t));
 	_Alignas(32) int16_t a[MR][STRETCH];
 
-#define DECLARE(r)                                                                                                     \
-	__m256i low##r = _mm256_load_si256((const __m256i *)(const void *)head),                                       \
-		high##r = _mm256_load_si256((const __m256i *)(const void *)(head + 32));
-	ROWS(DECLARE)
 	for (size_t t = 0; t < args->taps; t++) {
 		for (size_t from = 0; from < args->kc; from += STRETCH) {
 			size_t n = args->kc - from < STRETCH ? args->kc - from : STRETCH;
 
-#define WIDEN(r) widen(args->a[t * MR + r] + from, n, a[r]);
-			ROWS(WIDEN)
-			for (size_t k = 0; k < n; k += KR, w += NR * KR) {
-				const __m256i b0 = _mm256_load_si256((const __m256i *)(const void *)w);
-				const __m256i b1 = _mm256_load_si256((const __m256i *)(const void *)(w + 16));
-#define MULTIPLY(r)                                                                                                    \
-	{                                                                                                              \
-		const __m256i v = pair(a[r] + k);                                                                      \
-		low##r = _mm256_add_epi32(low##r, _mm256_madd_epi16(v, b0));                                           \
-		high##r = _mm256_add_epi32(high##r, _mm256_madd_epi16(v, b1));                                         \
-	}
-				ROWS(MULTIPLY)
-			}
+			EVERY(r, rows)
+			widen(args->a[t * MR + (size_t)r] + from, n, a[r]);
+			for (size_t k = 0; k < n; k += 2, w += NR * 2)
+				multiply_words(sums, rows, (const int16_t(*)[STRETCH])a, k, w);
 		}
 	}
-#define STORE(r)                                                                                                       \
-	if (r < args->m)                                                                                               \
-		store_row(args, r, low##r, high##r);
-	ROWS(STORE)
+}
+
+INLINE void tile(const struct igemm_s8_args *args, int rows)
+{
+	const int32_t *head = args->w, *info = head + 3 * NR;
+	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point,
+					     args->lo,	args->hi,      args->float_scales};
+	struct sums sums;
+
+	EVERY(r, rows)
+	{
+		sums.low[r] = load(head);
+		sums.high[r] = load(head + 8);
+	}
+	if (*info >= 0)
+		sum_bytes(&sums, args, rows, (size_t)*info, (const int8_t *)(info + PAIRS_INFO));
+	else
+		sum_words(&sums, args, rows, (const int16_t *)(const void *)(info + PAIRS_INFO));
+	EVERY(r, rows)
+	{
+		int8_t *c = args->c + (size_t)r * args->c_stride, values[NR];
+		const __m128i bytes = requant_avx2(&requant, sums.low[r], sums.high[r]);
+
+		if ((size_t)r >= args->m)
+			return;
+		if (args->n == NR) {
+			_mm_storeu_si128((__m128i *)(void *)c, bytes);
+		} else {
+			_mm_storeu_si128((__m128i *)(void *)values, bytes);
+			memcpy(c, values, args->n);
+		}
+	}
+}
+
+/* One row is what a fully connected layer has. */
+static void igemm_s8_5x16_avx2(const struct igemm_s8_args *args)
+{
+	if (args->m == 1)
+		tile(args, 1);
+	else
+		tile(args, MR);
 }
 
 void kernels_igemm_s8_avx2(struct kernels *table)
 {
 	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_6x16_avx2", MR, NR, KR, igemm_s8_6x16_avx2, .weights = KERNEL_WORDS};
+		(struct igemm_s8){"igemm_s8_5x16_avx2", MR, NR, KR, igemm_s8_5x16_avx2, .panel = KERNEL_PAIRS};
 	table->igemm_s8_wide = table->igemm_s8;
 }

@@ -3,57 +3,23 @@
  * channels feed 28 dot products of four bytes.
  *
  * vpdpbusd multiplies unsigned by signed bytes: weights are the unsigned side, above the least of their channel, so
- * that inputs are read as they are.  What the least adds needs each row's sum, 64 channels to an instruction.
+ * that inputs are read as they are.  What the least adds needs each row's sum, 64 channels to an instruction,
+ * once for all panels.
  */
 #include <immintrin.h>
 
 #include "levels.h"
 #include "requant_avx512.h"
+#include "sum_rows_avx512vnni.h"
 
-#define MR	     14
-#define NR	     32
-#define KR	     4
-#define LANES	     16
-#define ROUNDED_ROWS 16
+#define MR    14
+#define NR    32
+#define KR    4
+#define LANES 16
 
-/* One row over all taps, in sixteen parts; what lies behind the last channel is not in it. */
-static inline __m512i sum_row(const struct igemm_s8_args *args, size_t row)
+static void sum_rows(const struct igemm_s8_args *args, int32_t *ret_sums)
 {
-	const __m512i ones = _mm512_set1_epi8(1);
-	const size_t whole = (args->kc - 1) / 64 * 64;
-	const __mmask64 rest = ~0ull >> (64 - (args->kc - whole));
-	__m512i sum = _mm512_setzero_si512();
-
-	for (size_t t = 0; t < args->taps; t++) {
-		const int8_t *a = args->a[t * MR + row];
-
-		for (size_t k = 0; k < whole; k += 64)
-			sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(a + k));
-		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_maskz_loadu_epi8(rest, a + whole));
-	}
-	return sum;
-}
-
-static inline __m512i add_pairs(__m512i a, __m512i b)
-{
-	return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-}
-
-/* Four rows at a time: their parts are added across while they are turned into one vector. */
-static inline void sum_rows(const struct igemm_s8_args *args, size_t rows, int32_t *sums)
-{
-	for (size_t r = 0; r < rows; r += 4) {
-		const size_t last = rows - 1;
-		const __m512i ab = add_pairs(sum_row(args, r), sum_row(args, r + 1 < rows ? r + 1 : last));
-		const __m512i cd = add_pairs(sum_row(args, r + 2 < rows ? r + 2 : last),
-					     sum_row(args, r + 3 < rows ? r + 3 : last));
-		const __m512i quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-		const __m256i halves =
-			_mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
-		const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
-
-		_mm_store_si128((__m128i *)(void *)(sums + r), four);
-	}
+	sum_rows_avx512vnni(args, MR, ret_sums);
 }
 
 static inline struct requant_avx512 load_requant(const struct igemm_s8_args *args, const int32_t *head)
@@ -62,23 +28,26 @@ static inline struct requant_avx512 load_requant(const struct igemm_s8_args *arg
 				 args->lo, args->hi, args->float_scales);
 }
 
-/* Adds the biases and what is below the weights, requantises and writes the rows. */
-static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR], const int32_t *row_sums)
+/* Adds what is below the weights, requantises and writes the rows. */
+static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
 	const int32_t *head = args->w;
 	const struct requant_avx512 requant0 = load_requant(args, head), requant1 = load_requant(args, head + LANES);
-	const __m512i bias0 = _mm512_load_si512(head), bias1 = _mm512_load_si512(head + LANES);
 	const __m512i least0 = _mm512_load_si512(head + 3 * NR), least1 = _mm512_load_si512(head + 3 * NR + LANES);
 	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7); /* of what packing leaves */
+	const uint32_t least = (uint32_t)head[3 * NR];
+	const __m512i first = _mm512_set1_epi32(head[3 * NR]);
+	const bool alike = (_mm512_cmpneq_epi32_mask(least0, first) | _mm512_cmpneq_epi32_mask(least1, first)) == 0;
 	const __mmask32 mask = ~0u >> (NR - args->n);
 
 	for (size_t r = 0; r < args->m; r++) {
-		const __m512i row_sum = _mm512_set1_epi32(row_sums[r]);
-		const __m512i below0 = _mm512_add_epi32(bias0, _mm512_mullo_epi32(least0, row_sum));
-		const __m512i below1 = _mm512_add_epi32(bias1, _mm512_mullo_epi32(least1, row_sum));
+		const __m512i row_sum = _mm512_set1_epi32(args->row_sums[r]);
+		const __m512i more0 = alike ? _mm512_set1_epi32((int32_t)(least * (uint32_t)args->row_sums[r]))
+					    : _mm512_mullo_epi32(least0, row_sum);
+		const __m512i more1 = alike ? more0 : _mm512_mullo_epi32(least1, row_sum);
 		const __m512i words =
-			requant_avx512(&requant0, &requant1, _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
-				       _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), below1));
+			requant_avx512(&requant0, &requant1, _mm512_add_epi32(_mm512_load_si512(sums[r]), more0),
+				       _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), more1));
 
 		_mm256_mask_storeu_epi8(args->c + r * args->c_stride, mask,
 					_mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, words)));
@@ -95,14 +64,16 @@ static inline __m512i quad(const int8_t *a)
 
 static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows, int vectors)
 {
-	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
+	const int32_t *head = args->w;
+	const uint8_t *w = (const uint8_t *)(head + 4 * NR);
 	_Alignas(64) int32_t totals[MR][NR];
-	_Alignas(16) int32_t row_sums[ROUNDED_ROWS];
 	__m512i sums[MR][2];
 
 #pragma GCC unroll 14
-	for (int r = 0; r < rows; r++)
-		sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+	for (int r = 0; r < rows; r++) {
+		sums[r][0] = _mm512_load_si512(head);
+		sums[r][1] = _mm512_load_si512(head + LANES);
+	}
 	for (size_t t = 0; t < args->taps; t++) {
 		const int8_t *a[MR];
 
@@ -127,8 +98,7 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 		_mm512_store_si512(totals[r], sums[r][0]);
 		_mm512_store_si512(totals[r] + LANES, sums[r][1]);
 	}
-	sum_rows(args, args->m, row_sums);
-	finish(args, (const int32_t(*)[NR])totals, row_sums);
+	finish(args, (const int32_t(*)[NR])totals);
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
@@ -146,6 +116,7 @@ static void igemm_s8_14x32_avx512vnni(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_avx512vnni(struct kernels *table)
 {
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni,
-					    .weights = KERNEL_BYTES};
+	table->igemm_s8 = (struct igemm_s8){
+		"igemm_s8_14x32_avx512vnni", MR, NR, KR, igemm_s8_14x32_avx512vnni, .panel = KERNEL_BYTES,
+		.sum_rows = sum_rows};
 }

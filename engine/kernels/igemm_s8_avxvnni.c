@@ -37,12 +37,12 @@ static inline int32_t sum_of(__m256i sums)
 }
 
 /* Of each row over all taps; what lies behind the last channel is read, as KERNEL_SLACK allows, and masked. */
-static inline void sum_rows(const struct igemm_s8_args *args, int32_t sums[MR])
+static void sum_rows(const struct igemm_s8_args *args, int32_t *ret_sums)
 {
 	const __m256i ones = _mm256_set1_epi8(1), mask = mask_of((args->kc - 1) % 32 + 1);
 	const size_t whole = (args->kc - 1) / 32 * 32;
 
-	for (size_t r = 0; r < MR; r++) {
+	for (size_t r = 0; r < args->m; r++) {
 		__m256i sum = _mm256_setzero_si256();
 
 		for (size_t t = 0; t < args->taps; t++) {
@@ -52,7 +52,7 @@ static inline void sum_rows(const struct igemm_s8_args *args, int32_t sums[MR])
 				sum = _mm256_dpbusd_avx_epi32(sum, ones, load(a + k));
 			sum = _mm256_dpbusd_avx_epi32(sum, ones, _mm256_and_si256(mask, load(a + whole)));
 		}
-		sums[r] = sum_of(sum);
+		ret_sums[r] = sum_of(sum);
 	}
 }
 
@@ -92,7 +92,6 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 {
 	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
 	__m256i low[MR], high[MR];
-	int32_t row_sums[MR];
 
 #pragma GCC unroll 6
 	for (int r = 0; r < MR; r++)
@@ -115,15 +114,15 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 			}
 		}
 	}
-	sum_rows(args, row_sums);
 #pragma GCC unroll 6
 	for (size_t r = 0; r < MR; r++)
 		if (r < args->m)
-			store_row(args, r, low[r], high[r], row_sums[r]);
+			store_row(args, r, low[r], high[r], args->row_sums[r]);
 }
 
 void kernels_igemm_s8_avxvnni(struct kernels *table)
 {
 	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_6x16_avxvnni", MR, NR, KR, igemm_s8_6x16_avxvnni, .weights = KERNEL_BYTES};
+		(struct igemm_s8){"igemm_s8_6x16_avxvnni", MR, NR, KR, igemm_s8_6x16_avxvnni, .panel = KERNEL_BYTES,
+				  .sum_rows = sum_rows};
 }

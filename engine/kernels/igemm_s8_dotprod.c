@@ -98,6 +98,6 @@ static void igemm_s8_8x8_dotprod(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_dotprod(struct kernels *table)
 {
-	table->igemm_s8 = (struct igemm_s8){"igemm_s8_8x8_dotprod",	   MR, NR, KR, igemm_s8_8x8_dotprod,
-					    .weights = KERNEL_SIGNED_BYTES};
+	table->igemm_s8 = (struct igemm_s8){"igemm_s8_8x8_dotprod",	 MR, NR, KR, igemm_s8_8x8_dotprod,
+					    .panel = KERNEL_SIGNED_BYTES};
 }

@@ -122,5 +122,5 @@ static void igemm_s8_4x16_i8mm(const struct igemm_s8_args *args)
 void kernels_igemm_s8_i8mm(struct kernels *table)
 {
 	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_4x16_i8mm", MR, NR, KR, igemm_s8_4x16_i8mm, .weights = KERNEL_SIGNED_BYTES};
+		(struct igemm_s8){"igemm_s8_4x16_i8mm", MR, NR, KR, igemm_s8_4x16_i8mm, .panel = KERNEL_SIGNED_BYTES};
 }

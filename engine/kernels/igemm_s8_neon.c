@@ -85,5 +85,5 @@ static void igemm_s8_4x8_neon(const struct igemm_s8_args *args)
 void kernels_igemm_s8_neon(struct kernels *table)
 {
 	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_4x8_neon", MR, NR, KR, igemm_s8_4x8_neon, .weights = KERNEL_SIGNED_BYTES};
+		(struct igemm_s8){"igemm_s8_4x8_neon", MR, NR, KR, igemm_s8_4x8_neon, .panel = KERNEL_SIGNED_BYTES};
 }

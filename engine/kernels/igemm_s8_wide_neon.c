@@ -80,6 +80,6 @@ static void igemm_s8_wide_8x8_neon(const struct igemm_s8_args *args)
 
 void kernels_igemm_s8_wide_neon(struct kernels *table)
 {
-	table->igemm_s8_wide = (struct igemm_s8){"igemm_s8_wide_8x8_neon", MR, NR, KR, igemm_s8_wide_8x8_neon,
-						 .weights = KERNEL_WORDS};
+	table->igemm_s8_wide =
+		(struct igemm_s8){"igemm_s8_wide_8x8_neon", MR, NR, KR, igemm_s8_wide_8x8_neon, .panel = KERNEL_WORDS};
 }

@@ -171,7 +171,7 @@ void kernels_scalar(struct kernels *table)
 {
 	table->igemm_f32 = (struct igemm_f32){"igemm_f32_4x8_scalar", MR, NR, igemm_f32_4x8_scalar};
 	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, .weights = KERNEL_WORDS};
+		(struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, .panel = KERNEL_WORDS};
 	table->igemm_s8_wide = table->igemm_s8;
 	table->dwconv_f32 = dwconv_f32_scalar;
 	table->dwconv_s8 = dwconv_s8_scalar;

@@ -62,21 +62,27 @@ struct igemm_s8_args {
 	int32_t zero_point; /* of the output */
 	int8_t lo, hi;
 	bool float_scales;
+	const int32_t *row_sums; /* of a kernel that has sum_rows: what that made of these rows */
 };
-
-/* What int8 kernels have of the weights in their panels. */
-enum kernel_weights { KERNEL_WORDS, KERNEL_BYTES, KERNEL_SIGNED_BYTES };
 
 struct igemm_f32 {
 	const char *name; /* "igemm_f32_6x16_avx2" */
 	uint8_t mr, nr;
 	void (*run)(const struct igemm_f32_args *args);
 };
+/* What weights are in the panels, see pack_s8_panel(). */
+enum kernel_panel { KERNEL_WORDS, KERNEL_BYTES, KERNEL_SIGNED_BYTES, KERNEL_PAIRS };
+
 struct igemm_s8 {
 	const char *name;
 	uint8_t mr, nr, kr; /* kr: input channels taken together; kc is padded to it in the panel */
 	void (*run)(const struct igemm_s8_args *args);
-	enum kernel_weights weights;
+	enum kernel_panel panel;
+	/*
+	 * The sums of all inputs of each row of a tile, which its panels have in common; NULL where none are needed. Of
+	 * args m, taps, kc and a are read.  KERNEL_MR_MAX sums may be written.
+	 */
+	void (*sum_rows)(const struct igemm_s8_args *args, int32_t *ret_sums);
 	/* NULL, or what a thread calls before it makes tiles of kc channels, and after the last of them. */
 	void (*enter)(size_t kc);
 	void (*leave)(void);
@@ -91,9 +97,12 @@ struct igemm_s8 {
  *
  * Kernels that multiply bytes have, behind the shift, int32[nr] of the least weight of each channel, and
  * uint8 [taps][ceil(kc / kr)][nr][kr] of what the weights are above it: the least times the sum of the row's inputs
- * makes up for the rest.  Any 256 neighbouring numbers fit, so all weights of a file that has bytes itself.  Signed
- * bytes are what the weights are above 0 where all of a channel fit so, as symmetric ones do, which then need no sum of
- * inputs; otherwise above 128 more than the least.
+ * makes up for the rest.  Where all channels of a panel fit above the same number, that is the least of each.  Any 256
+ * neighbouring numbers fit, so all weights of a file that has bytes itself.  Signed bytes are what the weights are above
+ * 0 where all of a channel fit so, as symmetric ones do, which then need no sum of inputs; otherwise above 128 more than
+ * the least.
+ *
+ * Kernels that multiply pairs of bytes have what pairs.h says.
  */
 struct kernel_requant {
 	const int32_t *bias, *multiplier, *shift; /* of each output channel */

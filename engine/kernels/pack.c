@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "pairs.h"
 
 static size_t round_up(size_t n, size_t step)
 {
@@ -15,12 +16,24 @@ size_t pack_f32_panel_bytes(const struct igemm_f32 *kernel, size_t taps, size_t 
 	return round_up(kernel->nr * (1 + taps * kc) * sizeof(float), 64);
 }
 
+static bool has_bytes(const struct igemm_s8 *kernel)
+{
+	return kernel->panel == KERNEL_BYTES || kernel->panel == KERNEL_SIGNED_BYTES;
+}
+
+static size_t head_bytes(const struct igemm_s8 *kernel)
+{
+	size_t words = has_bytes(kernel) ? 4 * (size_t)kernel->nr : 3 * (size_t)kernel->nr;
+
+	return (words + (kernel->panel == KERNEL_PAIRS ? PAIRS_INFO : 0)) * sizeof(int32_t);
+}
+
+/* Words are the most that a panel of pairs holds, but where the room for extras is not that of whole vectors. */
 size_t pack_s8_panel_bytes(const struct igemm_s8 *kernel, size_t taps, size_t kc)
 {
-	size_t head = kernel->nr * (kernel->weights == KERNEL_WORDS ? 3 : 4) * sizeof(int32_t);
-	size_t size = kernel->weights == KERNEL_WORDS ? sizeof(int16_t) : sizeof(uint8_t);
+	size_t size = has_bytes(kernel) ? sizeof(uint8_t) : sizeof(int16_t);
 
-	return round_up(head + taps * round_up(kc, kernel->kr) * kernel->nr * size, 64);
+	return round_up(head_bytes(kernel) + taps * round_up(kc, kernel->kr) * kernel->nr * size, 64);
 }
 
 void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_t kc, const float *w, const float *bias,
@@ -71,15 +84,36 @@ void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, co
 
 static void pack_words(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int16_t *to)
 {
+	size_t kr = kernel->panel == KERNEL_PAIRS ? 2 : kernel->kr;
+
 	for (size_t t = 0; t < taps; t++)
-		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
+		for (size_t k = 0; k < kc; k += kr, to += kernel->nr * kr)
 			for (size_t i = 0; i < n; i++)
-				for (size_t j = 0; j < kernel->kr && k + j < kc; j++)
-					to[i * kernel->kr + j] = w[(i * taps + t) * kc + k + j];
+				for (size_t j = 0; j < kr && k + j < kc; j++)
+					to[i * kr + j] = w[(i * taps + t) * kc + k + j];
 }
 
-/* What the bytes of one channel's n weights are above. */
-static int32_t base_of(const struct igemm_s8 *kernel, size_t n, const int16_t *w)
+/* Of each channel, or one of all where that is possible: a kernel then multiplies once and not for each of them. */
+static void find_least(size_t nr, size_t n, size_t each, const int16_t *w, int32_t *least)
+{
+	int32_t lowest = w[0], highest = w[0];
+
+	for (size_t i = 0; i < n; i++) {
+		least[i] = w[i * each];
+		for (size_t k = 0; k < each; k++) {
+			int32_t value = w[i * each + k];
+
+			least[i] = value < least[i] ? value : least[i];
+			highest = value > highest ? value : highest;
+		}
+		lowest = least[i] < lowest ? least[i] : lowest;
+	}
+	for (size_t i = 0; i < nr && highest - lowest <= UINT8_MAX; i++)
+		least[i] = lowest;
+}
+
+/* What the signed bytes of one channel's n weights are above. */
+static int32_t signed_base(size_t n, const int16_t *w)
 {
 	int32_t least = w[0], most = w[0];
 
@@ -87,16 +121,17 @@ static int32_t base_of(const struct igemm_s8 *kernel, size_t n, const int16_t *w
 		least = w[k] < least ? w[k] : least;
 		most = w[k] > most ? w[k] : most;
 	}
-	if (kernel->weights == KERNEL_BYTES)
-		return least;
 	return least >= INT8_MIN && most <= INT8_MAX ? 0 : least - INT8_MIN;
 }
 
 static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int32_t *base,
 		       uint8_t *to)
 {
-	for (size_t i = 0; i < n; i++)
-		base[i] = base_of(kernel, taps * kc, w + i * taps * kc);
+	if (kernel->panel == KERNEL_BYTES)
+		find_least(kernel->nr, n, taps * kc, w, base);
+	else
+		for (size_t i = 0; i < n; i++)
+			base[i] = signed_base(taps * kc, w + i * taps * kc);
 	for (size_t t = 0; t < taps; t++)
 		for (size_t k = 0; k < kc; k += kernel->kr, to += (size_t)kernel->nr * kernel->kr)
 			for (size_t i = 0; i < n; i++)
@@ -104,20 +139,103 @@ static void pack_bytes(const struct igemm_s8 *kernel, size_t n, size_t taps, siz
 					to[i * kernel->kr + j] = (uint8_t)(w[(i * taps + t) * kc + k + j] - base[i]);
 }
 
+/* Of one pair as much as can be multiplied at once. */
+static void take_pair(const int16_t w[2], int8_t taken[2])
+{
+	int first = w[0] < -PAIRS_REACH ? -PAIRS_REACH : w[0] > INT8_MAX ? INT8_MAX : w[0];
+	int lo = -PAIRS_REACH - (first < 0 ? first : 0), hi = PAIRS_REACH - (first > 0 ? first : 0);
+
+	hi = hi > INT8_MAX ? INT8_MAX : hi;
+	taken[0] = (int8_t)first;
+	taken[1] = (int8_t)(w[1] < lo ? lo : w[1] > hi ? hi : w[1]);
+}
+
+/* Of four channels; what is left is in w.  Whether anything is. */
+static bool take_quad(int16_t w[PAIRS_KR], int8_t taken[PAIRS_KR])
+{
+	bool left = false;
+
+	take_pair(w, taken);
+	take_pair(w + 2, taken + 2);
+	for (size_t j = 0; j < PAIRS_KR; j++) {
+		w[j] = (int16_t)(w[j] - taken[j]);
+		left = left || w[j];
+	}
+	return left;
+}
+
+/* Channels k.. of all n columns into `to`, and what is left of them into `extra`: none, one, or more than one has. */
+static int pack_quads(const struct igemm_s8 *kernel, size_t n, size_t each, size_t kc, size_t k, const int16_t *w,
+		      int8_t *to, int8_t *extra)
+{
+	size_t count = kc - k < PAIRS_KR ? kc - k : PAIRS_KR;
+	int needed = 0;
+
+	memset(extra, 0, (size_t)kernel->nr * PAIRS_KR);
+	for (size_t i = 0; i < n; i++) {
+		int16_t quad[PAIRS_KR] = {0};
+
+		memcpy(quad, w + i * each + k, count * sizeof(*w));
+		if (!take_quad(quad, to + i * PAIRS_KR))
+			continue;
+		if (take_quad(quad, extra + i * PAIRS_KR))
+			return 2;
+		needed = 1;
+	}
+	return needed;
+}
+
+/* False where the panel has to hold words; what was written then is not zero any more. */
+static bool pack_pairs(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w, int32_t *bias,
+		       int32_t *info, int8_t *to)
+{
+	size_t quad = (size_t)kernel->nr * PAIRS_KR, room = pairs_room(taps, kc), extras = 0;
+	int8_t *extra = to + taps * (round_up(kc, PAIRS_KR) / PAIRS_KR) * quad, spare[KERNEL_NR_MAX * PAIRS_KR];
+	struct pairs_place *places = (struct pairs_place *)(void *)(extra + room * quad);
+
+	for (size_t t = 0; t < taps; t++)
+		for (size_t k = 0; k < kc; k += PAIRS_KR, to += quad) {
+			int needed = pack_quads(kernel, n, taps * kc, kc, k, w + t * kc, to,
+						extras < room ? extra + extras * quad : spare);
+
+			if (needed > 1 || (needed && extras == room))
+				return false;
+			if (needed)
+				places[extras++] = (struct pairs_place){(uint32_t)t, (uint32_t)k};
+		}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t sum = 0;
+
+		for (size_t k = 0; k < taps * kc; k++)
+			sum += (uint32_t)w[i * taps * kc + k];
+		bias[i] = (int32_t)((uint32_t)bias[i] - 128 * sum);
+	}
+	*info = (int32_t)extras;
+	return true;
+}
+
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
 		   const struct kernel_requant *requant, void *panel)
 {
-	size_t nr = kernel->nr;
-	int32_t *head = panel;
+	size_t nr = kernel->nr, bytes = pack_s8_panel_bytes(kernel, taps, kc);
+	int32_t *head = panel, *info = head + 3 * nr;
+	uint8_t *to = (uint8_t *)panel + head_bytes(kernel);
 
-	memset(panel, 0, pack_s8_panel_bytes(kernel, taps, kc));
+	memset(panel, 0, bytes);
 	memcpy(head, requant->bias, n * sizeof(*head));
 	memcpy(head + nr, requant->multiplier, n * sizeof(*head));
 	memcpy(head + 2 * nr, requant->shift, n * sizeof(*head));
-	if (kernel->weights == KERNEL_WORDS)
-		pack_words(kernel, n, taps, kc, w, (int16_t *)(void *)(head + 3 * nr));
-	else
-		pack_bytes(kernel, n, taps, kc, w, head + 3 * nr, (uint8_t *)(head + 4 * nr));
+	if (has_bytes(kernel)) {
+		pack_bytes(kernel, n, taps, kc, w, info, to);
+		return;
+	}
+	if (kernel->panel == KERNEL_PAIRS) {
+		if (pack_pairs(kernel, n, taps, kc, w, head, info, (int8_t *)to))
+			return;
+		*info = PAIRS_WORDS;
+		memset(to, 0, bytes - head_bytes(kernel));
+	}
+	pack_words(kernel, n, taps, kc, w, (int16_t *)(void *)to);
 }
 
 /* The weights of the last tap may be over-read by a vector. */

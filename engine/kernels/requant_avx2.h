@@ -47,21 +47,20 @@ static inline __m256i requant_float_avx2(const struct requant_avx2 *r, __m256i s
 /* low: channels 0-7, high: 8-15. */
 static inline __m128i requant_avx2(const struct requant_avx2 *r, __m256i low, __m256i high)
 {
-	const __m256i lo = _mm256_set1_epi32(r->lo - r->zero_point), hi = _mm256_set1_epi32(r->hi - r->zero_point);
-	const __m256i zero = _mm256_set1_epi32(r->zero_point);
+	const __m256i lo = _mm256_set1_epi16((int16_t)(r->lo - r->zero_point)),
+		      hi = _mm256_set1_epi16((int16_t)(r->hi - r->zero_point)),
+		      zero = _mm256_set1_epi16((int16_t)r->zero_point);
 	__m256i words;
 
-	if (r->float_scales) {
-		low = requant_float_avx2(r, low, r->multiplier);
-		high = requant_float_avx2(r, high, r->multiplier + 8);
-	} else {
-		low = requant_scale_avx2(low, r->multiplier, r->shift);
-		high = requant_scale_avx2(high, r->multiplier + 8, r->shift + 8);
-	}
-	low = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(low, lo), hi), zero);
-	high = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(high, lo), hi), zero);
-	/* Packing works within halves of a register; the quarters are put in order between. */
-	words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+	/* Packing saturates.  It works within halves of a register; the quarters are put in order behind it. */
+	if (r->float_scales)
+		words = _mm256_packs_epi32(requant_float_avx2(r, low, r->multiplier),
+					   requant_float_avx2(r, high, r->multiplier + 8));
+	else
+		words = _mm256_packs_epi32(requant_scale_avx2(low, r->multiplier, r->shift),
+					   requant_scale_avx2(high, r->multiplier + 8, r->shift + 8));
+	words = _mm256_add_epi16(_mm256_min_epi16(_mm256_max_epi16(words, lo), hi), zero);
+	words = _mm256_permute4x64_epi64(words, 0xd8);
 	return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 

@@ -17,6 +17,7 @@ struct requant_avx512 {
 	__m512i zero, lo, hi;	   /* 16 bits each; lo and hi less the zero point */
 	__m512 factor, lo_f, hi_f; /* with float scales */
 	bool float_scales;
+	bool in_reach; /* no sum times its factor is too large for 32 bits */
 };
 
 static inline struct requant_avx512 requant_avx512_of(__m512i multiplier, __m512i shift, int32_t zero_point, int32_t lo,
@@ -35,6 +36,7 @@ static inline struct requant_avx512 requant_avx512_of(__m512i multiplier, __m512
 	r.lo = _mm512_set1_epi16((int16_t)(lo - zero_point));
 	r.hi = _mm512_set1_epi16((int16_t)(hi - zero_point));
 	r.factor = _mm512_castsi512_ps(r.multiplier);
+	r.in_reach = _mm512_cmp_ps_mask(_mm512_abs_ps(r.factor), _mm512_set1_ps(1), _CMP_LT_OQ) == 0xffff;
 	r.lo_f = _mm512_set1_ps((float)(lo - zero_point));
 	r.hi_f = _mm512_set1_ps((float)(hi - zero_point));
 	return r;
@@ -63,6 +65,8 @@ static inline __m512i requant_sum_avx512(const struct requant_avx512 *r, __m512i
 	if (r->float_scales) {
 		const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), r->factor);
 
+		if (r->in_reach)
+			return _mm512_cvtps_epi32(value);
 		return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, r->lo_f), r->hi_f));
 	}
 	return requant_scale_avx512(r, sum);

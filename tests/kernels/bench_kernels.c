@@ -60,6 +60,7 @@ struct igemm {
 	const struct kernels *table;
 	struct igemm_f32_args f32;
 	struct igemm_s8_args s8;
+	int32_t row_sums[KERNEL_MR_MAX];
 };
 
 static void call_f32(void *argument)
@@ -113,6 +114,7 @@ static void bench_igemm(const struct kernels *table, size_t taps, size_t kc, dou
 	};
 	char shape[40];
 
+	igemm.s8.row_sums = igemm.row_sums;
 	for (size_t t = 0; t < taps; t++)
 		for (size_t r = 0; r < KERNEL_MR_MAX; r++) {
 			if (r < f->mr)

@@ -274,6 +274,63 @@ static void check_linear(const struct kernels *table)
 	guarded_destroy(&out);
 }
 
+/* Whatever a file's scales are, every level rounds as the portable one does; in place, too. */
+static void check_linear_bits(const struct kernels *table)
+{
+	size_t n = (size_t)test_random_range(1, N_MAX);
+	struct binary_s8_args args = {.a_scale = expf(12 * test_random_float()),
+				      .a_zero = (int32_t)test_random_range(-128, 127),
+				      .b_scale = expf(12 * test_random_float()),
+				      .b_zero = (int32_t)test_random_range(-128, 127),
+				      .out_scale = expf(12 * test_random_float()),
+				      .out_zero = (int32_t)test_random_range(-128, 127),
+				      .lo = (int8_t)test_random_range(-128, 0),
+				      .hi = (int8_t)test_random_range(0, 127),
+				      .a_scalar = test_random_range(0, 7) == 0,
+				      .zero_before_rounding = true,
+				      .above = test_random() & 1 ? 128 : 0};
+	struct guarded b = guarded_create(n, KERNEL_SLACK);
+	int8_t a[N_MAX], want[N_MAX], *y = b.data;
+
+	for (size_t i = 0; i < n; i++) {
+		a[i] = (int8_t)test_random_range(-128, 127);
+		y[i] = (int8_t)test_random_range(-128, 127);
+	}
+	kernels_level("scalar")->binary_s8(KERNEL_ADD, n, a, y, &args, want);
+	table->binary_s8(KERNEL_ADD, n, a, y, &args, y);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(y[i], want[i], "%s: %d, not %d, at %zu of %zu", table->level, y[i], want[i], i, n);
+	guarded_check(&b);
+	guarded_destroy(&b);
+}
+
+static void check_maxpool(const struct kernels *table)
+{
+	enum { PIXELS = 10, CHANNELS = 200 };
+	static int8_t values[PIXELS][CHANNELS];
+	const int8_t *pixels[PIXELS];
+	size_t n = (size_t)test_random_range(1, PIXELS), channels = (size_t)test_random_range(1, CHANNELS);
+	int8_t lo = (int8_t)test_random_range(-128, 0), hi = (int8_t)test_random_range(0, 127);
+	struct guarded out = guarded_create(channels, 0);
+
+	for (size_t i = 0; i < PIXELS; i++) {
+		pixels[i] = values[i];
+		for (size_t c = 0; c < CHANNELS; c++)
+			values[i][c] = (int8_t)test_random_range(-128, 127);
+	}
+	table->maxpool_s8(pixels, n, channels, lo, hi, out.data);
+	for (size_t c = 0; c < channels; c++) {
+		int8_t want = -128;
+
+		for (size_t i = 0; i < n; i++)
+			want = values[i][c] > want ? values[i][c] : want;
+		want = want < lo ? lo : want > hi ? hi : want;
+		cr_assert_eq(((int8_t *)out.data)[c], want, "%s: of %zu pixels", table->level, n);
+	}
+	guarded_check(&out);
+	guarded_destroy(&out);
+}
+
 static void check_avgpool(const struct kernels *table)
 {
 	enum { PIXELS = 9, CHANNELS = 200 };
@@ -341,15 +398,17 @@ Test(elementwise, quantisation)
 	for_every_level(100, check_quantisation);
 }
 
-Test(elementwise, average_of_bytes)
+Test(elementwise, pools_of_bytes)
 {
 	for_every_level(100, check_avgpool);
+	for_every_level(100, check_maxpool);
 }
 
 Test(elementwise, quantised_sums_and_products_as_onnx_runtime_rounds_them)
 {
 	for_every_level(20, check_ties);
 	for_every_level(200, check_linear);
+	for_every_level(200, check_linear_bits);
 }
 
 /* Every half there is becomes a float and the same half again. */
