@@ -17,7 +17,9 @@ static inline vector load_once(const float *from)
 {
 	vector values = load(from);
 
+#ifdef __AVX512F__ /* not where it is emulated */
 	__asm__("" : "+v"(values));
+#endif
 	return values;
 }
 
