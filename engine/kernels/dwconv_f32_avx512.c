@@ -12,6 +12,17 @@ static inline vector load(const float *from)
 	return _mm512_loadu_ps(from);
 }
 
+/* Loads into a register: compilers would load what is used two or three times as often. */
+static inline vector load_once(const float *from)
+{
+	vector values = load(from);
+
+#ifdef __AVX512F__ /* not where it is emulated */
+	__asm__("" : "+v"(values));
+#endif
+	return values;
+}
+
 static inline void store(float *to, vector values)
 {
 	_mm512_storeu_ps(to, values);
