@@ -1,6 +1,6 @@
 /*
  * test_rows.c - depthwise convolutions row by row with the pointwise ones around them, against the same steps one by
- * one, to the bit: random blocks are planned twice, once with all tensors kept, which merges nothing.
+ * one: random blocks are planned twice, once with all tensors kept, which merges nothing.
  */
 #include <float.h>
 #include <math.h>
@@ -52,6 +52,12 @@ static int add_conv(struct block *b, int from, int in, int out)
 		node->conv.window.dilation_h = node->conv.window.dilation_w = b->dilation;
 	node->conv.groups = out ? 1 : in;
 	node->act = acts[test_random_range(0, 2)];
+	if (b->type == ENGINE_F32 && node->act.kind == GRAPH_ACT_NONE && test_random_range(0, 1)) {
+		int bent = image(b), slope = network_constant(&b->n, ENGINE_F32, 1, (int32_t[]){channels});
+
+		network_node(&b->n, GRAPH_PRELU, y, slope, -1, bent);
+		return bent;
+	}
 	return y;
 }
 
