@@ -167,8 +167,8 @@ struct inferd_frame {
 	uint32_t offset[3];	/* of the planes within data or the buffer, bytes */
 	uint32_t stride[3];	/* bytes from row to row; stride[0] = 0: planes without gaps, one behind the other */
 	uint32_t deadline_us;	/* from submission; 0: the stream's */
-	uint64_t captured_us;	/* CLOCK_MONOTONIC; 0: unknown.  For records and a gallery's verdict. */
-	void *user;		/* comes back in the result */
+	uint64_t captured_us; /* CLOCK_MONOTONIC; 0: unknown.  For records, a gallery's verdict and what is smoothed. */
+	void *user;	      /* comes back in the result */
 	/*
 	 * How the camera moved while it took the picture, where a gyroscope says so: the policy then does not spend
 	 * its best on what is blurred anyway.  Without it, blur is looked for in the pixels.

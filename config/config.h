@@ -96,6 +96,7 @@ struct config_model {
 	 * pipeline has no network of its own: task landmarks, no variants.
 	 */
 	char stages[CONFIG_STAGES][CONFIG_NAME_BYTES];
+	bool smooth; /* of a pipeline that follows bodies: their points from frame to frame; default true */
 	enum config_task task;
 	char labels[CONFIG_PATH_BYTES]; /* one label a line; "" none */
 	int top_k;			/* 1..1000, default 5 */

@@ -134,6 +134,7 @@ static const struct key keys[] = {
 	{"models", TYPE_MODELS, false, ANY, 0, NULL, NULL},
 	{"models[].name", TYPE_NAME, true, ANY, AT(config_model, name), NULL, NULL},
 	{"models[].pipeline", TYPE_STAGES, false, ANY, AT(config_model, stages), NULL, NULL},
+	{"models[].smooth", TYPE_BOOL, false, ANY, AT(config_model, smooth), "true", NULL},
 	{"models[].task", TYPE_WORD, true, ANY, AT(config_model, task), NULL, task_words},
 	{"models[].labels", TYPE_PATH_OR_NONE, false, ANY, AT(config_model, labels), "", NULL},
 	{"models[].top_k", TYPE_INT, false, {1, 1000, false}, AT(config_model, top_k), "5", NULL},
@@ -731,6 +732,8 @@ static int check_decode(struct reading *reading, const yaml_node_t *map, const c
 			    "the key 'landmarks' (hand, face or pose) belongs to task: landmarks, which needs it");
 	if (decode->gestures && decode->landmarks != CONFIG_HAND)
 		return fail(reading, map, where, "gestures are told from the landmarks of a hand: landmarks: hand");
+	if (tree_get(reading->tree, map, "smooth"))
+		return fail(reading, map, where, "the key 'smooth' belongs to a pipeline");
 	if (model->task == CONFIG_SEGMENT && model->preprocess.fit != CONFIG_FIT_STRETCH)
 		return fail(reading, map, where,
 			    "task: segment needs fit: stretch, so that the mask covers the picture");

@@ -205,20 +205,20 @@ static void find_boxes(struct answer *answer, const struct ladder *ladder, const
 	detect_suppress(layout, decode->iou_max, limit < BOXES_MAX ? limit : BOXES_MAX, &answer->boxes);
 }
 
-/* The points of an item start where none of another reaches. */
-static float (*points_of(struct answer *answer, int at))[POINT_NUMBERS]
+/* They start where none of another item reaches. */
+float (*answer_points(struct answer *answer, int at))[POINT_NUMBERS]
 {
 	return answer->points + (size_t)at * LANDMARKS_MAX;
 }
 
 /* The rectangle about all points of an item. */
-static void surround(struct answer *answer, int at, int n)
+void answer_surround(struct answer *answer, int at)
 {
-	float(*points)[POINT_NUMBERS] = points_of(answer, at), *corners = answer->corners[at];
+	float(*points)[POINT_NUMBERS] = answer_points(answer, at), *corners = answer->corners[at];
 
 	corners[0] = corners[1] = INFINITY;
 	corners[2] = corners[3] = -INFINITY;
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < (int)answer->items[at].n_points; i++) {
 		corners[0] = fminf(corners[0], points[i][0]);
 		corners[1] = fminf(corners[1], points[i][1]);
 		corners[2] = fmaxf(corners[2], points[i][0]);
@@ -231,7 +231,7 @@ static int read_landmarks(struct answer *answer, int at, const struct ladder *la
 			  const struct landmarks_layout *layout, const float *const *values,
 			  const struct engine_region *roi)
 {
-	float presence = landmarks_presence(layout, values), (*points)[POINT_NUMBERS] = points_of(answer, at);
+	float presence = landmarks_presence(layout, values), (*points)[POINT_NUMBERS] = answer_points(answer, at);
 	int index = landmarks_is_right(layout, values);
 
 	if (presence < ladder->decode.score_min)
@@ -244,7 +244,6 @@ static int read_landmarks(struct answer *answer, int at, const struct ladder *la
 		points[i][2] = landmark->z * roi->width;
 		points[i][3] = landmark->visibility;
 	}
-	surround(answer, at, layout->n);
 	answer->items[at] = (struct ipc_result_item){
 		.index = (uint32_t)index,
 		.score = presence,
@@ -253,6 +252,7 @@ static int read_landmarks(struct answer *answer, int at, const struct ladder *la
 		.points = points[0],
 		.n_points = (uint32_t)layout->n,
 	};
+	answer_surround(answer, at);
 	if (ladder->decode.gestures) {
 		enum gesture gesture = gesture_tell(points, &answer->items[at].gesture_score);
 

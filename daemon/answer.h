@@ -51,6 +51,10 @@ int answer_look(struct answer *answer, const struct ladder *network, int rung, c
 		struct engine_context *context, const struct engine_region *region, int at, const char **ret_why,
 		const struct landmark **ret_landmarks);
 
+/* The points of an item of answer_look(), and its box after they were moved. */
+float (*answer_points(struct answer *answer, int at))[IPC_POINT_FLOATS];
+void answer_surround(struct answer *answer, int at);
+
 /* The first n items as a reply. */
 struct reply_answer answer_items(const struct answer *answer, int n);
 

@@ -94,14 +94,6 @@ static int prepare(struct infer *infer, struct job *job, const struct ladder *la
 	return rc;
 }
 
-/* When a picture was taken: what the client says counts from a clock of its own, which may be anything. */
-static int64_t taken_us(const struct job *job)
-{
-	uint64_t captured_us = job->frame.captured_us;
-
-	return captured_us && captured_us < INT64_MAX ? (int64_t)captured_us : job->arrived_us;
-}
-
 static int read_answer(struct infer *infer, struct job *job, const struct model *model, struct engine_context *context,
 		       const struct engine_region *roi, struct reply_answer *ret_answer)
 {
@@ -113,8 +105,8 @@ static int read_answer(struct infer *infer, struct job *job, const struct model 
 		return fail(job, rc, why);
 	if (!recognition)
 		return 0;
-	return recognise(infer->recogniser, recognition, model, model->ladder->rungs[job->rung].variant, taken_us(job),
-			 job->top_k, job->text, ret_answer);
+	return recognise(infer->recogniser, recognition, model, model->ladder->rungs[job->rung].variant,
+			 job_taken_us(job), job->top_k, job->text, ret_answer);
 }
 
 static int run_network(struct infer *infer, struct job *job, struct engine_context *context,

@@ -61,4 +61,12 @@ struct job {
 	uint32_t queue_us, wait_us, preprocess_us, inference_us, total_us;
 };
 
+/* When its picture was taken: what the client says counts from a clock of its own, which may be anything. */
+static inline int64_t job_taken_us(const struct job *job)
+{
+	uint64_t captured_us = job->frame.captured_us;
+
+	return captured_us && captured_us < INT64_MAX ? (int64_t)captured_us : job->arrived_us;
+}
+
 #endif

@@ -8,7 +8,7 @@
 
 #define POSE_ROWS	   39 /* 33 of the body, and 6 that help to find it in the next frame */
 #define POSE_NUMBERS	   5
-#define HEAT_REACH	   3 /* a kernel of 7 */
+#define HEAT_REACH	   4 /* a kernel of 9: what MediaPipe 0.10 does, though its graph says 7 */
 #define HEAT_CONFIDENT_MIN 0.5f
 
 struct kind {

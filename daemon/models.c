@@ -176,6 +176,7 @@ static int model_create(const struct config *whole, const struct config_model *c
 	model->top_k = config->task == CONFIG_DETECT || config_is_pipeline(config) ? config->decode.max_results
 										   : config->top_k;
 	model->deadline_ms = config->deadline_ms;
+	model->smooth = config->smooth;
 	model->weight = config->weight;
 	model->min_fps = config->min_fps;
 	model->priority = config->priority;

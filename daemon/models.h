@@ -20,6 +20,7 @@ struct model {
 	const char **labels; /* n_labels of them, each at most IPC_TEXT_MAX bytes */
 	int n_labels;
 	int top_k, deadline_ms;
+	bool smooth; /* of a pipeline: a body's points from frame to frame */
 	float weight, min_fps;
 	enum config_priority priority;
 	struct peer_list allowed;

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "regions.h"
+#include "smooth.h"
 #include "stream.h"
 
 /* Boxes that the detector may find of what is followed already come on top of those that are new. */
@@ -22,7 +23,8 @@ struct run {
 	int width, height;	   /* of the submitted picture */
 	struct engine_image image; /* of which this is what was decoded */
 	int64_t prepare_us, infer_us;
-	int limit; /* of places */
+	int limit;	       /* of places */
+	struct smooth *smooth; /* NULL: this frame has nothing to do with those before it, or nothing is smoothed */
 };
 
 static int fail(struct run *run, int rc, const char *why)
@@ -143,7 +145,7 @@ static int find(struct run *run)
 	const struct boxes *boxes;
 	const char *why;
 	struct engine_region roi;
-	int rc = run_stage(run, LADDER_DETECTOR, NULL, &roi);
+	int rc = run_stage(run, LADDER_DETECTOR, NULL, &roi), n_followed = job->track.n;
 	int64_t start = clock_us();
 
 	if (rc < 0)
@@ -157,22 +159,33 @@ static int find(struct run *run)
 		struct engine_region region;
 
 		if (place(run, &roi, &boxes->hits[i], &region))
-			track_add(&job->track, &region, run->limit);
+			track_add(&job->track, &region, run->smooth ? smooth_new(run->smooth) : 0, n_followed,
+				  run->limit);
 	}
 	job->track.looked_us = job->arrived_us;
 	run->infer_us += clock_us() - start;
 	return 0;
 }
 
-/* Where the landmarks say that the next frame should be looked at. */
-static bool next_region(const struct run *run, const struct landmark *landmarks, const struct engine_region *region,
-			struct engine_region *ret_next)
+/*
+ * Where the landmarks of item `at` say that the next frame should be looked at.  Of a body that is followed, they are
+ * smoothed first.
+ */
+static bool next_region(struct run *run, int at, uint32_t body, const struct landmark *landmarks,
+			const struct engine_region *region, struct engine_region *ret_next)
 {
 	enum config_landmarks kind = run->ladder->decode.landmarks;
 	float points[LANDMARKS_MAX][2];
 
 	for (int i = 0; i < regions_points(kind); i++)
 		roi_to_picture(region, landmarks[i].x, landmarks[i].y, &points[i][0], &points[i][1]);
+	if (run->smooth && run->job->model->smooth) {
+		smooth_body(run->smooth, body, job_taken_us(run->job), answer_points(run->answer, at),
+			    points + SMOOTH_POINTS);
+		answer_surround(run->answer, at);
+	} else if (run->smooth) {
+		smooth_body(run->smooth, body, job_taken_us(run->job), NULL, points + SMOOTH_POINTS);
+	}
 	return region_of_landmarks(kind, points, ret_next);
 }
 
@@ -199,8 +212,8 @@ static int look(struct run *run)
 				 &region, n, &why, &landmarks);
 		if (rc < 0)
 			return fail(run, rc, why);
-		if (rc > 0 && next_region(run, landmarks, &region, &next))
-			track_add(&job->track, &next, run->limit);
+		if (rc > 0 && next_region(run, n, before.bodies[i], landmarks, &region, &next))
+			track_add(&job->track, &next, before.bodies[i], 0, run->limit);
 		n += rc;
 		run->infer_us += clock_us() - start;
 	}
@@ -242,6 +255,19 @@ static bool may_look_again(const struct run *run)
 		clock_us() + (int64_t)job->twin_us <= job->wait.deadline_us);
 }
 
+/* The filters of a stream that follows bodies; they are made with its first frame. */
+static int find_smooth(struct run *run)
+{
+	struct stream *stream = run->job->stream;
+
+	if (run->ladder->decode.landmarks != CONFIG_POSE || run->job->track.alone)
+		return 0;
+	if (!stream->smooth && smooth_create(&stream->smooth) < 0)
+		return fail(run, -ENOMEM, "out of memory for what is followed");
+	run->smooth = stream->smooth;
+	return 0;
+}
+
 int pipeline_run(struct job *job, struct picture *picture, struct answer *answer, struct engine_context *context,
 		 struct reply_answer *ret_reply)
 {
@@ -255,6 +281,8 @@ int pipeline_run(struct job *job, struct picture *picture, struct answer *answer
 	int n = picture_begin(picture, job, &run.width, &run.height);
 
 	run.prepare_us = clock_us() - start;
+	if (n == 0)
+		n = find_smooth(&run);
 	if (n == 0) {
 		settle_size(&run);
 		n = run_rung(&run);

@@ -96,6 +96,7 @@ void stream_destroy(struct stream *stream)
 	model_unref(stream->model);
 	pool_finish(&stream->pool);
 	recognition_destroy(stream->recognition);
+	smooth_destroy(stream->smooth);
 	free(stream);
 }
 
@@ -212,11 +213,13 @@ static bool always_looks(const struct stream *stream)
 
 struct track stream_recall(const struct stream *stream, const struct ipc_frame *frame, int64_t now_us)
 {
-	bool sized = frame->format != IPC_JPEG;
-	int limit = always_looks(stream) ? 0 : (int)stream_top_k(stream);
+	bool sized = frame->format != IPC_JPEG, alone = always_looks(stream);
+	struct track track =
+		track_recall(&stream->track, stream->model->ladder->uid, sized ? (int)frame->width : 0,
+			     sized ? (int)frame->height : 0, alone ? 0 : (int)stream_top_k(stream), now_us);
 
-	return track_recall(&stream->track, stream->model->ladder->uid, sized ? (int)frame->width : 0,
-			    sized ? (int)frame->height : 0, limit, now_us);
+	track.alone = alone;
+	return track;
 }
 
 bool stream_needs_look(const struct stream *stream, const struct track *track, int64_t now_us)

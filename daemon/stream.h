@@ -12,6 +12,7 @@
 #include "recognise.h"
 #include "scene.h"
 #include "share.h"
+#include "smooth.h"
 #include "stats.h"
 #include "wire.h"
 
@@ -31,6 +32,7 @@ struct stream {
 	struct scene scene;
 	struct recognition *recognition; /* NULL: it names no gallery */
 	struct track track;		 /* of a pipeline: what is followed */
+	struct smooth *smooth;		 /* of one that follows bodies, from its first frame on; else NULL */
 	struct pool pool;
 	struct sched_queue queue;
 	struct share share;

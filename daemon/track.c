@@ -26,12 +26,23 @@ bool track_needs_look(const struct track *track, int limit, int64_t now_us)
 	return track->n < limit && now_us - track->looked_us >= TRACK_LOOK_US;
 }
 
-void track_add(struct track *track, const struct engine_region *region, int limit)
+void track_add(struct track *track, const struct engine_region *region, uint32_t body, int n_firm, int limit)
 {
+	int kept = 0;
+
 	if (track->n >= limit || track->n >= CONFIG_PLACES_MAX)
 		return;
-	for (int i = 0; i < track->n; i++)
-		if (regions_overlap(&track->regions[i], region) > SAME_OVERLAP)
+	for (int i = 0; i < track->n; i++) {
+		bool same = regions_overlap(&track->regions[i], region) > SAME_OVERLAP;
+
+		if (same && i < n_firm)
 			return;
-	track->regions[track->n++] = *region;
+		if (same)
+			continue;
+		track->regions[kept] = track->regions[i];
+		track->bodies[kept++] = track->bodies[i];
+	}
+	track->regions[kept] = *region;
+	track->bodies[kept] = body;
+	track->n = kept + 1;
 }

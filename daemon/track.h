@@ -22,7 +22,9 @@
 struct track {
 	int n;
 	struct engine_region regions[CONFIG_PLACES_MAX]; /* pixels of a picture of this size */
+	uint32_t bodies[CONFIG_PLACES_MAX];		 /* whose they are, smooth.h; 0: of nothing that is smoothed */
 	int width, height;
+	bool alone;		    /* the frame has nothing to do with others, and nothing is followed from it */
 	uint64_t ladder;	    /* uid: what was found by other networks does not count */
 	int64_t seen_us, looked_us; /* arrival of the last frame, and of the last that the detector saw */
 };
@@ -36,7 +38,10 @@ struct track track_recall(const struct track *track, uint64_t ladder, int width,
 /* Whether the detector has to look at a frame that track_recall() said this of. */
 bool track_needs_look(const struct track *track, int limit, int64_t now_us);
 
-/* Adds a region that the detector found, unless it is of something that is followed, or there are `limit` already. */
-void track_add(struct track *track, const struct engine_region *region, int limit);
+/*
+ * Adds a region, unless there are `limit` already.  Of regions of the same thing the first n_firm stay, and none is
+ * added; the others make room for the new one, which is the last then.
+ */
+void track_add(struct track *track, const struct engine_region *region, uint32_t body, int n_firm, int limit);
 
 #endif

@@ -267,7 +267,7 @@ struct ipc_frame {
 	uint32_t width, height;	       /* pixels; ignored for JPEG */
 	uint32_t offset[3], stride[3]; /* of the planes within the slot, bytes; JPEG: offset[0] */
 	uint32_t bytes;		       /* JPEG: length */
-	uint64_t captured_us;	       /* CLOCK_MONOTONIC of the sender; 0 unknown; only reported back in records */
+	uint64_t captured_us;	       /* CLOCK_MONOTONIC of the sender; 0 unknown; never compared with another clock */
 	uint32_t deadline_us;	       /* 0: the stream's */
 	/* How the camera moved while it took the picture: rad/s of a gyroscope, and for how long. */
 	float angular_speed;  /* at most IPC_ANGULAR_SPEED_MAX */

@@ -265,6 +265,8 @@ Test(config, bad_values_are_named_with_line_and_key)
 		 "c.yaml:1: models[m]: 'maybe' must be below 'sure', for every variant"},
 		{"models: [{name: m, task: embed, gallery: {maybe_lead: 3.1}, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m].gallery.maybe_lead: 3.1 is not within 0..3"},
+		{"models: [{name: m, task: detect, detector: palm, smooth: true, variants: [{name: v, file: a}]}]\n",
+		 "c.yaml:1: models[m]: the key 'smooth' belongs to a pipeline"},
 		{"models: [{name: m, pipeline: [a]}]\n",
 		 "c.yaml:1: models[m].pipeline: two stages are due: a detector and a landmarks model"},
 		{"models: [{name: m, pipeline: [a, b, c]}]\n",

@@ -127,6 +127,29 @@ Test(landmarks, pose_follows_its_heat_map)
 	cr_assert(isnan(found[0].x) && isnan(found[1].x));
 }
 
+/* MediaPipe's answer counts four cells to each side, of which its graph speaks as three. */
+Test(landmarks, pose_looks_at_four_cells_to_each_side)
+{
+	static const int shapes[][2] = {{1, 195}, {1, 1}, {256, 39}};
+	struct outputs outputs = outputs_of(3, shapes);
+	static float points[195], heat[16 * 16 * 39];
+	float presence = 0.7f;
+	const float *values[] = {points, &presence, heat};
+	struct landmark found[LANDMARKS_MAX];
+	struct landmarks_layout layout;
+	char why[OUTPUTS_WHY_BYTES];
+
+	cr_assert_eq(landmarks_layout(CONFIG_POSE, &outputs, 256, 256, &layout, why), 0);
+	for (int i = 0; i < 16 * 16 * 39; i++)
+		heat[i] = -60;
+	for (int i = 0; i < 195; i++)
+		points[i] = i % 5 < 2 ? 128 : 0;
+	heat[(8 * 16 + 8) * 39] = heat[(8 * 16 + 4) * 39] = heat[(8 * 16 + 3) * 39] = heat[(8 * 16 + 13) * 39] = 20;
+	landmarks_decode(&layout, values, found);
+	cr_assert_float_eq(found[0].x, 6.0f / 16, 1e-5f);
+	cr_assert_float_eq(found[0].y, 8.0f / 16, 1e-5f);
+}
+
 Test(landmarks, mask_is_a_probability_or_the_best_class)
 {
 	static const float one[] = {0, 0.5f, 1, NAN, -1, 7}, several[] = {0, 1, 0, 5, 4, 3, NAN, 1, 2};

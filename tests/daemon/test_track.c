@@ -63,16 +63,36 @@ Test(track, takes_what_is_new_up_to_the_limit)
 	struct track track = two();
 	struct engine_region same = square(105), other = square(500);
 
-	track_add(&track, &same, 3);
+	track_add(&track, &same, 0, 2, 3);
 	cr_assert_eq(track.n, 2);
-	track_add(&track, &other, 2);
+	cr_assert_float_eq(track.regions[0].x, 100, 1e-6);
+	track_add(&track, &other, 0, 2, 2);
 	cr_assert_eq(track.n, 2);
-	track_add(&track, &other, 3);
+	track_add(&track, &other, 0, 2, 3);
 	cr_assert_eq(track.n, 3);
 	for (int i = 0; i < 10; i++) {
 		struct engine_region more = square(1000 + 100 * (float)i);
 
-		track_add(&track, &more, 1000);
+		track_add(&track, &more, 0, 2, 1000);
 	}
 	cr_assert_eq(track.n, CONFIG_PLACES_MAX);
+}
+
+/* Of two that were found in the same frame at the same place the later one counts, as MediaPipe has it. */
+Test(track, what_is_followed_stays_and_what_is_new_makes_room)
+{
+	struct track track = two();
+	struct engine_region first = square(500), again = square(495), followed = square(305), last = square(900);
+
+	track.bodies[0] = 1;
+	track.bodies[1] = 2;
+	track_add(&track, &first, 3, 2, 4);
+	track_add(&track, &last, 4, 2, 5);
+	track_add(&track, &again, 5, 2, 5);
+	track_add(&track, &followed, 6, 2, 5);
+	cr_assert_eq(track.n, 4);
+	cr_assert_float_eq(track.regions[1].x, 300, 1e-6);
+	cr_assert_float_eq(track.regions[2].x, 900, 1e-6);
+	cr_assert_float_eq(track.regions[3].x, 495, 1e-6);
+	cr_assert_arr_eq(track.bodies, ((uint32_t[]){1, 2, 4, 5}), 4 * sizeof(uint32_t));
 }

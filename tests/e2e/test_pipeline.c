@@ -227,6 +227,95 @@ Test(pipeline, frames_of_both_phases_replay)
 	cr_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------------- */
+
+static void serve_bodies(struct fixture *fixture, struct client *client)
+{
+	char stem[512];
+
+	fixture_init(fixture);
+	snprintf(stem, sizeof(stem), "%s/finder", fixture->dir);
+	tiny_body_detector_write(stem);
+	snprintf(stem, sizeof(stem), "%s/body", fixture->dir);
+	tiny_body_write(stem, 32);
+	fixture_configure(
+		fixture, "  - {name: finder, task: detect, detector: pose, variants: [{name: d, file: finder.param}]}\n"
+			 "  - {name: body, task: landmarks, landmarks: pose, variants: [{name: m, file: body.param}]}\n"
+			 "  - {name: calm, pipeline: [finder, body], deadline_ms: 60000}\n"
+			 "  - {name: raw, pipeline: [finder, body], deadline_ms: 60000, smooth: false}\n");
+	fixture_start(fixture);
+	client_connect(client, fixture);
+}
+
+/* Where a frame of this brightness, taken at a time of the client's own clock, has the body's points. */
+static float body_at(struct client *client, uint64_t seq, int brightness, uint64_t taken_us)
+{
+	struct ipc_frame frame = client_frame(client, seq, 0);
+	const struct ipc_result_item *item = &client->result.items[0];
+
+	frame.captured_us = taken_us;
+	memset(client->pool, brightness, 64 * 64);
+	client_submit(client, &frame);
+	client_expect_result(client, seq, IPC_OK);
+	item = &client->result.items[0];
+	cr_assert_eq((int)client->result.n_items, 1);
+	cr_assert_eq((int)item->n_points, 33);
+	for (int i = 1; i < 33; i++)
+		cr_assert_float_eq(item->points[i * IPC_POINT_FLOATS], item->points[0], 1e-4);
+	cr_assert_float_eq(item->box[0], item->points[0], 1e-4);
+	cr_assert_float_eq(item->box[2], item->points[0], 1e-4);
+	cr_assert_float_eq(item->points[1], 32, 1e-3);
+	return item->points[0];
+}
+
+/* The square is the picture's middle half, 16 to 48, and the points lie at 24 to 40 of it. */
+static float raw_at(int brightness)
+{
+	return 24 + 16 * (float)brightness / 255;
+}
+
+Test(pipeline, the_points_of_a_body_are_smoothed_by_when_frames_were_taken)
+{
+	struct fixture fixture;
+	struct client client;
+	/* After a thirtieth of a second, and after a minute; the least that a filter of 0.05 Hz takes over, and all. */
+	const float least = 0.0104f;
+	float calm;
+
+	serve_bodies(&fixture, &client);
+	client_open_stream(&client, (struct ipc_stream_open){.model = "calm"});
+	cr_assert_float_eq(body_at(&client, 1, 255, 1000000), raw_at(255), 1e-3);
+	calm = body_at(&client, 2, 250, 1033333);
+	cr_assert_str_eq(client.result.rung.name, "tracked+m@32x32");
+	cr_assert(calm < raw_at(255) - least * (raw_at(255) - raw_at(250)) && calm > raw_at(250) + 1e-3f, "%g",
+		  (double)calm);
+	cr_assert_float_eq(body_at(&client, 3, 200, 61033333), raw_at(200), 0.2);
+	/* A clock that goes back. */
+	cr_assert_float_eq(body_at(&client, 4, 255, 5), raw_at(255), 1e-3);
+	fixture_end(&fixture, &client);
+}
+
+Test(pipeline, the_points_of_a_body_are_as_they_are_where_that_is_asked_for)
+{
+	static const int brightness[] = {255, 250, 240, 255};
+	struct fixture fixture;
+	struct client client;
+
+	serve_bodies(&fixture, &client);
+	for (int anew = 0; anew < 2; anew++) {
+		struct ipc_stream_open open = {.full = anew};
+
+		snprintf(open.model, sizeof(open.model), "%s", anew ? "calm" : "raw");
+		client_open_stream(&client, open);
+		for (int i = 0; i < 4; i++)
+			cr_assert_float_eq(
+				body_at(&client, (uint64_t)i + 1, brightness[i], 1000000 + 33333 * (uint64_t)i),
+				raw_at(brightness[i]), 1e-3);
+		cr_assert_eq(strncmp(client.result.rung.name, "tracked", 7) == 0, !anew);
+	}
+	fixture_end(&fixture, &client);
+}
+
 Test(pipeline, a_stage_that_is_missing_is_named)
 {
 	struct fixture fixture;

@@ -220,3 +220,121 @@ void tiny_mesh_write(const char *stem, int side)
 	put_floats(bin, 1, presence_bias, 0);
 	finish(stem, param, bin);
 }
+
+#define BODY_SIDE    224 /* MediaPipe's anchors are of this one */
+#define BODY_ANCHORS 2254
+#define BODY_NUMBERS 12
+#define BODY_POINTS  39 /* of five numbers */
+
+/* The first anchor's centre is at 4, 4; its row is of a body about the middle, whose circle reaches up to 0.3. */
+static float body_row(int index, int n_classes)
+{
+	float at = index == 7 ? 0.3f : 0.5f;
+
+	(void)n_classes;
+	if (index >= BODY_NUMBERS)
+		return 0;
+	return index == 2 || index == 3 ? 0.2f * BODY_SIDE : at * BODY_SIDE - 4;
+}
+
+static float body_score_weight(int index, int n_classes)
+{
+	return index < CHANNELS ? presence_weight(index, n_classes) : 0;
+}
+
+static float body_score_bias(int index, int n_classes)
+{
+	return index ? -20 : presence_bias(index, n_classes);
+}
+
+void tiny_body_detector_write(const char *stem)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+	int numbers = BODY_ANCHORS * BODY_NUMBERS;
+
+	fprintf(param,
+		"7767517\n8 9\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=%d 1=3 4=1 5=1 6=%d 9=1\n"
+		"Pooling pool 1 1 conv pool 0=1 4=1\n"
+		"Split split 1 2 pool pool_a pool_b\n"
+		"InnerProduct rows 1 1 pool_a rows 0=%d 1=1 2=%d\n"
+		"Reshape boxes 1 1 rows boxes 0=%d 1=%d\n"
+		"InnerProduct logits 1 1 pool_b logits 0=%d 1=1 2=%d\n"
+		"Reshape scores 1 1 logits scores 0=1 1=%d\n",
+		BODY_SIDE, BODY_SIDE, CHANNELS, CHANNELS * 27, numbers, CHANNELS * numbers, BODY_NUMBERS, BODY_ANCHORS,
+		BODY_ANCHORS, CHANNELS * BODY_ANCHORS, BODY_ANCHORS);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 27, conv_weight, 0);
+	put_floats(bin, CHANNELS, zero, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * numbers, zero, 0);
+	put_floats(bin, numbers, body_row, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * BODY_ANCHORS, body_score_weight, 0);
+	put_floats(bin, BODY_ANCHORS, body_score_bias, 0);
+	finish(stem, param, bin);
+}
+
+/* Only x of the body's own points moves with brightness, over the middle half. */
+static float body_point_weight(int index, int side)
+{
+	int row = index / CHANNELS;
+
+	return row % 5 == 0 && row / 5 < 33 ? 0.5f * (float)side / CHANNELS : 0;
+}
+
+static float body_point(int index, int side)
+{
+	int point = index / 5, number = index % 5;
+
+	if (number > 1)
+		return number == 3 ? 2 : 0;
+	if (point < 33)
+		return (number ? 0.5f : 0.25f) * (float)side;
+	return (point == 34 && number ? 0.1f : 0.5f) * (float)side;
+}
+
+static float body_presence_weight(int index, int n_classes)
+{
+	return presence_weight(index, n_classes) / 10;
+}
+
+static float nowhere(int index, int n_classes)
+{
+	(void)index;
+	(void)n_classes;
+	return -60;
+}
+
+void tiny_body_write(const char *stem, int side)
+{
+	FILE *param = create(stem, ".param"), *bin = create(stem, ".bin");
+
+	fprintf(param,
+		"7767517\n9 11\n"
+		"Input data 0 1 data 0=%d 1=%d 2=3\n"
+		"Convolution conv 1 1 data conv 0=%d 1=3 4=1 5=1 6=%d 9=1\n"
+		"Split halves 1 2 conv conv_a conv_b\n"
+		"Pooling pool 1 1 conv_a pool 0=1 4=1\n"
+		"Split split 1 2 pool pool_a pool_b\n"
+		"InnerProduct points 1 1 pool_a points 0=%d 1=1 2=%d\n"
+		"InnerProduct presence 1 1 pool_b presence 0=1 1=1 2=%d\n"
+		"Pooling quarters 1 1 conv_b quarters 0=1 1=%d 2=%d\n"
+		"Convolution heat 1 1 quarters heat 0=%d 1=1 5=1 6=%d\n",
+		side, side, CHANNELS, CHANNELS * 27, BODY_POINTS * 5, CHANNELS * BODY_POINTS * 5, CHANNELS, side / 2,
+		side / 2, BODY_POINTS, BODY_POINTS * CHANNELS);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * 27, conv_weight, 0);
+	put_floats(bin, CHANNELS, zero, 0);
+	put_tag(bin);
+	put_floats(bin, CHANNELS * BODY_POINTS * 5, body_point_weight, side);
+	put_floats(bin, BODY_POINTS * 5, body_point, side);
+	put_tag(bin);
+	put_floats(bin, CHANNELS, body_presence_weight, 0);
+	put_floats(bin, 1, zero, 0);
+	put_tag(bin);
+	put_floats(bin, BODY_POINTS * CHANNELS, zero, 0);
+	put_floats(bin, BODY_POINTS, nowhere, 0);
+	finish(stem, param, bin);
+}

@@ -21,5 +21,13 @@ void tiny_segmenter_write(const char *stem, int side);
  * dark.
  */
 void tiny_mesh_write(const char *stem, int side);
+/*
+ * A detector as of `detector: pose`, which sees a body in the middle of every picture that is bright, with a circle a
+ * fifth of the picture about it.  And a landmark network as of `landmarks: pose`: the points lie above each other,
+ * from a quarter of the width in a dark picture to three quarters in a bright one, and the circle about the body is
+ * such that the next frame is looked at in the same place.
+ */
+void tiny_body_detector_write(const char *stem);
+void tiny_body_write(const char *stem, int side);
 
 #endif

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """How often `gestures: true` tells a hand's gesture right: a table of what was shown and what was told.
 
-    gestures.py --build FOLDER --network hand_landmark_full.tflite --cache FOLDER [--set choosing|reported]
-                [--failures FOLDER]
+    gestures.py --build FOLDER --network hand_landmark_full.tflite --cache FOLDER [--palm palm_detection_full.tflite]
+                [--set choosing|reported] [--failures FOLDER]
 
 The pictures are hands whose gesture is known: emoji of several vendors in six tones of skin, as they are and mirrored,
 and a hand of a WebXR profile, posed and drawn from many sides. Packages are downloaded by npm, by name, version and
 SHA-256; nothing of them is installed or run. The thresholds of daemon/gesture.c were chosen on the set `choosing`;
-the vendors, poses and sides of `reported`, which is the default, were not looked at for that. --failures keeps the
-pictures that were told wrong, with the landmarks drawn on them.
+the vendors, poses and sides of `reported`, which is the default, were not looked at for that. With --palm the two
+networks are a pipeline, which finds the hand and turns it upright; without, the landmark network sees the whole
+picture as it is. --failures keeps the pictures that were told wrong, with the landmarks drawn on them.
 """
 import argparse
 import collections
@@ -78,6 +79,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="where inferd and inferctl were built")
     parser.add_argument("--network", required=True, type=pathlib.Path, help="MediaPipe's hand_landmark_full.tflite")
+    parser.add_argument("--palm", type=pathlib.Path, help="MediaPipe's palm_detection_full.tflite: as a pipeline")
     parser.add_argument("--cache", required=True, type=pathlib.Path, help="where packages are kept")
     parser.add_argument("--set", choices=tuple(VENDORS), default="reported")
     parser.add_argument("--failures", type=pathlib.Path)
@@ -159,8 +161,14 @@ def drawn(which, cache):
 # ---- the daemon ------------------------------------------------------------------------------------------------------
 def serve(args, folder):
     socket, config = folder / "socket", folder / "inferd.yaml"
-    config.write_text(f"socket: {socket}\nmodels:\n  - {{name: hand, task: landmarks, landmarks: hand, gestures: true, "
-                      f"preprocess: {{sampling: point}}, variants: [{{name: v, file: {args.network.resolve()}}}]}}\n")
+    lines = [f"socket: {socket}", "models:",
+             f"  - {{name: {'stage' if args.palm else 'hand'}, task: landmarks, landmarks: hand, gestures: true, "
+             f"preprocess: {{sampling: point}}, variants: [{{name: v, file: {args.network.resolve()}}}]}}"]
+    if args.palm:
+        lines += [f"  - {{name: palm, task: detect, detector: palm, variants: [{{name: v, file: {args.palm.resolve()}}}], "
+                  "preprocess: {fit: letterbox, sampling: point}}",
+                  "  - {name: hand, pipeline: [palm, stage], deadline_ms: 60000}"]
+    config.write_text("\n".join(lines) + "\n")
     (folder / "state").mkdir()
     daemon = subprocess.Popen([f"{args.build}/daemon/inferd", "--config", config, "--state-dir", folder / "state"],
                               stderr=subprocess.DEVNULL)

@@ -6,13 +6,15 @@ It runs in an environment that has the package mediapipe (0.10.21):
     pipelines.py --build FOLDER [--out FOLDER] PICTURE...
 
 Each picture by itself (static_image_mode, and --full, which looks at every frame anew), then what was found first in it as a
-clip of 60 frames in which the view pans, turns and zooms, tracked by both. A line for each: how many
-both found, how many only one, and the largest and the mean distance of landmarks in percent of the longer side of
-MediaPipe's box; landmarks that MediaPipe calls invisible are left out. Below each, MediaPipe beside
-itself, with noise of one level in the pixels: how far it can be told at all. Exits 1 when a distance is over 2 %.
+clip of 60 frames at 30 a second in which the view pans, turns and zooms, tracked by both; bodies once as they are in each
+frame (smooth: false, smooth_landmarks=False) and once smoothed by both. A line for each: how many both found, how many
+only one, and the largest and the mean distance of landmarks in percent of the longer side of MediaPipe's box;
+landmarks that MediaPipe calls invisible are left out. Below each, MediaPipe beside itself, with noise of one level in
+the pixels: how far it can be told at all. Exits 1 when a distance is over 2 %.
 """
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
@@ -40,9 +42,11 @@ STAGES = f"""\
   - {{name: hands_one, pipeline: [p_palm, p_hand], deadline_ms: 60000}}
   - {{name: mesh_one, pipeline: [p_face, p_mesh], deadline_ms: 60000}}
   - {{name: attention_one, pipeline: [p_face, p_attention], deadline_ms: 60000}}
-  - {{name: pose_one, pipeline: [p_person, p_body], deadline_ms: 60000}}
+  - {{name: pose_one, pipeline: [p_person, p_body], deadline_ms: 60000, smooth: false}}
+  - {{name: smooth_one, pipeline: [p_person, p_body], deadline_ms: 60000}}
 """
 CLIP_FRAMES = 60
+CLIP_FRAME_US = 33333  # from frame to frame, which MediaPipe's solutions take for granted
 CLIP_SIZE = (640, 480)
 
 
@@ -52,8 +56,8 @@ def solution(name, static, many):
     if name == "hands":
         made = kinds.hands.Hands(static_image_mode=static, max_num_hands=2 if many else 1)
         return made, lambda result: result.multi_hand_landmarks or []
-    if name == "pose":
-        made = kinds.pose.Pose(static_image_mode=static, smooth_landmarks=False)
+    if name in ("pose", "smooth"):
+        made = kinds.pose.Pose(static_image_mode=static, smooth_landmarks=name == "smooth")
         return made, lambda result: [result.pose_landmarks] if result.pose_landmarks else []
     made = kinds.face_mesh.FaceMesh(static_image_mode=static, max_num_faces=4 if many else 1,
                                     refine_landmarks=name == "attention")
@@ -71,19 +75,72 @@ def theirs(made, lists, picture):
     return items
 
 
-def ours(daemon, model, pictures, full, annotate=None):
-    """Items of each picture, submitted one after the other as one stream; and how many were tracked."""
-    paths = []
+def ours(daemon, model, picture, annotate=None):
+    """Items of a picture by itself."""
+    path = os.path.join(daemon.folder, "picture.png")
+    cv2.imwrite(path, picture)
+    command = [f"{daemon.build}/client-lib/inferctl/inferctl", "--socket", daemon.socket, "--json", "run", "--full"]
+    command += ["--annotate", annotate] if annotate else []
+    line = json.loads(subprocess.run(command + [model, path], check=True, capture_output=True, text=True).stdout)
+    return [(item["score"], np.array(item["box"]), np.array(item["points"])) for item in line["results"]]
+
+
+# ---- a clip through the client library, which can say when a frame was taken ------------------------------------------
+def structure(*fields):
+    return type("Structure", (ctypes.Structure,), {"_fields_": [(name, kind) for kind, names in fields
+                                                                for name in names.split()]})
+
+
+U32, SIZE, POINTER = ctypes.c_uint32, ctypes.c_size_t, ctypes.c_void_p
+RGB = 4
+# As in inferd.h.
+Frame = structure((ctypes.c_int, "format"), (ctypes.c_bool, "full_range"), (U32, "width height"),
+                  (ctypes.c_char_p, "data"), (SIZE, "bytes"), (U32 * 3, "offset stride"), (U32, "deadline_us"),
+                  (ctypes.c_uint64, "captured_us"), (POINTER, "user"), (ctypes.c_float, "angular_speed"),
+                  (U32, "exposure_us"), (U32 * 2, "reserved"))
+Options = structure((ctypes.c_char_p, "model"), (ctypes.c_int, "mode"), (U32, "n_buffers"), (SIZE, "buffer_bytes"),
+                    (U32, "deadline_us top_k"), (ctypes.c_float, "min_fps weight"), (ctypes.c_bool, "full"),
+                    (ctypes.c_char_p, "rung"), (POINTER, "on_result user"), (ctypes.c_int, "priority import_fd"),
+                    (ctypes.c_char_p, "gallery"), (U32 * 4, "reserved"))
+Item = structure((U32, "index"), (ctypes.c_float, "score"), (ctypes.c_char_p, "label"))
+Place = structure((ctypes.c_float, "x0 y0 x1 y1"), (ctypes.POINTER(ctypes.c_float), "points"), (SIZE, "n_points"))
+Rung = structure((ctypes.c_char_p, "name"))  # its first field
+Result = structure((ctypes.c_uint64, "seq"), (POINTER, "user"), (ctypes.c_int, "status"), (ctypes.c_char_p, "text"),
+                   (ctypes.POINTER(Item), "items"), (SIZE, "n_items"), (POINTER, "embedding"), (SIZE, "n_embedding"),
+                   (ctypes.POINTER(Rung), "rung"), (ctypes.c_char_p, "reason"),
+                   (U32, "queue_us wait_us preprocess_us inference_us total_us round_trip_us"), (U32 * 3, "advice"),
+                   (ctypes.POINTER(Place), "places"))
+
+
+def checked(code):
+    if code < 0:
+        sys.exit(f"pipelines: {os.strerror(-code)}")
+
+
+def read_item(item, place):
+    points = np.ctypeslib.as_array(place.points, (place.n_points, 4)).astype(float)
+    return item.score, np.array([place.x0, place.y0, place.x1, place.y1]), points[:, :2]
+
+
+def follow(daemon, model, pictures):
+    """Items of each picture of a clip, and how many were tracked."""
+    library = ctypes.CDLL(f"{daemon.build}/client-lib/libinferd.so")
+    client, stream, result = POINTER(), POINTER(), ctypes.POINTER(Result)()
+    items, tracked = [], 0
+    checked(library.inferd_connect(daemon.socket.encode(), b"pipelines", ctypes.byref(client)))
+    options = Options(model=model.encode(), buffer_bytes=pictures[0].size)
+    checked(library.inferd_stream_open(client, ctypes.byref(options), ctypes.byref(stream)))
     for i, picture in enumerate(pictures):
-        paths.append(os.path.join(daemon.folder, f"frame{i:03}.png"))
-        cv2.imwrite(paths[-1], picture)
-    command = [f"{daemon.build}/client-lib/inferctl/inferctl", "--socket", daemon.socket, "--json", "run"]
-    command += (["--full"] if full else []) + (["--annotate", annotate] if annotate else [])
-    text = subprocess.run(command + [model] + paths, check=True, capture_output=True, text=True).stdout
-    lines = [json.loads(line) for line in text.splitlines()]
-    items = [[(item["score"], np.array(item["box"]), np.array(item["points"])) for item in line["results"]]
-             for line in lines]
-    return items, sum(line["rung"]["name"].startswith("tracked") for line in lines)
+        frame = Frame(format=RGB, width=picture.shape[1], height=picture.shape[0], bytes=picture.size,
+                      data=picture[:, :, ::-1].tobytes(), captured_us=1 + i * CLIP_FRAME_US)
+        checked(library.inferd_run(stream, ctypes.byref(frame), -1, ctypes.byref(result)))
+        answer = result.contents
+        if answer.status != 0:
+            sys.exit("pipelines: a frame was not run")
+        tracked += answer.rung.contents.name.startswith(b"tracked")
+        items.append([read_item(answer.items[k], answer.places[k]) for k in range(answer.n_items)])
+    library.inferd_close(client)
+    return items, tracked
 
 
 def clip(picture, box):
@@ -111,9 +168,8 @@ def compare_pictures(daemon, name, pictures, out):
             os.makedirs(annotate, exist_ok=True)
         made, lists = solution(name, True, True)
         with contextlib.closing(made):
-            items, _ = ours(daemon, name, [picture], True, annotate)
             reference = theirs(made, lists, picture)
-            tally.add(items[0], reference)
+            tally.add(ours(daemon, name, picture, annotate), reference)
             itself.add(theirs(made, lists, noisy(picture)), reference)
     print(tally.line(f"{name}, pictures"))
     print(itself.line("    MediaPipe, with noise"))
@@ -131,7 +187,7 @@ def compare_clips(daemon, name, pictures):
         frames, tally, itself = list(clip(picture, found[0][1])), Tally(), Tally()
         made, lists = solution(name, False, False)
         other, _ = solution(name, False, False)
-        items, tracked = ours(daemon, name + "_one", frames, False)
+        items, tracked = follow(daemon, name + "_one", frames)
         with contextlib.closing(made), contextlib.closing(other):
             for mine, frame in zip(items, frames):
                 reference = theirs(made, lists, frame)
@@ -159,6 +215,7 @@ def main():
             for name in ("hands", "mesh", "attention", "pose"):
                 good &= compare_pictures(daemon, name, pictures, arguments.out)
                 good &= compare_clips(daemon, name, pictures)
+            good &= compare_clips(daemon, "smooth", pictures)
         finally:
             daemon.stop()
     sys.exit(not good)
