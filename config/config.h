@@ -146,6 +146,7 @@ struct config {
 	struct config_lane *lanes;	/* none: one lane for each kind of core, found by the daemon */
 	int n_lanes;
 	int memory_budget_mb; /* default 256 */
+	int converted_mb;     /* of networks kept converted on disk; 0: none (default) */
 	struct config_limits limits;
 	char plugins[CONFIG_PLUGINS_MAX][CONFIG_PATH_BYTES]; /* shared objects with operators of one's own */
 	int n_plugins;

@@ -99,6 +99,7 @@ static const struct key keys[] = {
 	{"lanes[].cpus", TYPE_CPUS, true, ANY, 0, NULL, NULL},
 	{"lanes[].threads", TYPE_INT, false, {1, 64, false}, AT(config_lane, threads), NULL, NULL},
 	{"memory_budget_mb", TYPE_INT, false, {1, MB_MAX, false}, AT(config, memory_budget_mb), "256", NULL},
+	{"converted_mb", TYPE_INT, false, {0, MB_MAX, false}, AT(config, converted_mb), "0", NULL},
 	{"limits.streams_per_client",
 	 TYPE_INT,
 	 false,

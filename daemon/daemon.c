@@ -651,6 +651,7 @@ static int init(struct daemon *daemon, const struct daemon_options *options, str
 	daemon->loader.dispatch = &daemon->dispatch;
 	daemon->loader.lanes = daemon->lanes;
 	daemon->loader.n_lanes = daemon->n_lanes;
+	daemon->loader.state_dir = options->state_dir;
 	daemon->loader.done = on_loaded;
 	daemon->loader.residency = &daemon->residency;
 	daemon->loader.learned = &daemon->learned;

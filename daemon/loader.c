@@ -44,6 +44,16 @@ static struct ladder *last_ladder(const struct loader *loader)
 
 /* ---- off the loop --------------------------------------------------------------------------------- */
 
+/* Before any network is loaded. */
+static void keep_converted(const struct loader *loader)
+{
+	char folder[CONFIG_PATH_BYTES + 16] = "";
+
+	if (loader->state_dir)
+		snprintf(folder, sizeof(folder), "%s/converted", loader->state_dir);
+	networks_keep(folder, folder[0] ? (uint64_t)loader->config->converted_mb << 20 : 0);
+}
+
 static int load_config(struct loader *loader)
 {
 	const char *key;
@@ -54,6 +64,7 @@ static int load_config(struct loader *loader)
 		if (rc < 0)
 			return rc;
 	}
+	keep_converted(loader);
 	rc = plugins_load(loader->config, &loader->error);
 	if (rc < 0)
 		return rc;

@@ -25,6 +25,7 @@ struct loader {
 	const struct learned *learned;
 	const struct topology_lane *lanes;
 	int n_lanes;
+	const char *state_dir;			     /* NULL: networks are not kept converted */
 	void (*done)(struct loader *loader, int rc); /* on the loop; the result below is the owner's then */
 
 	bool busy, dry_run, cancelled;

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "identity.h"
+#include "log.h"
 
 struct network {
 	struct network *next;
@@ -20,6 +21,9 @@ struct network {
 
 /* Held while a file is loaded, so that none is loaded twice; taken before the other. */
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+/* Guarded by it: where networks are kept converted. */
+static char kept_in[CONFIG_PATH_BYTES + 16];
+static uint64_t kept_bytes;
 /* Guards the list and the counts, and is held for moments only: the loop asks how much there is. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct network *networks;
@@ -70,6 +74,29 @@ static uint64_t digest(const char *path)
 	return identity_add_file(identity_add_file(IDENTITY_START, path), weights);
 }
 
+void networks_keep(const char *folder, uint64_t max_bytes)
+{
+	bool fits = folder && strlen(folder) < sizeof(kept_in);
+
+	pthread_mutex_lock(&loading);
+	snprintf(kept_in, sizeof(kept_in), "%s", fits ? folder : "");
+	kept_bytes = fits ? max_bytes : 0;
+	pthread_mutex_unlock(&loading);
+}
+
+static int load_model(const char *path, struct engine_error *error, struct engine_model **ret_model)
+{
+	struct engine_error note = {""};
+	int rc;
+
+	if (!kept_bytes)
+		return engine_model_load(path, error, ret_model);
+	rc = engine_model_load_cached(path, kept_in, kept_bytes, error, &note, ret_model);
+	if (note.text[0])
+		log_warning("%s: %s", path, note.text);
+	return rc;
+}
+
 static int load(const char *path, struct engine_error *error, struct network **ret_network)
 {
 	struct network *network = calloc(1, sizeof(*network));
@@ -80,7 +107,7 @@ static int load(const char *path, struct engine_error *error, struct network **r
 	/* Looked at before it is read: what changes meanwhile is at worst loaded once more. */
 	network->ids = network_identify(path);
 	network->references = 1;
-	rc = engine_model_load(path, error, &network->model);
+	rc = load_model(path, error, &network->model);
 	if (rc < 0) {
 		free(network);
 		return rc;

@@ -31,6 +31,12 @@ bool network_same(const struct network_ids *a, const struct network_ids *b);
 
 struct network;
 
+/*
+ * Networks loaded from now on are kept converted in this folder, of at most so many bytes, and come from there when
+ * they are loaded again (engine_model_load_cached()); NULL or 0: they are not.  A longer path is none.
+ */
+void networks_keep(const char *folder, uint64_t max_bytes);
+
 /* Loads the file, or finds it loaded already.  As engine_model_load(). */
 int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network);
 void network_put(struct network *network); /* the last one frees it; accepts NULL */

@@ -8,22 +8,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <trim.h>
 #include <unistd.h>
 
+#include "checksum.h"
 #include "model.h"
 #include "packed.h"
 
-#define NAME_BYTES     96
-#define SUFFIX	       ".packed"
-#define TEMPORARY      ".new-"
-#define TEMPORARY_AGES 3600 /* seconds; a temporary file that old is of a process that ended */
+#define NAME_BYTES 96
+#define SUFFIX	   ".packed"
+#define TEMPORARY  ".new-"
 
 static bool is_private(const struct stat *st)
 {
@@ -59,8 +59,8 @@ static int name_of(const char *path, struct engine_error *error, char ret_name[N
 	if (r < 0)
 		return r;
 	for (uint64_t i = 0; i < 2; i++) {
-		sums[i] = packed_checksum(file.data, file.size, 2 * i + 1);
-		sums[i] ^= weights.size ? packed_checksum(weights.data, weights.size, 2 * i + 2) : 0;
+		sums[i] = checksum(file.data, file.size, 2 * i + 1);
+		sums[i] ^= weights.size ? checksum(weights.data, weights.size, 2 * i + 2) : 0;
 	}
 	snprintf(ret_name, NAME_BYTES, "%016" PRIx64 "%016" PRIx64 "-%d-%s" SUFFIX, sums[0], sums[1], PACKED_VERSION,
 		 kernels_get()->level);
@@ -118,7 +118,8 @@ static int load_entry(int folder, const char *name, const char *path, struct eng
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-/* Adds up the entries' bytes, and finds the one not used for longest; removes temporary files of the past. */
+/* Adds up the entries' bytes, and finds the one not used for longest; removes files of processes that ended while they
+ * wrote. */
 static uint64_t survey(int folder, DIR *dir, char ret_oldest[NAME_BYTES])
 {
 	struct timespec oldest = {0};
@@ -135,7 +136,7 @@ static uint64_t survey(int folder, DIR *dir, char ret_oldest[NAME_BYTES])
 		    fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (temporary) {
-			if (time(NULL) - st.st_mtim.tv_sec > TEMPORARY_AGES)
+			if (kill((pid_t)strtol(entry->d_name + strlen(TEMPORARY), NULL, 10), 0) < 0 && errno == ESRCH)
 				unlinkat(folder, entry->d_name, 0);
 			continue;
 		}

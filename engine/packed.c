@@ -8,6 +8,7 @@
 #include <string.h>
 #include <trim.h>
 
+#include "checksum.h"
 #include "import/ncnn_operators.h"
 #include "operators/operators.h"
 #include "reading.h"
@@ -27,28 +28,6 @@ struct header {
 	char level[LEVEL_BYTES];
 };
 _Static_assert(sizeof(struct header) == 64, "as the file has it");
-
-/*
- * Finds what storage and transport do to a file, not what an enemy does: four sums of products over words, folded, each
- * step invertible, so that no single change is lost.
- */
-uint64_t packed_checksum(const uint8_t *data, size_t size, uint64_t seed)
-{
-	uint64_t lanes[4] = {seed + 1, seed + 2, seed + 3, seed + 4}, word, sum = size;
-	size_t i = 0;
-
-	for (; i + 32 <= size; i += 32)
-		for (size_t k = 0; k < 4; k++) {
-			memcpy(&word, data + i + 8 * k, 8);
-			lanes[k] = (lanes[k] ^ word) * 0x9e3779b97f4a7c15u;
-			lanes[k] ^= lanes[k] >> 29;
-		}
-	for (; i < size; i++)
-		lanes[0] = (lanes[0] ^ data[i]) * 0x9e3779b97f4a7c15u;
-	for (size_t k = 0; k < 4; k++)
-		sum = (sum ^ lanes[k] ^ lanes[k] >> 32) * 0xd6e8feb86659fd93u;
-	return sum;
-}
 
 /* ---- the codec --------------------------------------------------------------------------------- */
 
@@ -622,7 +601,7 @@ void packed_seal(uint8_t *data, size_t size)
 
 	memcpy(&header, data, sizeof(header));
 	header.bytes = size;
-	header.checksum = packed_checksum(data + sizeof(header), size - sizeof(header), 0);
+	header.checksum = checksum(data + sizeof(header), size - sizeof(header), 0);
 	memcpy(data, &header, sizeof(header));
 }
 
@@ -695,7 +674,7 @@ static int check_header(const struct header *header, const uint8_t *data, size_t
 	if (header->bytes != size || header->graph_offset < sizeof(*header) || header->graph_offset > size ||
 	    header->graph_bytes != size - header->graph_offset)
 		return graph_error(error, -EINVAL, "cut off, or not whole");
-	if (header->checksum != packed_checksum(data + sizeof(*header), size - sizeof(*header), 0))
+	if (header->checksum != checksum(data + sizeof(*header), size - sizeof(*header), 0))
 		return graph_error(error, -EINVAL, "damaged: its checksum is wrong");
 	if (length == LEVEL_BYTES || memcmp(header->level + length, zeros, LEVEL_BYTES - length))
 		return graph_error(error, -EINVAL, "names no level");

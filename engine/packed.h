@@ -28,9 +28,6 @@ bool packed_is(const uint8_t *data, size_t size);
 int packed_write(const struct graph *graph, const struct weights *weights, bool half, struct engine_error *ret_error,
 		 uint8_t **ret_data, size_t *ret_size);
 
-/* The checksum of a file's contents as its header has it; another sum for another seed. */
-uint64_t packed_checksum(const uint8_t *data, size_t size, uint64_t seed);
-
 /* Puts size and checksum into the header of a file, which is at least that long: the last step of writing one. */
 void packed_seal(uint8_t *data, size_t size);
 

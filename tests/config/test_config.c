@@ -109,6 +109,7 @@ Test(config, nothing_gives_the_defaults)
 	cr_assert_eq(config->mode, 0660);
 	cr_assert_eq(config->n_lanes + config->n_models, 0);
 	cr_assert_eq(config->memory_budget_mb, 256);
+	cr_assert_eq(config->converted_mb, 0);
 	cr_assert_eq(config->limits.streams_per_client, 8);
 	cr_assert_eq(config->limits.pool_mb_per_client, 64);
 	cr_assert_eq(config->limits.clients_per_user, 16);
@@ -132,6 +133,7 @@ static const char whole_text[] =
 	"  - {name: one, cpus: 9}\n"
 	"  - {name: listed, cpus: [10, 12-13]}\n"
 	"memory_budget_mb: 99\n"
+	"converted_mb: 98\n"
 	"limits: {streams_per_client: 1, pool_mb_per_client: 2, clients_per_user: 3}\n"
 	"plugins: []\n"
 	"models:\n"
@@ -168,6 +170,7 @@ Test(config, every_key_is_read)
 	cr_assert_eq(config->lanes[2].cpus[0], 9);
 	cr_assert_eq(config->lanes[3].n_cpus, 3);
 	cr_assert_eq(config->memory_budget_mb, 99);
+	cr_assert_eq(config->converted_mb, 98);
 	cr_assert_eq(config->limits.streams_per_client, 1);
 	cr_assert_eq(config->n_models, 2);
 	cr_assert_str_eq(model->name, "imagenet");

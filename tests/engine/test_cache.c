@@ -151,9 +151,9 @@ static void tear_down(void)
 	test_fail_on_leak();
 }
 
-TestSuite(cache, .init = set_up, .fini = tear_down, .timeout = 120);
+TEST_SUITE(cache);
 
-Test(cache, what_was_kept_is_loaded_again)
+Test(cache, what_was_kept_is_loaded_again, .init = set_up, .fini = tear_down)
 {
 	char path[320];
 	struct stat first, again;
@@ -169,7 +169,7 @@ Test(cache, what_was_kept_is_loaded_again)
 	cr_assert_eq(first.st_ino, again.st_ino, "it was written again");
 }
 
-Test(cache, a_model_that_changed_is_another_one)
+Test(cache, a_model_that_changed_is_another_one, .init = set_up, .fini = tear_down)
 {
 	const char *path = below(root, "other.onnx");
 	struct engine_model *loaded;
@@ -185,7 +185,7 @@ Test(cache, a_model_that_changed_is_another_one)
 	cr_assert_eq(count(NULL, 0), 2);
 }
 
-Test(cache, damage_of_any_byte_is_found_and_mended)
+Test(cache, damage_of_any_byte_is_found_and_mended, .init = set_up, .fini = tear_down)
 {
 	static uint8_t good[16384];
 	char path[320];
@@ -213,7 +213,7 @@ Test(cache, damage_of_any_byte_is_found_and_mended)
 	cr_assert_eq(count(NULL, 0), 1);
 }
 
-Test(cache, what_others_could_have_written_is_not_read)
+Test(cache, what_others_could_have_written_is_not_read, .init = set_up, .fini = tear_down)
 {
 	char path[320], target[64];
 
@@ -233,7 +233,7 @@ Test(cache, what_others_could_have_written_is_not_read)
 	cr_assert_not_null(strstr(load(PLENTY), "others may write to it"));
 }
 
-Test(cache, a_folder_that_cannot_be_is_done_without)
+Test(cache, a_folder_that_cannot_be_is_done_without, .init = set_up, .fini = tear_down)
 {
 	write_file(folder, "", 0);
 	cr_assert_str_not_empty(load(PLENTY));
@@ -242,7 +242,7 @@ Test(cache, a_folder_that_cannot_be_is_done_without)
 	cr_assert_str_not_empty(load(PLENTY));
 }
 
-Test(cache, the_limit_removes_what_was_not_used_for_longest)
+Test(cache, the_limit_removes_what_was_not_used_for_longest, .init = set_up, .fini = tear_down)
 {
 	const struct timespec past[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
 	const char *path = below(root, "other.onnx");
@@ -264,7 +264,7 @@ Test(cache, the_limit_removes_what_was_not_used_for_longest)
 }
 
 /* Written to the end or not at all: a limit of the process stands for a disk that is full. */
-Test(cache, a_full_disk_leaves_nothing_behind)
+Test(cache, a_full_disk_leaves_nothing_behind, .init = set_up, .fini = tear_down)
 {
 	struct rlimit limit = {256, 256};
 
@@ -291,7 +291,7 @@ static void *load_often(void *argument)
 	return NULL;
 }
 
-Test(cache, writers_do_not_disturb_each_other)
+Test(cache, writers_do_not_disturb_each_other, .init = set_up, .fini = tear_down)
 {
 	pthread_t threads[WRITERS];
 

@@ -12,7 +12,7 @@
 
 static const char usage[] =
 	"usage: inferd-model bench FILE [--threads N] [--runs R] [--profile] [--size WxH] [--gray] [--json]\n"
-	"                               [--input [NAME=]SHAPE...]\n"
+	"                               [--input [NAME=]SHAPE...] [--cache DIR]\n"
 	"\n"
 	"Runs a network on random input and prints the least, median and 90th percentile time of a run; the speed at the\n"
 	"median (two operations a multiply-add) beside what float multiply-adds alone reach on as many cores; the CPU\n"
@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --size WxH   input size instead of the file's own\n"
 	"  --input [NAME=]SHAPE  as of inspect\n"
 	"  --gray       run a network of three channels on one\n"
+	"  --cache DIR  keep the network converted in this folder, and load it from there\n"
 	"  --json       one object on one line\n";
 
 #define RUNS_DEFAULT 50
@@ -182,7 +183,7 @@ static bool measure_load(struct bench *bench, const struct tool_args *args)
 	for (int i = 0; i < LOADS; i++) {
 		struct tool_network network = {0};
 		double start = clock_ms(CLOCK_MONOTONIC);
-		bool good = tool_network_load(&network, bench->network.path) && plan(&network, args);
+		bool good = tool_network_load(&network, bench->network.path, args->cache) && plan(&network, args);
 
 		ms[i] = clock_ms(CLOCK_MONOTONIC) - start;
 		tool_network_finish(&network);
@@ -332,7 +333,7 @@ static int bench_run(const struct tool_args *args)
 			      .before_kb = peak_rss_kb()};
 	int status = TOOL_FAILED;
 
-	if (!tool_network_load(&bench.network, args->file) || !plan(&bench.network, args) ||
+	if (!tool_network_load(&bench.network, args->file, args->cache) || !plan(&bench.network, args) ||
 	    !tool_network_prepare(&bench.network, bench.threads))
 		goto out;
 	if (!allocate(&bench)) {
@@ -351,4 +352,4 @@ out:
 	return status;
 }
 
-const struct tool_command tool_bench = {"bench", "trpsgji", usage, bench_run};
+const struct tool_command tool_bench = {"bench", "trpsgjiK", usage, bench_run};

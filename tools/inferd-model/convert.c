@@ -36,7 +36,7 @@ static int convert(const struct tool_args *args)
 	uint8_t *data = NULL;
 	size_t size = 0;
 
-	if (tool_network_load(&network, args->file) && plan(&network, args)) {
+	if (tool_network_load(&network, args->file, NULL) && plan(&network, args)) {
 		int err = engine_model_pack(network.model, kind, &error, &data, &size);
 
 		if (err < 0)

@@ -180,7 +180,7 @@ static bool add_operators(const char *file, const struct tool_args *args, struct
 {
 	struct tool_network network = {0};
 	const char *name;
-	bool done = tool_network_load(&network, file) && plan(&network, args);
+	bool done = tool_network_load(&network, file, NULL) && plan(&network, args);
 
 	for (int i = 0; done && (name = engine_plan_operator(network.plan, i)); i++)
 		add_name(names, name);
@@ -215,7 +215,7 @@ static int inspect(const struct tool_args *args)
 
 	if (args->ops)
 		return inspect_operators(args);
-	if (tool_network_load(&network, args->file) && plan(&network, args)) {
+	if (tool_network_load(&network, args->file, NULL) && plan(&network, args)) {
 		if (args->json)
 			print_json(&network);
 		else

@@ -14,7 +14,7 @@
 #include "tool.h"
 
 static const char usage[] =
-	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N] [--runs R]\n"
+	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N] [--runs R] [--cache DIR]\n"
 	"\n"
 	"Runs a network once.  Each input comes from an .npy file of the network's own type and axis order, with or\n"
 	"without the leading axis of 1; where the network's file leaves lengths open, those of the arrays are taken, and\n"
@@ -26,6 +26,7 @@ static const char usage[] =
 	"  -o, --out DIR           where outputs go; made when it is absent\n"
 	"  --gray                  run a network of three channels on one: an input of one channel\n"
 	"  --threads N             threads to use (all CPUs)\n"
+	"  --cache DIR             keep the network converted in this folder, and load it from there\n"
 	"  --runs R                run R times, after a few that are not counted, and print one object on a line instead\n"
 	"                          of the names of files: the ms of each run, cpu_ms of a run, load_ms, and resident\n"
 	"                          memory since before the network was loaded, at rest and at most\n";
@@ -355,7 +356,7 @@ static bool run_job(struct job *job, const struct tool_args *args)
 		tool_error("cannot measure: %s", strerror(errno));
 		return false;
 	}
-	if (!tool_network_load(network, args->file) || !read_inputs(job, args))
+	if (!tool_network_load(network, args->file, args->cache) || !read_inputs(job, args))
 		return false;
 	if (!plan_job(job, args->gray) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
 		return false;
@@ -389,4 +390,4 @@ static int run(const struct tool_args *args)
 	return good ? TOOL_DONE : TOOL_FAILED;
 }
 
-const struct tool_command tool_run = {"run", "iogtr", usage, run};
+const struct tool_command tool_run = {"run", "iogtrK", usage, run};

@@ -16,17 +16,29 @@
 #define RUNS_MAX 1000000
 
 static const struct option options[] = {
-	{"size", required_argument, NULL, 's'},	  {"threads", required_argument, NULL, 't'},
-	{"runs", required_argument, NULL, 'r'},	  {"input", required_argument, NULL, 'i'},
-	{"out", required_argument, NULL, 'o'},	  {"gray", no_argument, NULL, 'g'},
-	{"json", no_argument, NULL, 'j'},	  {"profile", no_argument, NULL, 'p'},
-	{"portable", no_argument, NULL, 'P'},	  {"half", no_argument, NULL, 'H'},
-	{"passes", no_argument, NULL, 'A'},	  {"ops", no_argument, NULL, 'L'},
-	{"images", required_argument, NULL, 'I'}, {"test", required_argument, NULL, 'T'},
-	{"range", required_argument, NULL, 'R'},  {"percentile", required_argument, NULL, 'Q'},
-	{"mean", required_argument, NULL, 'M'},	  {"scale", required_argument, NULL, 'C'},
-	{"bgr", no_argument, NULL, 'B'},	  {"fit", required_argument, NULL, 'F'},
-	{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+	{"size", required_argument, NULL, 's'},
+	{"threads", required_argument, NULL, 't'},
+	{"runs", required_argument, NULL, 'r'},
+	{"input", required_argument, NULL, 'i'},
+	{"out", required_argument, NULL, 'o'},
+	{"gray", no_argument, NULL, 'g'},
+	{"json", no_argument, NULL, 'j'},
+	{"profile", no_argument, NULL, 'p'},
+	{"portable", no_argument, NULL, 'P'},
+	{"half", no_argument, NULL, 'H'},
+	{"passes", no_argument, NULL, 'A'},
+	{"ops", no_argument, NULL, 'L'},
+	{"images", required_argument, NULL, 'I'},
+	{"test", required_argument, NULL, 'T'},
+	{"range", required_argument, NULL, 'R'},
+	{"percentile", required_argument, NULL, 'Q'},
+	{"mean", required_argument, NULL, 'M'},
+	{"scale", required_argument, NULL, 'C'},
+	{"bgr", no_argument, NULL, 'B'},
+	{"fit", required_argument, NULL, 'F'},
+	{"cache", required_argument, NULL, 'K'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 void tool_error(const char *format, ...)
@@ -283,6 +295,9 @@ static bool set_option(struct tool_args *args, int option, const char *value)
 	case 'I':
 		args->images = value;
 		return true;
+	case 'K':
+		args->cache = value;
+		return true;
 	case 'T':
 		args->test = value;
 		return true;
@@ -401,10 +416,14 @@ int tool_team(int threads, struct engine_team **ret_team)
 	return engine_team_create(cpus, threads > 1 ? n : 0, threads, ret_team);
 }
 
-bool tool_network_load(struct tool_network *network, const char *path)
+bool tool_network_load(struct tool_network *network, const char *path, const char *cache)
 {
-	struct engine_error error = {""};
-	int err = engine_model_load(path, &error, &network->model);
+	struct engine_error error = {""}, note = {""};
+	int err = cache ? engine_model_load_cached(path, cache, UINT64_MAX, &error, &note, &network->model)
+			: engine_model_load(path, &error, &network->model);
+
+	if (note.text[0])
+		tool_error("%s: %s", path, note.text);
 
 	network->path = path;
 	if (err == 0)

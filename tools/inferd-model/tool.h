@@ -25,7 +25,7 @@ struct tool_args {
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
 	bool gray, json, profile, portable, half, passes, ops;
-	const char *images, *test; /* folders */
+	const char *images, *test, *cache; /* folders */
 	enum engine_range range;
 	double percentile;
 	struct engine_normalize normalize;
@@ -74,7 +74,8 @@ struct tool_network {
 	struct engine_team *team;
 	struct engine_context *context;
 };
-bool tool_network_load(struct tool_network *network, const char *path);
+/* cache: a folder where networks are kept converted, or NULL. */
+bool tool_network_load(struct tool_network *network, const char *path, const char *cache);
 bool tool_network_plan(struct tool_network *network, const struct engine_plan_options *options);
 /*
  * Where the file leaves sizes open, or --input gives them: at the shapes of --input, --size, and for what is still open
