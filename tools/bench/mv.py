@@ -39,6 +39,7 @@ SCALE = 0.25  # from maybe to sure, in cosines
 MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
 LEAST, MOST = -1, 2  # of the daemon's evidence
 TOP = 4  # names of a frame that the daemon's vote takes in
+BACKGROUND = "others"  # the name of pictures that are in no clip
 QUOTA_PERIOD_US = 5000
 AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
 HIGH_C, CRITICAL_C = 60, 80
@@ -81,6 +82,20 @@ def write_enrolment(clip, folder):
             cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 
+def write_background(args):
+    """Windows of the pictures that are in no clip, each as a frame of a clip is enrolled."""
+    folder = args.work / "background"
+    if folder.exists():
+        return
+    part = folder.with_name("background.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for i, picture in enumerate(clips.spare_windows(args.work / "data" / "choose")):
+        for j, view in enumerate(views(picture)):
+            cv2.imwrite(str(part / f"{i:04}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    part.rename(folder)
+
+
 def write_query(clip, seed, folder):
     """Frames as files, and the camera's rate."""
     folder.mkdir(parents=True)
@@ -93,7 +108,7 @@ def write_query(clip, seed, folder):
 
 def prepare(args, which):
     """Draws what is not there yet: the set's clips, each with its folders."""
-    made = clips.make(args.work / "data", which)
+    made = clips.make(args.work / "data" / which, which)
     for number, clip in enumerate(made):
         root = args.work / which / f"{number:02}"
         if clip.enrolled and not (root / "enrol").exists():
@@ -132,17 +147,18 @@ class Device:
         (self.zone / "type").write_text("cpu-thermal\n")
         self.share, self.group, self.heater = args.quota or 1, None, None
         self._cool()
-        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}),
+        # Without a background, so that answers tell its scores too: thresholds are chosen on them.
+        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}, ""),
                                     options=["--sysroot", str(self.root)],
                                     settings=f"lanes: [{{name: main, cpus: 0, threads: 1}}]\n"
                                              f"policy: {{temp_high_c: {HIGH_C}, temp_critical_c: {CRITICAL_C}}}\n")
 
-    def _models(self, thresholds, accuracy):
+    def _models(self, thresholds, accuracy, background):
         return (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {self.args.deadline}\n    variants:\n" +
                 "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
                         f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
                         for name, path in self.networks.items()) +
-                f"    gallery: {{maybe_lead: {MAYBE_LEAD}}}\n"
+                f"    gallery: {{maybe_lead: {MAYBE_LEAD}{background}}}\n"
                 f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
 
     def _cool(self):
@@ -169,7 +185,7 @@ class Device:
         for path in pathlib.Path(self.daemon.dir).iterdir():
             if not path.name.startswith(("gallery.db", "log")):
                 path.unlink()
-        self.daemon.configure(self._models(thresholds, accuracy))
+        self.daemon.configure(self._models(thresholds, accuracy, f", background: {BACKGROUND}"))
         self._cool()
         os.environ["INFERD_CPU_MASK"] = self.args.mask
         self.daemon.start()
@@ -208,15 +224,19 @@ class Device:
         shutil.rmtree(self.daemon.dir, ignore_errors=True)
 
 
+def add(device, which, name, folder):
+    done = device.daemon.inferctl("gallery", "add", which, name, str(folder), "--model", MODEL)
+    if done.returncode != 0:
+        sys.exit(f"inferctl gallery add failed: {done.stderr}")
+
+
 def enrol(device, args, which):
-    """Enrols a set in a gallery of its name; all its clips are returned."""
+    """Enrols a set in a gallery of its name, with the background; all its clips are returned."""
     made = prepare(args, which)
+    add(device, which, BACKGROUND, args.work / "background")
     for number, clip in enumerate(made):
         if clip.enrolled:
-            done = device.daemon.inferctl("gallery", "add", which, f"{number:02}",
-                                          str(args.work / which / f"{number:02}" / "enrol"), "--model", MODEL)
-            if done.returncode != 0:
-                sys.exit(f"inferctl gallery add failed: {done.stderr}")
+            add(device, which, f"{number:02}", args.work / which / f"{number:02}" / "enrol")
     return made
 
 
@@ -241,7 +261,7 @@ def weigh(answers, maybe, without=None):
             evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
     (name, most), (_, second) = evidence.most_common(2)
     most, second = most / len(answers) + LEAST, second / len(answers) + LEAST
-    return name if most >= 0 and most - second >= MAYBE_LEAD else None
+    return name if name != BACKGROUND and most >= 0 and most - second >= MAYBE_LEAD else None
 
 
 def choose_thresholds(queries, answers):
@@ -337,7 +357,8 @@ def print_table(results):
 
 def fetch(args):
     checkpoints = sorted({f"sources/efficientnet_{network}.pth" for network, _ in look_networks.LADDER.values()})
-    for manifest, into, names in ((HERE / "clips.tsv", args.work / "data", []),
+    for manifest, into, names in ((HERE / "clips_choose.tsv", args.work / "data/choose", []),
+                                  (HERE / "clips_report.tsv", args.work / "data/report", []),
                                   (HERE.parent / "models/manifest.tsv", args.work, checkpoints)):
         subprocess.run([sys.executable, HERE.parent / "fetch.py", "--manifest", manifest, "--into", into, *names], check=True)
 
@@ -346,8 +367,9 @@ def main():
     args = parse_args()
     args.work, args.build = args.work.resolve(), os.path.abspath(args.build)
     fetch(args)
-    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/unlabelled",
+    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/choose/unlabelled",
                                   args.work / "networks")
+    write_background(args)
     device = Device(args, networks)
     try:
         thresholds, recall = calibrate(args, device)
