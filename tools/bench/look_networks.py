@@ -22,7 +22,7 @@ DIMENSIONS = 192
 SHRINK = 0.05  # of the mean variance, added to each direction's, so that rare ones are not blown up
 MEAN, SCALE = 127, 1 / 128
 SEED = 5
-CROPS = 3  # of each picture
+CROPS = 1  # of each picture
 
 
 class Writer(efficientnet.Writer):
@@ -88,7 +88,7 @@ def run(tool, param, crops, side):
         for crop in crops:
             pixels = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)[..., ::-1].astype(np.float32)
             np.save(f"{folder}/in.npy", np.ascontiguousarray(((pixels - MEAN) * SCALE).transpose(2, 0, 1)))
-            done = subprocess.run([tool, "run", param, "-i", f"{folder}/in.npy", "-o", f"{folder}/out"],
+            done = subprocess.run([tool, "run", param, "--threads", "1", "-i", f"{folder}/in.npy", "-o", f"{folder}/out"],
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 sys.exit(f"inferd-model run failed: {done.stderr}")

@@ -13,6 +13,7 @@ The folder `--work` keeps what is fetched and made: packages' pictures, networks
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -50,7 +51,7 @@ def parse_args():
     parser.add_argument("--build", default="build", help="build folder with daemon/inferd and client-lib/inferctl")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("build/mv"), metavar="DIR")
     parser.add_argument("--queries", type=int, default=2, help="of each clip, each with another camera (default 2)")
-    parser.add_argument("--phones", type=int, default=4, help="that look at the same time (default 4)")
+    parser.add_argument("--phones", type=int, default=3, help="that look at the same time (default 3)")
     parser.add_argument("--deadline", type=int, default=500, metavar="MS")
     parser.add_argument("--mask", default="scalar", help="kernels, as INFERD_CPU_MASK has them (default scalar)")
     parser.add_argument("--quota", type=float, default=0.5, help="CPUs that the daemon may use (default 0.5; 0: no quota)")
@@ -75,8 +76,17 @@ def views(picture):
     return picture, framed
 
 
+@contextlib.contextmanager
+def whole(folder):
+    """A folder to fill that has its name only once it is full, so that a run that was ended leaves no part of one."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    part.rename(folder)
+
+
 def write_enrolment(clip, folder):
-    folder.mkdir(parents=True)
     for i in range(int(clip.seconds * ENROL_FPS)):
         for j, view in enumerate(views(clip.picture_at((i + 0.5) / ENROL_FPS))):
             cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
@@ -84,21 +94,16 @@ def write_enrolment(clip, folder):
 
 def write_background(args):
     """Windows of the pictures that are in no clip, each as a frame of a clip is enrolled."""
-    folder = args.work / "background"
-    if folder.exists():
+    if (args.work / "background").exists():
         return
-    part = folder.with_name("background.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for i, picture in enumerate(clips.spare_windows(args.work / "data" / "choose")):
-        for j, view in enumerate(views(picture)):
-            cv2.imwrite(str(part / f"{i:04}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    part.rename(folder)
+    with whole(args.work / "background") as folder:
+        for i, picture in enumerate(clips.spare_windows(args.work / "data" / "choose")):
+            for j, view in enumerate(views(picture)):
+                cv2.imwrite(str(folder / f"{i:04}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 
 def write_query(clip, seed, folder):
     """Frames as files, and the camera's rate."""
-    folder.mkdir(parents=True)
     eye = camera.Camera(seed)
     start = random.Random(str(seed)).uniform(0, max(0, clip.seconds - 2 * JUDGED_S))
     for i, shot in enumerate(eye.watch(lambda t: clip.picture_at(start + t), JUDGED_S)):
@@ -112,10 +117,12 @@ def prepare(args, which):
     for number, clip in enumerate(made):
         root = args.work / which / f"{number:02}"
         if clip.enrolled and not (root / "enrol").exists():
-            write_enrolment(clip, root / "enrol")
+            with whole(root / "enrol") as folder:
+                write_enrolment(clip, folder)
         for q in range(args.queries):
             if not (root / f"query{q}").exists():
-                write_query(clip, [clips.SEED, list(clips.SETS).index(which), number, q], root / f"query{q}")
+                with whole(root / f"query{q}") as folder:
+                    write_query(clip, [clips.SEED, list(clips.SETS).index(which), number, q], folder)
         clip.forget()
     return made
 
