@@ -87,8 +87,6 @@ struct config_gallery {
 	/* Of the first name over the second, in units of sure - maybe: to be named, and for `sure`; default 0.25. */
 	float maybe_lead, lead;
 	float window_s; /* default 2 */
-	/* The name whose pictures are of what is not in the gallery: voted for and never told.  "" none. */
-	char background[CONFIG_NAME_BYTES];
 };
 
 struct config_model {

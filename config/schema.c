@@ -165,7 +165,6 @@ static const struct key keys[] = {
 	 "0.25",
 	 NULL},
 	{"models[].gallery.lead", TYPE_FLOAT, false, {0, 10, false}, AT(config_model, gallery.lead), "0.25", NULL},
-	{"models[].gallery.background", TYPE_NAME, false, ANY, AT(config_model, gallery.background), NULL, NULL},
 	{"models[].gallery.window_s", TYPE_FLOAT, false, {0, 60, true}, AT(config_model, gallery.window_s), "2", NULL},
 	{"models[].preprocess.fit", TYPE_WORD, false, ANY, AT(config_model, preprocess.fit), "stretch", fit_words},
 	{"models[].preprocess.sampling", TYPE_WORD, false, ANY, AT(config_model, preprocess.sampling), "area",

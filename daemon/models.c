@@ -150,7 +150,6 @@ static void fill_vote(struct model *model, const struct config_model *config)
 	model->vote_rules = (struct vote_rules){.window_us = (int64_t)(gallery->window_s * 1e6f),
 						.maybe_lead = gallery->maybe_lead,
 						.lead = gallery->lead};
-	memcpy(model->background, gallery->background, sizeof(model->background));
 	for (int i = 0; i < config->n_variants; i++) {
 		const struct config_variant *variant = &config->variants[i];
 

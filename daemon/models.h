@@ -26,7 +26,6 @@ struct model {
 	/* how frames are told from a gallery; the scales are of the ladder's variants */
 	struct vote_rules vote_rules;
 	struct vote_scale vote_scales[CONFIG_VARIANTS_MAX];
-	char background[CONFIG_NAME_BYTES]; /* a gallery's name of what is not in it; "" none */
 	struct stats stats;
 	int references;
 };

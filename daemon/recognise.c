@@ -138,35 +138,23 @@ static struct vote_outcome vote(struct recognition *recognition, const struct re
 	return outcome;
 }
 
-/* The names that clients are told of: all but that of the background. */
-static int fill_items(struct recogniser *recogniser, const char *background, int n, int top_k)
-{
-	int n_items = 0;
-
-	for (int i = 0; i < n && n_items < top_k; i++) {
-		const char *text = recogniser->gallery->names[recogniser->hits[i].group].text;
-
-		if (background[0] && strcmp(text, background) == 0)
-			continue;
-		recogniser->items[n_items++] = (struct ipc_result_item){
-			.index = recogniser->hits[i].group, .score = recogniser->hits[i].score, .label = text};
-	}
-	return n_items;
-}
-
-static void fill_answer(struct recogniser *recogniser, const char *background, const struct vote_outcome *outcome,
-			int n, int top_k, struct reply_answer *answer)
+static void fill_answer(struct recogniser *recogniser, const struct vote_outcome *outcome, int n,
+			struct reply_answer *answer)
 {
 	static const enum ipc_verdict verdicts[] = {
 		[VOTE_ABSENT] = IPC_VERDICT_ABSENT, [VOTE_MAYBE] = IPC_VERDICT_MAYBE, [VOTE_SURE] = IPC_VERDICT_SURE};
 	/* A name that was removed within the window is none any more. */
 	const char *name = outcome->id ? gallery_name_of(recogniser->gallery, outcome->id) : NULL;
 
-	if (name && background[0] && strcmp(name, background) == 0)
-		name = NULL;
+	for (int i = 0; i < n; i++)
+		recogniser->items[i] = (struct ipc_result_item){
+			.index = recogniser->hits[i].group,
+			.score = recogniser->hits[i].score,
+			.label = recogniser->gallery->names[recogniser->hits[i].group].text,
+		};
 	*answer = (struct reply_answer){
 		.items = recogniser->items,
-		.n_items = (uint32_t)fill_items(recogniser, background, n, top_k),
+		.n_items = (uint32_t)n,
 		.verdict = name ? verdicts[outcome->verdict] : IPC_VERDICT_ABSENT,
 		.name = name,
 	};
@@ -175,7 +163,7 @@ static void fill_answer(struct recogniser *recogniser, const char *background, c
 int recognise(struct recogniser *recogniser, struct recognition *recognition, const struct model *model, int variant,
 	      int64_t at_us, int top_k, char *ret_why, struct reply_answer *answer)
 {
-	int k = top_k + 1 > VOTE_NAMES ? top_k + 1 : VOTE_NAMES, n, rc; /* one of them may be the background */
+	int k = top_k > VOTE_NAMES ? top_k : VOTE_NAMES, n, rc;
 	struct vote_outcome outcome;
 
 	gallery_unref(recogniser->gallery);
@@ -187,6 +175,6 @@ int recognise(struct recogniser *recogniser, struct recognition *recognition, co
 	if (rc < 0)
 		return rc;
 	outcome = vote(recognition, recogniser, model, variant, at_us, n);
-	fill_answer(recogniser, model->background, &outcome, n, top_k, answer);
+	fill_answer(recogniser, &outcome, n < top_k ? n : top_k, answer);
 	return 0;
 }

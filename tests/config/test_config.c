@@ -265,8 +265,6 @@ Test(config, bad_values_are_named_with_line_and_key)
 		 "c.yaml:1: models[m]: 'maybe' must be below 'sure', for every variant"},
 		{"models: [{name: m, task: embed, gallery: {maybe_lead: 3.1}, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m].gallery.maybe_lead: 3.1 is not within 0..3"},
-		{"models: [{name: m, task: embed, gallery: {background: a/b}, variants: [{name: v, file: a.tflite}]}]\n",
-		 "c.yaml:1: models[m].gallery.background: 'a/b' is not a name of letters, digits, '.', '_' and '-'"},
 		{"models: [{name: m, pipeline: [a]}]\n",
 		 "c.yaml:1: models[m].pipeline: two stages are due: a detector and a landmarks model"},
 		{"models: [{name: m, pipeline: [a, b, c]}]\n",

@@ -24,21 +24,12 @@ static const char models[] =
 	"     variants: [{name: t, file: tiny.param}]}\n"
 	"  - {name: classes, task: classify, variants: [{name: t, file: tiny.param}]}\n";
 
-static const char with_background[] =
-	"  - {name: look, task: embed, deadline_ms: 60000, gallery: {background: others},\n"
-	"     variants: [{name: t, file: tiny.param}]}\n";
-
-static void start_with(struct fixture *fixture, struct client *client, const char *configured)
-{
-	fixture_init(fixture);
-	fixture_configure(fixture, configured);
-	fixture_start(fixture);
-	client_connect(client, fixture);
-}
-
 static void start(struct fixture *fixture, struct client *client)
 {
-	start_with(fixture, client, models);
+	fixture_init(fixture);
+	fixture_configure(fixture, models);
+	fixture_start(fixture);
+	client_connect(client, fixture);
 }
 
 static void stop(struct fixture *fixture, struct client *client)
@@ -162,24 +153,6 @@ Test(gallery, frames_are_given_names_before_and_after_a_start)
 		fixture_start(&fixture);
 		client_connect(&client, &fixture);
 	}
-	stop(&fixture, &client);
-}
-
-Test(gallery, what_is_like_the_background_is_not_in_it)
-{
-	struct fixture fixture;
-	struct client client;
-
-	start_with(&fixture, &client, with_background);
-	add(&client, "others", DARK);
-	add(&client, "bright", BRIGHT);
-	open_with_gallery(&client);
-	expect_name(&client, 1, BRIGHT, "bright");
-	look(&client, 2, DARK);
-	cr_assert_eq(client.result.verdict, IPC_VERDICT_ABSENT);
-	cr_assert_str_eq(client.result.name, "");
-	cr_assert_eq(client.result.n_items, 1, "the background is no name");
-	cr_assert_str_eq(client.result.items[0].label, "bright");
 	stop(&fixture, &client);
 }
 

@@ -18,10 +18,10 @@ FADE_S, FADE_SHARE = 0.4, 0.4  # the other shots begin with a cut
 ZOOM = (0.45, 1.0)  # side of the window over that of the largest window of the photograph
 ROOM_PX = 900  # photographs are kept no longer than this on their longer side
 PHOTOS_PER_CLIP = 2
-SPARE_PHOTO = 2  # windows of a photograph that is in no clip
+SPARE_PHOTO = 2  # windows of a photograph that is in no clip, to learn from
 
 # set: clips that are enrolled, clips that are not
-SETS = {"choose": (40, 0), "report": (40, 20)}
+SETS = {"choose": (39, 0), "report": (40, 20)}
 
 
 @dataclasses.dataclass

@@ -40,7 +40,6 @@ SCALE = 0.25  # from maybe to sure, in cosines
 MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
 LEAST, MOST = -1, 2  # of the daemon's evidence
 TOP = 4  # names of a frame that the daemon's vote takes in
-BACKGROUND = "others"  # the name of pictures that are in no clip
 QUOTA_PERIOD_US = 5000
 AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
 HIGH_C, CRITICAL_C = 60, 80
@@ -90,16 +89,6 @@ def write_enrolment(clip, folder):
     for i in range(int(clip.seconds * ENROL_FPS)):
         for j, view in enumerate(views(clip.picture_at((i + 0.5) / ENROL_FPS))):
             cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
-
-
-def write_background(args):
-    """Windows of the pictures that are in no clip, each as a frame of a clip is enrolled."""
-    if (args.work / "background").exists():
-        return
-    with whole(args.work / "background") as folder:
-        for i, picture in enumerate(clips.spare_windows(args.work / "data" / "choose")):
-            for j, view in enumerate(views(picture)):
-                cv2.imwrite(str(folder / f"{i:04}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 
 def write_query(clip, seed, folder):
@@ -154,18 +143,17 @@ class Device:
         (self.zone / "type").write_text("cpu-thermal\n")
         self.share, self.group, self.heater = args.quota or 1, None, None
         self._cool()
-        # Without a background, so that answers tell its scores too: thresholds are chosen on them.
-        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}, ""),
+        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}),
                                     options=["--sysroot", str(self.root)],
                                     settings=f"lanes: [{{name: main, cpus: 0, threads: 1}}]\n"
                                              f"policy: {{temp_high_c: {HIGH_C}, temp_critical_c: {CRITICAL_C}}}\n")
 
-    def _models(self, thresholds, accuracy, background):
+    def _models(self, thresholds, accuracy):
         return (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {self.args.deadline}\n    variants:\n" +
                 "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
                         f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
                         for name, path in self.networks.items()) +
-                f"    gallery: {{maybe_lead: {MAYBE_LEAD}{background}}}\n"
+                f"    gallery: {{maybe_lead: {MAYBE_LEAD}}}\n"
                 f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
 
     def _cool(self):
@@ -192,7 +180,7 @@ class Device:
         for path in pathlib.Path(self.daemon.dir).iterdir():
             if not path.name.startswith(("gallery.db", "log")):
                 path.unlink()
-        self.daemon.configure(self._models(thresholds, accuracy, f", background: {BACKGROUND}"))
+        self.daemon.configure(self._models(thresholds, accuracy))
         self._cool()
         os.environ["INFERD_CPU_MASK"] = self.args.mask
         self.daemon.start()
@@ -238,9 +226,8 @@ def add(device, which, name, folder):
 
 
 def enrol(device, args, which):
-    """Enrols a set in a gallery of its name, with the background; all its clips are returned."""
+    """Enrols a set in a gallery of its name; all its clips are returned."""
     made = prepare(args, which)
-    add(device, which, BACKGROUND, args.work / "background")
     for number, clip in enumerate(made):
         if clip.enrolled:
             add(device, which, f"{number:02}", args.work / which / f"{number:02}" / "enrol")
@@ -268,7 +255,7 @@ def weigh(answers, maybe, without=None):
             evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
     (name, most), (_, second) = evidence.most_common(2)
     most, second = most / len(answers) + LEAST, second / len(answers) + LEAST
-    return name if name != BACKGROUND and most >= 0 and most - second >= MAYBE_LEAD else None
+    return name if most >= 0 and most - second >= MAYBE_LEAD else None
 
 
 def choose_thresholds(queries, answers):
@@ -374,9 +361,8 @@ def main():
     args = parse_args()
     args.work, args.build = args.work.resolve(), os.path.abspath(args.build)
     fetch(args)
-    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/choose/unlabelled",
+    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/choose",
                                   args.work / "networks")
-    write_background(args)
     device = Device(args, networks)
     try:
         thresholds, recall = calibrate(args, device)
