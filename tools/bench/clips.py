@@ -1,10 +1,9 @@
 """The clips of the music video benchmark: real videos, and photographs that a camera pans over, zooms into and cuts between.
 
-Which clip shows what follows from the manifest's order and the seed: each photograph is in one clip only.  A clip has no
+Which clip shows what follows from the set's manifest and the seed: each photograph is in one clip only.  A clip has no
 file; its frames are drawn when they are asked for.
 """
 import dataclasses
-import math
 import pathlib
 import random
 
@@ -19,9 +18,10 @@ FADE_S, FADE_SHARE = 0.4, 0.4  # the other shots begin with a cut
 ZOOM = (0.45, 1.0)  # side of the window over that of the largest window of the photograph
 ROOM_PX = 900  # photographs are kept no longer than this on their longer side
 PHOTOS_PER_CLIP = 2
+SPARE_PHOTO = 2  # windows of a photograph that is in no clip, to learn from
 
 # set: clips that are enrolled, clips that are not
-SETS = {"choose": (45, 0), "report": (40, 20)}
+SETS = {"choose": (39, 0), "report": (40, 20)}
 
 
 @dataclasses.dataclass
@@ -41,7 +41,8 @@ class Clip:
     enrolled: bool
     seconds: float
     video: pathlib.Path = None
-    shots: list = dataclasses.field(default_factory=list)
+    photos: list = dataclasses.field(default_factory=list)
+    shots: list = None  # drawn when the first frame is
     cache: dict = dataclasses.field(default_factory=dict, repr=False)
 
     def picture_at(self, time_s):
@@ -64,6 +65,9 @@ class Clip:
         return self.cache[path]
 
     def _shot_frame(self, time_s):
+        if self.shots is None:
+            shapes = {path: self._photo(path).shape for path in self.photos}
+            self.shots = draw_shots(self.photos, shapes, random.Random(f"{SEED} {self.name}"))
         number = max(i for i, shot in enumerate(self.shots) if shot.start_s <= time_s)
         shot = self.shots[number]
         picture = self._window(shot, time_s)
@@ -76,10 +80,15 @@ class Clip:
     def _window(self, shot, time_s):
         photo = self._photo(shot.photo)
         along = (time_s - shot.start_s) / (shot.end_s - shot.start_s)
-        x, y, width = (np.array(shot.first) * (1 - along) + np.array(shot.last) * along) * photo.shape[1]
-        scale = width / SIZE[0]
-        place = np.array([[scale, 0, x - width / 2], [0, scale, y - width * SIZE[1] / SIZE[0] / 2]])
-        return cv2.warpAffine(photo, place, SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+        return window(photo, (np.array(shot.first) * (1 - along) + np.array(shot.last) * along) * photo.shape[1])
+
+
+def window(photo, place):
+    """The part of the photograph around (x, y) that is `width` pixels wide, at SIZE."""
+    x, y, width = place
+    scale = width / SIZE[0]
+    place = np.array([[scale, 0, x - width / 2], [0, scale, y - width * SIZE[1] / SIZE[0] / 2]])
+    return cv2.warpAffine(photo, place, SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
 
 
 def read_photo(path):
@@ -129,11 +138,11 @@ def draw_window(photo_shape, chosen):
     return (chosen.uniform(width / 2, 1 - width / 2), chosen.uniform(width * aspect / 2, height - width * aspect / 2), width)
 
 
-def draw_shots(photos, chosen):
+def draw_shots(photos, shapes, chosen):
     shots, now = [], 0.0
     while now < SECONDS:
         photo = photos[len(shots) % len(photos)]
-        shape = read_photo(photo).shape
+        shape = shapes[photo]
         end = now + chosen.uniform(*SHOT_S)
         fade = FADE_S if chosen.random() < FADE_SHARE else 0.0
         shots.append(Shot(photo, now, end, draw_window(shape, chosen), draw_window(shape, chosen), fade))
@@ -141,25 +150,32 @@ def draw_shots(photos, chosen):
     return shots
 
 
-def make(folder, which):
-    """The clips of one set.  `folder` holds photos/ and videos/, as the manifest lays them out."""
+def split(folder, which):
+    """The videos of one set, the photographs of its clips, and those that are left."""
     photos, videos = (sorted((folder / kind).iterdir()) for kind in ("photos", "videos"))
     chosen = random.Random(SEED)
     chosen.shuffle(photos)
     chosen.shuffle(videos)
-    made = None
-    # All sets are dealt from one pack, so that none shares a photograph with another.
-    for name, (enrolled, others) in SETS.items():
-        total = enrolled + others
-        real = videos[:math.ceil(len(videos) * total / sum(map(sum, SETS.values())))] if videos else []
-        videos = videos[len(real):]
-        needed = (total - len(real)) * PHOTOS_PER_CLIP
-        if needed > len(photos):
-            raise ValueError(f"{len(photos)} photographs are left for the set {name}, which needs {needed}")
-        if name == which:
-            made = deal(real, photos[:needed], enrolled, total)
-        photos = photos[needed:]
-    return made
+    needed = (sum(SETS[which]) - len(videos)) * PHOTOS_PER_CLIP
+    if needed > len(photos):
+        raise ValueError(f"the set {which} has {len(photos)} photographs and needs {needed}")
+    return videos, photos[:needed], photos[needed:]
+
+
+def make(folder, which):
+    """The clips of one set.  `folder` holds its photos/ and videos/, as the set's manifest lays them out."""
+    videos, photos, _ = split(folder, which)
+    return deal(videos, photos, SETS[which][0], sum(SETS[which]))
+
+
+def spare_windows(folder):
+    """Pictures as clips show them, of the photographs that the set `choose` left."""
+    _, _, photos = split(folder, "choose")
+    chosen = random.Random(SEED + 2)
+    for path in photos:
+        photo = read_photo(path)
+        for _ in range(SPARE_PHOTO):
+            yield window(photo, np.array(draw_window(photo.shape, chosen)) * photo.shape[1])
 
 
 def deal(videos, photos, enrolled, total):
@@ -174,5 +190,5 @@ def deal(videos, photos, enrolled, total):
         else:
             own = photos[(i - len(videos)) * PHOTOS_PER_CLIP:][:PHOTOS_PER_CLIP]
             name = "-and-".join(path.stem for path in own)
-            clips.append(Clip(name, known, SECONDS, shots=draw_shots(own, random.Random(f"{SEED} {name}"))))
+            clips.append(Clip(name, known, SECONDS, photos=own))
     return clips

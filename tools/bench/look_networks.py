@@ -2,7 +2,8 @@
 picture and whitened.  docs/recognition.md says what each step brings.
 
 All of it is in the network's file, the whitening as a last fully connected layer, so that a daemon has nothing to do but
-to run it.  The whitening is learned from pictures that nobody labelled, run through the network by inferd-model.
+to run it.  The whitening is learned from pictures that nobody labelled and from what a camera makes of them, run through the network
+by inferd-model.
 """
 import pathlib
 import subprocess
@@ -12,6 +13,9 @@ import tempfile
 import cv2
 import numpy as np
 
+import camera
+import clips
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import convert_efficientnet as efficientnet  # noqa: E402
 
@@ -19,7 +23,10 @@ import convert_efficientnet as efficientnet  # noqa: E402
 LADDER = {"lite2-160": ("lite2", 160), "lite0-128": ("lite0", 128), "lite0-64": ("lite0", 64)}
 STAGES = (3, 4, 5)  # after which maps are pooled; what follows the last is left out
 DIMENSIONS = 192
-SHRINK = 0.05  # of the mean variance, added to each direction's, so that rare ones are not blown up
+# Of the mean variance, added to each direction's, so that rare ones are not blown up: of what the camera changes, and of
+# what tells pictures apart.
+WITHIN_SHRINK, BETWEEN_SHRINK = 0.1, 0.3
+GLIMPSES = 2  # of each picture that is learned from with a camera
 MEAN, SCALE = 127, 1 / 128
 SEED = 5
 CROPS = 3  # of each picture
@@ -88,7 +95,7 @@ def run(tool, param, crops, side):
         for crop in crops:
             pixels = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)[..., ::-1].astype(np.float32)
             np.save(f"{folder}/in.npy", np.ascontiguousarray(((pixels - MEAN) * SCALE).transpose(2, 0, 1)))
-            done = subprocess.run([tool, "run", param, "-i", f"{folder}/in.npy", "-o", f"{folder}/out"],
+            done = subprocess.run([tool, "run", param, "--threads", "1", "-i", f"{folder}/in.npy", "-o", f"{folder}/out"],
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 sys.exit(f"inferd-model run failed: {done.stderr}")
@@ -97,31 +104,53 @@ def run(tool, param, crops, side):
     return np.array(vectors, np.float64)
 
 
-def learn_whitening(vectors, channels):
-    """Weights and bias that make the vectors' directions uncorrelated and of like variance, the strongest first."""
-    parts = np.split(vectors, np.cumsum(channels)[:-1], axis=1)
+def look_at(pictures):
+    """Each picture as it is and as cameras see it on a screen."""
+    seen = []
+    for i, picture in enumerate(pictures):
+        shots = [camera.Camera([SEED, i, j], camera.FRAME_SIZES[:1]).glimpse(picture) for j in range(GLIMPSES)]
+        seen += [picture] + [cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR) for shot in shots]
+    return seen
+
+
+def learn_whitening(seen, others, channels):
+    """Weights and bias of the directions in which pictures differ most over what a camera changes, the strongest first, each
+    of like variance.  seen: [picture, 1 + GLIMPSES, number], the picture as it is first; others: [picture, number].
+
+    Within-class whitening and then principal components: linear discriminants where each picture is a class (Fukunaga,
+    Introduction to Statistical Pattern Recognition, 1990; for looking pictures up Mikolajczyk and Matas, ICCV 2007)."""
+    clean = np.concatenate([others, seen[:, 0]])
+    parts = np.split(clean, np.cumsum(channels)[:-1], axis=1)
     scale = np.concatenate([np.full(c, 1 / np.linalg.norm(p, axis=1).mean()) for c, p in zip(channels, parts)])
-    scaled = vectors * scale
-    mean = scaled.mean(0)
-    _, strength, directions = np.linalg.svd(scaled - mean, full_matrices=False)
-    variance = (strength ** 2 / len(vectors))[:DIMENSIONS]
-    weight = directions[:DIMENSIONS] / np.sqrt(variance + SHRINK * variance.mean())[:, None]
+    changes = ((seen - seen.mean(1, keepdims=True)) * scale).reshape(-1, len(scale))
+    within = changes.T @ changes / (len(seen) * (seen.shape[1] - 1))
+    within += WITHIN_SHRINK * np.trace(within) / len(within) * np.eye(len(within))
+    variance, directions = np.linalg.eigh(within)
+    steady = directions / np.sqrt(variance) @ directions.T
+    mean = (clean * scale).mean(0)
+    _, strength, directions = np.linalg.svd((clean * scale - mean) @ steady, full_matrices=False)
+    variance = (strength ** 2 / len(clean))[:DIMENSIONS]
+    weight = directions[:DIMENSIONS] @ steady / np.sqrt(variance + BETWEEN_SHRINK * variance.mean())[:, None]
     return weight * scale, -weight @ mean
 
 
 def make(tool, checkpoints, pictures, into):
-    """Files of all variants: name -> path.  What is there already is kept."""
+    """Files of all variants: name -> path.  What is there already is kept.  pictures: the folder of the set `choose`."""
     into.mkdir(parents=True, exist_ok=True)
-    crops = None
+    crops = seen = None
     for name, (network, side) in LADDER.items():
         if (into / f"{name}.param").exists():
             continue
-        crops = crops or read_crops(pictures)
+        crops = crops or read_crops(pictures / "unlabelled")
+        seen = seen or look_at(clips.spare_windows(pictures))
         tensors = efficientnet.read_checkpoint(checkpoints / f"efficientnet_{network}.pth")
         width, depth, _ = efficientnet.VARIANTS[network]
         writer = Writer(tensors)
         channels = writer.look(width, depth, side)
         writer.save(into / f"{name}-features.param")
-        writer.project(*learn_whitening(run(tool, into / f"{name}-features.param", crops, side), channels))
+        features = into / f"{name}-features.param"
+        vectors = run(tool, features, seen, side)
+        writer.project(*learn_whitening(vectors.reshape(-1, 1 + GLIMPSES, vectors.shape[1]),
+                                        run(tool, features, crops, side), channels))
         writer.save(into / f"{name}.param")
     return {name: into / f"{name}.param" for name in LADDER}

@@ -13,6 +13,7 @@ The folder `--work` keeps what is fetched and made: packages' pictures, networks
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -49,7 +50,7 @@ def parse_args():
     parser.add_argument("--build", default="build", help="build folder with daemon/inferd and client-lib/inferctl")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("build/mv"), metavar="DIR")
     parser.add_argument("--queries", type=int, default=2, help="of each clip, each with another camera (default 2)")
-    parser.add_argument("--phones", type=int, default=4, help="that look at the same time (default 4)")
+    parser.add_argument("--phones", type=int, default=3, help="that look at the same time (default 3)")
     parser.add_argument("--deadline", type=int, default=500, metavar="MS")
     parser.add_argument("--mask", default="scalar", help="kernels, as INFERD_CPU_MASK has them (default scalar)")
     parser.add_argument("--quota", type=float, default=0.5, help="CPUs that the daemon may use (default 0.5; 0: no quota)")
@@ -74,8 +75,17 @@ def views(picture):
     return picture, framed
 
 
+@contextlib.contextmanager
+def whole(folder):
+    """A folder to fill that has its name only once it is full, so that a run that was ended leaves no part of one."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    part.rename(folder)
+
+
 def write_enrolment(clip, folder):
-    folder.mkdir(parents=True)
     for i in range(int(clip.seconds * ENROL_FPS)):
         for j, view in enumerate(views(clip.picture_at((i + 0.5) / ENROL_FPS))):
             cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
@@ -83,7 +93,6 @@ def write_enrolment(clip, folder):
 
 def write_query(clip, seed, folder):
     """Frames as files, and the camera's rate."""
-    folder.mkdir(parents=True)
     eye = camera.Camera(seed)
     start = random.Random(str(seed)).uniform(0, max(0, clip.seconds - 2 * JUDGED_S))
     for i, shot in enumerate(eye.watch(lambda t: clip.picture_at(start + t), JUDGED_S)):
@@ -93,14 +102,16 @@ def write_query(clip, seed, folder):
 
 def prepare(args, which):
     """Draws what is not there yet: the set's clips, each with its folders."""
-    made = clips.make(args.work / "data", which)
+    made = clips.make(args.work / "data" / which, which)
     for number, clip in enumerate(made):
         root = args.work / which / f"{number:02}"
         if clip.enrolled and not (root / "enrol").exists():
-            write_enrolment(clip, root / "enrol")
+            with whole(root / "enrol") as folder:
+                write_enrolment(clip, folder)
         for q in range(args.queries):
             if not (root / f"query{q}").exists():
-                write_query(clip, [clips.SEED, list(clips.SETS).index(which), number, q], root / f"query{q}")
+                with whole(root / f"query{q}") as folder:
+                    write_query(clip, [clips.SEED, list(clips.SETS).index(which), number, q], folder)
         clip.forget()
     return made
 
@@ -208,15 +219,18 @@ class Device:
         shutil.rmtree(self.daemon.dir, ignore_errors=True)
 
 
+def add(device, which, name, folder):
+    done = device.daemon.inferctl("gallery", "add", which, name, str(folder), "--model", MODEL)
+    if done.returncode != 0:
+        sys.exit(f"inferctl gallery add failed: {done.stderr}")
+
+
 def enrol(device, args, which):
     """Enrols a set in a gallery of its name; all its clips are returned."""
     made = prepare(args, which)
     for number, clip in enumerate(made):
         if clip.enrolled:
-            done = device.daemon.inferctl("gallery", "add", which, f"{number:02}",
-                                          str(args.work / which / f"{number:02}" / "enrol"), "--model", MODEL)
-            if done.returncode != 0:
-                sys.exit(f"inferctl gallery add failed: {done.stderr}")
+            add(device, which, f"{number:02}", args.work / which / f"{number:02}" / "enrol")
     return made
 
 
@@ -337,7 +351,8 @@ def print_table(results):
 
 def fetch(args):
     checkpoints = sorted({f"sources/efficientnet_{network}.pth" for network, _ in look_networks.LADDER.values()})
-    for manifest, into, names in ((HERE / "clips.tsv", args.work / "data", []),
+    for manifest, into, names in ((HERE / "clips_choose.tsv", args.work / "data/choose", []),
+                                  (HERE / "clips_report.tsv", args.work / "data/report", []),
                                   (HERE.parent / "models/manifest.tsv", args.work, checkpoints)):
         subprocess.run([sys.executable, HERE.parent / "fetch.py", "--manifest", manifest, "--into", into, *names], check=True)
 
@@ -346,7 +361,7 @@ def main():
     args = parse_args()
     args.work, args.build = args.work.resolve(), os.path.abspath(args.build)
     fetch(args)
-    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/unlabelled",
+    networks = look_networks.make(daemon.find(args.build, "inferd-model"), args.work / "sources", args.work / "data/choose",
                                   args.work / "networks")
     device = Device(args, networks)
     try:
