@@ -2,8 +2,8 @@
 picture and whitened.  docs/recognition.md says what each step brings.
 
 All of it is in the network's file, the whitening as a last fully connected layer, so that a daemon has nothing to do but
-to run it.  The whitening is learned from pictures that nobody labelled and from what a camera makes of them, run through the network
-by inferd-model.
+to run it.  The whitening is learned from pictures that nobody labelled and from what a camera makes of them, run through the
+network by inferd-model.
 """
 import pathlib
 import subprocess
