@@ -78,7 +78,7 @@ struct resample_kernels {
 	void (*luma_to_full)(size_t n, float *y);
 	void (*store_f32)(const struct resample_store *args, float *out);
 	void (*store_8)(const struct resample_store *args, uint8_t *out); /* of either sign */
-	/* Whole and broken part of every position; see preprocess_sample.c. */
+	/* Whole and broken part of every position, the latter a multiple of 1/32; see preprocess_sample.c. */
 	void (*positions)(const struct resample_line *line, int32_t *left, int32_t *top, float *u, float *v);
 	/* Byte `byte` of each corner's texel (upper left, upper right, lower left, lower right), mixed and rounded. */
 	void (*mix)(size_t n, int byte, const uint32_t *const corner[4], const float *u, const float *v, float *out);

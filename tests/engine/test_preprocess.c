@@ -955,6 +955,15 @@ static double level_between(const struct engine_image *image, int c, double x, d
 	return sum;
 }
 
+/* To a step of 1/32.  False where float32 may take either of two. */
+static bool place(double *position)
+{
+	double steps = *position * 32;
+
+	*position = floor(steps + 0.5) / 32;
+	return fabs(steps - floor(steps) - 0.5) > 0.02;
+}
+
 /* Rounding to whole levels before colours are computed is felt in them as up to two. */
 Test(preprocess, random_regions_match_the_reference)
 {
@@ -977,11 +986,13 @@ Test(preprocess, random_regions_match_the_reference)
 		for (int at = 0; at < 20 * 30; at++) {
 			double across = ((at % 30) / 30.0 - 0.5) * (double)region.width;
 			double down = ((at / 30) / 20.0 - 0.5) * (double)region.height, levels[3] = {0}, rgb[3];
+			double x = (double)region.x + across * cosine - down * sine;
+			double y = (double)region.y + across * sine + down * cosine;
 
+			if (!place(&x) || !place(&y))
+				continue;
 			for (int c = 0; c < (format == ENGINE_GRAY8 ? 1 : 3); c++)
-				levels[c] = level_between(&picture.image, c,
-							  (double)region.x + across * cosine - down * sine,
-							  (double)region.y + across * sine + down * cosine);
+				levels[c] = level_between(&picture.image, c, x, y);
 			reference_rgb(&picture.image, levels, rgb);
 			for (int c = 0; c < 3; c++)
 				cr_assert_float_eq((double)input[3 * at + c], rgb[c] / 255, 2.5 / 255,
