@@ -87,14 +87,14 @@ int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct 
 
 /*
  * As engine_model_load(), by way of a folder where networks are kept as files of engine_model_pack(): what is not there
- * yet is converted and put there, and processes that load it share its pages.  Files are named by what the network's own
- * files hold and by the level of the kernels.  The folder is made where it is missing, and it and its files have to
+ * yet is converted and put there, and processes that load it share its pages.  Files are named by what the network's
+ * own files hold and by the level of the kernels.  The folder is made where it is missing, and it and its files have to
  * belong to the caller and to be writable by no one else; a file that is not so, or damaged, is made anew.  Together
  * they take at most max_bytes: those not loaded for longest are removed.
  *
- * Whatever is wrong with the folder, the network is loaded.  ret_note, which may be NULL, tells why it was not found, or
- * not put, there; "" for nothing to tell.  Networks that leave their size open, that name further files or are converted
- * already are not kept.
+ * Whatever is wrong with the folder, the network is loaded.  ret_note, which may be NULL, tells why it was not found,
+ * or not put, there; "" for nothing to tell.  Networks that leave their size open, that name further files or are
+ * converted already are not kept.
  */
 int engine_model_load_cached(const char *path, const char *folder, uint64_t max_bytes, struct engine_error *ret_error,
 			     struct engine_error *ret_note, struct engine_model **ret_model);

@@ -98,9 +98,9 @@ struct igemm_s8 {
  * Kernels that multiply bytes have, behind the shift, int32[nr] of the least weight of each channel, and
  * uint8 [taps][ceil(kc / kr)][nr][kr] of what the weights are above it: the least times the sum of the row's inputs
  * makes up for the rest.  Where all channels of a panel fit above the same number, that is the least of each.  Any 256
- * neighbouring numbers fit, so all weights of a file that has bytes itself.  Signed bytes are what the weights are above
- * 0 where all of a channel fit so, as symmetric ones do, which then need no sum of inputs; otherwise above 128 more than
- * the least.
+ * neighbouring numbers fit, so all weights of a file that has bytes itself.  Signed bytes are what the weights are
+ * above 0 where all of a channel fit so, as symmetric ones do, which then need no sum of inputs; otherwise above 128
+ * more than the least.
  *
  * Kernels that multiply pairs of bytes have what pairs.h says.
  */
