@@ -482,7 +482,7 @@ static int make_table(struct planning *p, struct step *step, const struct graph_
 	step->table = malloc(256);
 	if (!step->table)
 		return graph_error(p->error, -ENOMEM, "out of memory");
-	if (act->kind == GRAPH_ACT_HARDSWISH && act->a == 1.0f / 6.0f && act->b == 0.5f &&
+	if (WITH_hardswish && act->kind == GRAPH_ACT_HARDSWISH && act->a == 1.0f / 6.0f && act->b == 0.5f &&
 	    !(step->node->folded & GRAPH_FOLDED_QUANT) &&
 	    fixed_hardswish(in->scale, in->zero_point, out->scale, out->zero_point, step->table))
 		return 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "step.h"
 
@@ -43,15 +44,17 @@ static struct parts parts_of(const struct step *step)
 
 /* ---- what is merged ---------------------------------------------------------------------------- */
 
+/* A type that is left out of the build has no steps to ask for. */
 static bool is_pointwise(const struct step *step)
 {
-	return (step->run == step_conv_f32 || step->run == step_conv_s8) && step->node->op == GRAPH_CONV &&
-	       step->gemm.pointwise && step->gemm.groups == 1;
+	return ((WITH_TYPE_float32 && step->run == step_conv_f32) || (WITH_TYPE_int8 && step->run == step_conv_s8)) &&
+	       step->node->op == GRAPH_CONV && step->gemm.pointwise && step->gemm.groups == 1;
 }
 
 static bool is_depthwise(const struct step *step)
 {
-	return step->run == step_depthwise_f32 || step->run == step_depthwise_s8;
+	return (WITH_TYPE_float32 && step->run == step_depthwise_f32) ||
+	       (WITH_TYPE_int8 && step->run == step_depthwise_s8);
 }
 
 /* Whether a tensor is memory of its own, which nobody but the step `reader` reads. */
@@ -364,7 +367,7 @@ static void pointwise(const struct step *step, const struct exec *exec, struct p
 			a[i] = pixels.in + (i < pixels.n ? i : pixels.n - 1) * pixels.in_pixel;
 		if (s8)
 			multiply_s8(step, exec, &pixels, a);
-		else
+		else if (WITH_TYPE_float32)
 			multiply_f32(step, exec, &pixels, a);
 		step_finish_pixels(step, exec, pixels.n, channels, pixels.out_pixel, pixels.out);
 		pixels.in += pixels.n * pixels.in_pixel;
@@ -458,7 +461,7 @@ static void one_row(struct way *way, struct dwconv_args *args, const void **rows
 		args->out = (uint8_t *)plan_pointer(way->exec, step->out) + oy * (size_t)w->out_w * out_pixel;
 	if (way->size == 1)
 		way->exec->kernels->dwconv_s8(args);
-	else
+	else if (WITH_TYPE_float32)
 		way->exec->kernels->dwconv_f32(args);
 	step_finish_pixels(step, way->exec, args->out_w, args->channels, out_pixel, args->out);
 	way->n_waiting += args->out_w;
