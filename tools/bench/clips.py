@@ -126,8 +126,12 @@ def read_video(path, seconds):
 
 
 def video_seconds(path):
-    file = cv2.VideoCapture(str(path))
-    return file.get(cv2.CAP_PROP_FRAME_COUNT) / file.get(cv2.CAP_PROP_FPS)
+    """Frames are counted, as far as it matters: what the header says of them is wrong in MPEG streams."""
+    file, frames = cv2.VideoCapture(str(path)), 0
+    fps = file.get(cv2.CAP_PROP_FPS)
+    while frames < SECONDS * fps and file.grab():
+        frames += 1
+    return frames / fps
 
 
 def draw_window(photo_shape, chosen):
