@@ -576,12 +576,18 @@ static bool suits_winograd(const struct packing *p, bool quantised)
 	       p->channels >= WEIGHTS_WINOGRAD_MIN && p->kc * p->channels <= WEIGHTS_WINOGRAD_MAX;
 }
 
-/* Whether the panels' weights are the file's float16 ones and nothing else. */
+/*
+ * Whether the panels' weights are the file's float16 ones and nothing else.  A single panel would take more than as
+ * float32, together with the memory that it is widened into.
+ */
 static bool suits_half(const struct packing *p, const struct weights_conv *conv, bool quantised)
 {
 	const float *scale = p->node->fold_scale;
+	size_t nr = panel_channels(p, conv);
 
 	if (quantised || p->w->type != ENGINE_F16 || conv->winograd || conv->depthwise || p->gray->channels)
+		return false;
+	if (p->groups == 1 && p->channels <= nr)
 		return false;
 	for (size_t channel = 0; scale && channel < p->channels; channel++)
 		if (scale[channel] != 1.0f)
