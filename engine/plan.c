@@ -363,6 +363,7 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	}
 	step->run = quantised ? step_conv_s8 : step_conv_f32;
 	step->kernel = quantised ? g->weights->igemm_s8->name : k->igemm_f32.name;
+	step->own_bytes = g->weights->wide_bytes;
 	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? g->weights->igemm_s8->mr : k->igemm_f32.mr,
 		  quantised ? g->weights->igemm_s8->nr : k->igemm_f32.nr);
 	return 0;

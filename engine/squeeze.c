@@ -61,6 +61,8 @@ static int merge(struct step *first, struct step *ret_whole)
 	for (int i = 0; i < PARTS; i++) {
 		ret_whole->macs += parts[i].macs;
 		ret_whole->params += parts[i].params;
+		if (parts[i].own_bytes > ret_whole->own_bytes)
+			ret_whole->own_bytes = parts[i].own_bytes;
 	}
 	snprintf(ret_whole->fused, sizeof(ret_whole->fused), "squeeze%s%.50s", last->fused[0] ? "," : "", last->fused);
 	return 0;

@@ -23,6 +23,12 @@ step_run step_rows;									    /* step_rows.c */
 step_run step_general;									    /* step_general.c */
 step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resize;	    /* step_move.c */
 
+/*
+ * A panel of float32 weights, as the kernels read it.  One of float16 is widened into the thread's own memory, of which
+ * steps that need more have theirs behind it, and stays there until the next.
+ */
+const float *step_panel(const struct weights_conv *weights, const struct exec *exec, const uint8_t *panel);
+
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
 /* The same of n pixels, which begin `pixel` bytes apart. */

@@ -266,6 +266,19 @@ static void finish_tile(const struct step *step, const struct exec *exec, const 
 		step_finish(step, exec, end - from, c + (r * step->window.out_stride + from) * size);
 }
 
+const float *step_panel(const struct weights_conv *weights, const struct exec *exec, const uint8_t *panel)
+{
+	size_t nr = exec->kernels->igemm_f32.nr;
+	float *wide = (float *)(void *)exec->own;
+
+	if (!weights->wide_bytes)
+		return (const float *)(const void *)panel;
+	memcpy(wide, panel, nr * sizeof(*wide));
+	exec->kernels->f16_to_f32(weights->wide_bytes / sizeof(*wide) - nr,
+				  (const uint16_t *)(const void *)(panel + nr * sizeof(*wide)), wide + nr);
+	return wide;
+}
+
 void step_conv_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_gemm *g = &step->gemm;
@@ -295,10 +308,11 @@ void step_conv_f32(const struct step *step, const struct exec *exec, size_t from
 		args.m = tile.count;
 		for (size_t p = tile.panel; p < tile.panels_end; p++) {
 			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+			const uint8_t *panel = panels + p * g->weights->panel_bytes;
 
-			args.w = (const float *)(const void *)(panels + p * g->weights->panel_bytes);
+			args.w = step_panel(g->weights, exec, panel);
 			args.n = rest < kernel->nr ? rest : kernel->nr;
-			args.ahead = args.w + g->weights->panel_bytes / sizeof(*args.w);
+			args.ahead = (const float *)(const void *)(panel + g->weights->panel_bytes);
 			args.c = c + n;
 			args.residual = residual ? residual + tile.first * residual_stride + first_n + n : NULL;
 			args.slope = step->slope ? step->slope + first_n + n : NULL;

@@ -42,6 +42,15 @@ static struct parts parts_of(const struct step *step)
 	};
 }
 
+/* What step_panel() needs, in front of the ring. */
+static size_t panel_bytes(struct parts parts)
+{
+	size_t expand = parts.expand ? parts.expand->own_bytes : 0;
+	size_t project = parts.project ? parts.project->own_bytes : 0;
+
+	return expand > project ? expand : project;
+}
+
 /* ---- what is merged ---------------------------------------------------------------------------- */
 
 /* A type that is left out of the build has no steps to ask for. */
@@ -154,12 +163,17 @@ static size_t waiting_bytes(const struct step *depthwise, size_t group)
 	return group * (size_t)w->out_w * (size_t)w->out_c * size_of(depthwise) + KERNEL_SLACK;
 }
 
+/* As float32, even where they are float16: what becomes of a network does not depend on that. */
 static size_t weights_bytes(const struct step *pointwise)
 {
-	return pointwise ? (size_t)pointwise->gemm.panels * pointwise->gemm.weights->panel_bytes : 0;
+	const struct weights_conv *weights = pointwise ? pointwise->gemm.weights : NULL;
+
+	if (!weights)
+		return 0;
+	return (size_t)pointwise->gemm.panels * (weights->wide_bytes ? weights->wide_bytes : weights->panel_bytes);
 }
 
-/* Sets own_bytes and the tiles. */
+/* Sets the tiles, and own_bytes but for those of panels. */
 static void tile(struct step *whole, const struct kernels *kernels)
 {
 	struct parts parts = parts_of(whole);
@@ -243,6 +257,7 @@ static int merge(struct engine_plan *plan, const struct kernels *kernels, int in
 				       : "depthwise",
 		 last->fused[0] ? "," : "", last->fused);
 	tile(ret_whole, kernels);
+	ret_whole->own_bytes += panel_bytes(parts_of(ret_whole));
 	return 0;
 }
 
@@ -302,9 +317,10 @@ static void multiply_f32(const struct step *step, const struct exec *exec, const
 
 	for (size_t p = 0; p < (size_t)g->panels; p++) {
 		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
+		const uint8_t *panel = g->weights->packed + p * g->weights->panel_bytes;
 
-		args.w = (const float *)(const void *)(g->weights->packed + p * g->weights->panel_bytes);
-		args.ahead = args.w + g->weights->panel_bytes / sizeof(*args.w);
+		args.w = step_panel(g->weights, exec, panel);
+		args.ahead = (const float *)(const void *)(panel + g->weights->panel_bytes);
 		args.n = rest < kernel->nr ? rest : kernel->nr;
 		args.c = (float *)(void *)pixels->out + n;
 		args.residual = pixels->residual ? (const float *)(const void *)pixels->residual + n : NULL;
@@ -484,7 +500,7 @@ void step_rows(const struct step *step, const struct exec *exec, size_t from, si
 	struct dwconv_args args = step_dwconv_args(depthwise, exec, rows);
 
 	end = end < (size_t)w->out_h ? end : (size_t)w->out_h;
-	way.ring = way.waiting = exec->own;
+	way.ring = way.waiting = exec->own + panel_bytes(way.parts);
 	if (way.parts.expand) {
 		way.group = group_of((size_t)w->in_w, mr_of(way.parts.expand, exec->kernels));
 		way.ring_rows = ring_of(w, way.group);

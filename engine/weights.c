@@ -260,7 +260,7 @@ struct packing {
 	size_t file_kc; /* as in the file */
 	float *reals;	/* of one channel: [taps][file_kc] */
 	/* of one panel's channels, dense, for the packers */
-	float *w_f32, *bias_f32, *turned;
+	float *w_f32, *bias_f32, *turned, *wide;
 	int16_t *w_s16;
 	int32_t *bias_s32, *multiplier, *shift;
 	size_t released; /* bytes of w->data, from its beginning */
@@ -296,7 +296,7 @@ static void packing_init(struct packing *p, struct weights *weights, const struc
 	p->kc = gray->channels ? (size_t)gray->channels : p->file_kc;
 }
 
-static int packing_allocate(struct packing *p, bool quantised)
+static int packing_allocate(struct packing *p, const struct weights_conv *conv, bool quantised)
 {
 	size_t channels = p->group_n < KERNEL_NR_MAX ? p->group_n : KERNEL_NR_MAX, n = channels * p->taps * p->kc;
 
@@ -311,7 +311,8 @@ static int packing_allocate(struct packing *p, bool quantised)
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
 	p->bias_f32 = malloc(channels * sizeof(*p->bias_f32));
 	p->turned = malloc((KERNEL_NR_MAX * p->kc + 1) * sizeof(*p->turned));
-	return p->reals && p->w_f32 && p->bias_f32 && p->turned ? 0 : -ENOMEM;
+	p->wide = malloc(conv->wide_bytes + 1);
+	return p->reals && p->w_f32 && p->bias_f32 && p->turned && p->wide ? 0 : -ENOMEM;
 }
 
 static void packing_finish(struct packing *p)
@@ -320,6 +321,7 @@ static void packing_finish(struct packing *p)
 	free(p->w_f32);
 	free(p->bias_f32);
 	free(p->turned);
+	free(p->wide);
 	free(p->w_s16);
 	free(p->bias_s32);
 	free(p->multiplier);
@@ -468,6 +470,19 @@ static void release_channels(struct packing *p, size_t n)
 	p->released = end;
 }
 
+/* The weights are the file's own float16 ones, so that nothing is lost. */
+static void pack_half_panel(struct packing *p, const struct weights_conv *conv, size_t n, size_t taps, size_t kc,
+			    uint8_t *to)
+{
+	const struct kernels *k = p->weights->kernels;
+	size_t nr = k->igemm_f32.nr;
+
+	pack_f32_panel(&k->igemm_f32, n, taps, kc, p->w_f32, p->bias_f32, p->wide);
+	memcpy(to, p->wide, nr * sizeof(*p->wide));
+	k->f32_to_f16(conv->wide_bytes / sizeof(*p->wide) - nr, p->wide + nr,
+		      (uint16_t *)(void *)(to + nr * sizeof(*p->wide)));
+}
+
 static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to, bool quantised)
 {
 	const struct kernels *k = p->weights->kernels;
@@ -486,6 +501,8 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 					      &(struct kernel_requant){p->bias_s32, p->multiplier, p->shift}, to);
 			else if (WITH_TYPE_float32 && conv->winograd)
 				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32, p->bias_f32, p->turned, to);
+			else if (WITH_TYPE_float32 && conv->wide_bytes)
+				pack_half_panel(p, conv, count, taps, kc, to);
 			else
 				pack_f32_panel(&k->igemm_f32, count, taps, kc, p->w_f32, p->bias_f32, to);
 			release_channels(p, group * p->group_n + n + count);
@@ -559,6 +576,25 @@ static bool suits_winograd(const struct packing *p, bool quantised)
 	       p->channels >= WEIGHTS_WINOGRAD_MIN && p->kc * p->channels <= WEIGHTS_WINOGRAD_MAX;
 }
 
+/*
+ * Whether the panels' weights are the file's float16 ones and nothing else.  A single panel would take more than as
+ * float32, together with the memory that it is widened into.
+ */
+static bool suits_half(const struct packing *p, const struct weights_conv *conv, bool quantised)
+{
+	const float *scale = p->node->fold_scale;
+	size_t nr = panel_channels(p, conv);
+
+	if (quantised || p->w->type != ENGINE_F16 || conv->winograd || conv->depthwise || p->gray->channels)
+		return false;
+	if (p->groups == 1 && p->channels <= nr)
+		return false;
+	for (size_t channel = 0; scale && channel < p->channels; channel++)
+		if (scale[channel] != 1.0f)
+			return false;
+	return true;
+}
+
 /* What the layout of the panels is; p is of a node whose shapes were checked. */
 static void choose_layout(const struct packing *p, bool quantised, struct weights_conv *ret_conv)
 {
@@ -582,6 +618,12 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 	else if (!ret_conv->depthwise)
 		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(ret_conv->igemm_s8, taps, kc)
 						  : pack_f32_panel_bytes(&k->igemm_f32, taps, kc);
+	if (WITH_TYPE_float32 && suits_half(p, ret_conv, quantised)) {
+		size_t bias_bytes = k->igemm_f32.nr * sizeof(float);
+
+		ret_conv->wide_bytes = ret_conv->panel_bytes;
+		ret_conv->panel_bytes = round_up(bias_bytes + (ret_conv->wide_bytes - bias_bytes) / 2);
+	}
 }
 
 /* A tap of padding: the longest over-read of it is kr channels beyond the last, or a vector. */
@@ -617,7 +659,7 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 		return graph_error(ret_error, -ENOTSUP,
 				   "'%.60s' was converted for colour, and for one level of kernels only", p.node->name);
 	choose_layout(&p, quantised, &conv);
-	r = packing_allocate(&p, quantised);
+	r = packing_allocate(&p, &conv, quantised);
 	if (r == 0) {
 		entry = add(weights, ENTRY_CONV, -1, packed_bytes(&p, &conv, quantised));
 		r = entry ? 0 : -ENOMEM;

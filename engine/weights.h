@@ -32,6 +32,11 @@ struct weights_gray {
 struct weights_conv {
 	const uint8_t *packed; /* panels of panel_bytes, group after group; or one depthwise table */
 	size_t panel_bytes;
+	/*
+	 * Panels of a file's float16 weights keep them so behind a bias of float32: of one once it is widened, as the
+	 * kernels read it, see step_panel(); 0 where panels are read as they are.
+	 */
+	size_t wide_bytes;
 	bool depthwise;
 	bool flat;     /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
 	bool winograd; /* the panels are pack_winograd_panel()'s */

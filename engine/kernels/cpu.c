@@ -32,10 +32,10 @@ struct x86 {
 	unsigned int saved;
 };
 
-/* All 0 where AVX and FMA are missing, or the system does not save their registers. */
+/* All 0 where AVX, FMA or F16C are missing, or the system does not save their registers. */
 static struct x86 ask_x86(void)
 {
-	const unsigned int needed = bit_FMA | bit_AVX | bit_OSXSAVE;
+	const unsigned int needed = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
 	unsigned int eax, ebx, ecx, edx, high;
 	struct x86 x86 = {0};
 

@@ -3,6 +3,8 @@
 #define SIGMOID(n, in, out)	    sigmoid_avx512(false, n, in, out)
 #define SILU(n, in, out)	    sigmoid_avx512(true, n, in, out)
 #define LINEAR_SUM(n, a, b, q, out) linear_sum_avx2(n, a, b, q, out)
+#define WIDEN(n, in, out)	    widen_x86(n, in, out)
+#include "half_x86.h"
 #include "linear_avx2.h"
 #include "sigmoid_avx512.h"
 
