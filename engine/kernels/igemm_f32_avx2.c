@@ -101,6 +101,10 @@ INLINE void multiply(const float *const a[MR], size_t k, const float *w, int row
 	}
 }
 
+/*
+ * `depth` input channels at a time.  A row alone, as of a fully connected layer, waits for its weights: they are read
+ * at `depth` places at a time, since processors fetch ahead up to the end of a page only, but in many pages at once.
+ */
 INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int depth)
 {
 	const float *w = args->w + NR, *ahead = args->ahead;
@@ -124,6 +128,17 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 #pragma GCC unroll 6
 		for (int r = 0; r < rows; r++)
 			a[r] = args->a[t * MR + (size_t)r];
+		for (; rows == 1 && k < args->kc / (size_t)depth; k++)
+#pragma GCC unroll 4
+			for (size_t d = 0; d < (size_t)depth; d++) {
+				size_t at = k + d * (args->kc / (size_t)depth);
+
+				multiply(a, at, w + at * NR, rows, vectors, sums[d]);
+			}
+		if (rows == 1) {
+			k *= (size_t)depth;
+			w += k * NR;
+		}
 		for (; k + (size_t)depth <= args->kc; k += (size_t)depth, w += depth * NR, ahead += NR / 4) {
 			if (depth == 1)
 				_mm_prefetch(ahead, _MM_HINT_T1);
