@@ -13,19 +13,28 @@
 #define PIXELS	 DWCONV_PIXELS
 #define CHANNELS 16
 
-static inline __m128i requant_s8(const struct dwconv_args *args, size_t c, __m256i low, __m256i high)
+/* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15: numbers of theirs in that order. */
+static inline void load_split(const void *at, __m256i ret_halves[2])
 {
-	const uint8_t *parts = args->w;
-	const struct requant_avx2 requant = {
-		(const int32_t *)(const void *)(parts + dwconv_part(args->channels)) + c,
-		(const int32_t *)(const void *)(parts + 2 * dwconv_part(args->channels)) + c,
-		args->zero_point,
-		args->lo8,
-		args->hi8,
-		args->float_scales,
-	};
+	const __m128i *fours = at;
 
-	return requant_avx2(&requant, low, high);
+	for (int i = 0; i < 2; i++)
+		ret_halves[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(fours + i)),
+							_mm_loadu_si128(fours + i + 2), 1);
+}
+
+static inline struct requant_avx2 requant_of(const struct dwconv_args *args, size_t c)
+{
+	const int32_t *multiplier =
+		(const int32_t *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels)) + c;
+	const int32_t *shift =
+		(const int32_t *)(const void *)((const uint8_t *)args->w + 2 * dwconv_part(args->channels)) + c;
+	struct requant_avx2 requant = {
+		.zero_point = args->zero_point, .lo = args->lo8, .hi = args->hi8, .float_scales = args->float_scales};
+
+	load_split(multiplier, requant.multiplier);
+	load_split(shift, requant.shift);
+	return requant;
 }
 
 static inline void store_s8(const struct dwconv_args *args, size_t c, __m128i bytes, int8_t *out)
@@ -56,13 +65,16 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * dwconv_part(args->channels));
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
-		/* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15. */
-		__m256i first[PIXELS], second[PIXELS];
+		__m256i first[PIXELS], second[PIXELS], sums[2];
 		__m128i bytes[PIXELS];
+		struct requant_avx2 requant;
 
+		load_split(bias + c, sums);
 #pragma GCC unroll 4
-		for (int p = 0; p < pixels; p++)
-			first[p] = second[p] = _mm256_setzero_si256();
+		for (int p = 0; p < pixels; p++) {
+			first[p] = sums[0];
+			second[p] = sums[1];
+		}
 		for (size_t t = 0; t < row->n_taps; t += 2) {
 			bool both = t + 1 < row->n_taps;
 			const int16_t *w0 = w + row->taps[t].w * args->channels + c;
@@ -85,15 +97,13 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 			}
 		}
 		/* All before any is stored, which could change what they are scaled by for all that compilers know. */
+		requant = requant_of(args, c);
 #pragma GCC unroll 4
 		for (int p = 0; p < pixels; p++) {
-			__m256i low = _mm256_permute2x128_si256(first[p], second[p], 0x20);
-			__m256i high = _mm256_permute2x128_si256(first[p], second[p], 0x31);
+			/* In this order packing puts all channels in theirs. */
+			const __m256i words = requant_words_avx2(&requant, first[p], second[p]);
 
-			low = _mm256_add_epi32(low, _mm256_loadu_si256((const __m256i *)(const void *)(bias + c)));
-			high = _mm256_add_epi32(high,
-						_mm256_loadu_si256((const __m256i *)(const void *)(bias + c + 8)));
-			bytes[p] = requant_s8(args, c, low, high);
+			bytes[p] = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 		}
 #pragma GCC unroll 4
 		for (int p = 0; p < pixels; p++)

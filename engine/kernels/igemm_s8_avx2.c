@@ -118,11 +118,48 @@ INLINE void sum_words(struct sums *sums, const struct igemm_s8_args *args, int r
 	}
 }
 
+static inline void store_row(const struct igemm_s8_args *args, size_t row, __m128i bytes)
+{
+	int8_t *c = args->c + row * args->c_stride, values[NR];
+
+	if (args->n == NR) {
+		_mm_storeu_si128((__m128i *)(void *)c, bytes);
+		return;
+	}
+	_mm_storeu_si128((__m128i *)(void *)values, bytes);
+	memcpy(c, values, args->n);
+}
+
+/* By two rows, all before any is stored, which could change what they are scaled by for all that compilers know. */
+INLINE void finish(const struct igemm_s8_args *args, int rows, const struct sums *sums)
+{
+	struct requant_avx2 requant = {
+		.zero_point = args->zero_point, .lo = args->lo, .hi = args->hi, .float_scales = args->float_scales};
+	const int32_t *head = args->w;
+	__m128i bytes[MR];
+
+	requant_load_avx2(head + NR, requant.multiplier);
+	requant_load_avx2(head + 2 * NR, requant.shift);
+#pragma GCC unroll 5
+	for (int r = 0; r + 1 < rows; r += 2) {
+		const __m256i two = requant_rows_avx2(&requant, sums->low + r, sums->high + r);
+
+		bytes[r] = _mm256_castsi256_si128(two);
+		bytes[r + 1] = _mm256_extracti128_si256(two, 1);
+	}
+	if (rows % 2 == 1)
+		bytes[rows - 1] = requant_avx2(&requant, sums->low[rows - 1], sums->high[rows - 1]);
+	EVERY(r, rows)
+	{
+		if ((size_t)r >= args->m)
+			return;
+		store_row(args, (size_t)r, bytes[r]);
+	}
+}
+
 INLINE void tile(const struct igemm_s8_args *args, int rows)
 {
 	const int32_t *head = args->w, *info = head + 3 * NR;
-	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point,
-					     args->lo,	args->hi,      args->float_scales};
 	struct sums sums;
 
 	EVERY(r, rows)
@@ -134,20 +171,7 @@ INLINE void tile(const struct igemm_s8_args *args, int rows)
 		sum_bytes(&sums, args, rows, (size_t)*info, (const int8_t *)(info + PAIRS_INFO));
 	else
 		sum_words(&sums, args, rows, (const int16_t *)(const void *)(info + PAIRS_INFO));
-	EVERY(r, rows)
-	{
-		int8_t *c = args->c + (size_t)r * args->c_stride, values[NR];
-		const __m128i bytes = requant_avx2(&requant, sums.low[r], sums.high[r]);
-
-		if ((size_t)r >= args->m)
-			return;
-		if (args->n == NR) {
-			_mm_storeu_si128((__m128i *)(void *)c, bytes);
-		} else {
-			_mm_storeu_si128((__m128i *)(void *)values, bytes);
-			memcpy(c, values, args->n);
-		}
-	}
+	finish(args, rows, &sums);
 }
 
 /* One row is what a fully connected layer has. */

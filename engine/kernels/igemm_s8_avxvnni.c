@@ -67,10 +67,14 @@ static inline __m256i complete(const int32_t *head, __m256i sums, int32_t row_su
 static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high, int32_t row_sum)
 {
 	const int32_t *head = args->w;
-	const struct requant_avx2 requant = {head + NR, head + 2 * NR, args->zero_point,
-					     args->lo,	args->hi,      args->float_scales};
+	struct requant_avx2 requant = {
+		.zero_point = args->zero_point, .lo = args->lo, .hi = args->hi, .float_scales = args->float_scales};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
-	__m128i bytes = requant_avx2(&requant, complete(head, low, row_sum), complete(head + 8, high, row_sum));
+	__m128i bytes;
+
+	requant_load_avx2(head + NR, requant.multiplier);
+	requant_load_avx2(head + 2 * NR, requant.shift);
+	bytes = requant_avx2(&requant, complete(head, low, row_sum), complete(head + 8, high, row_sum));
 
 	if (args->n == NR) {
 		_mm_storeu_si128((__m128i *)(void *)c, bytes);
