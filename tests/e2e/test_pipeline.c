@@ -251,7 +251,7 @@ static void serve_bodies(struct fixture *fixture, struct client *client)
 static float body_at(struct client *client, uint64_t seq, int brightness, uint64_t taken_us)
 {
 	struct ipc_frame frame = client_frame(client, seq, 0);
-	const struct ipc_result_item *item = &client->result.items[0];
+	const struct ipc_result_item *item;
 
 	frame.captured_us = taken_us;
 	memset(client->pool, brightness, 64 * 64);
