@@ -15,10 +15,12 @@
  * that the daemon said can be decoded, and nothing is held any more.
  */
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -360,6 +362,15 @@ static void send_memories(struct client *client, const uint8_t *record, const ui
 		close(fds[i]);
 }
 
+/* Bytes that the daemon has yet to read: those of messages with descriptors take it a turn each. */
+static bool is_unread(const struct client *client)
+{
+	int bytes = 0;
+
+	return client->fd >= 0 && !client->cut && !client->is_raw && ioctl(client->fd, SIOCOUTQ, &bytes) == 0 &&
+	       bytes > 0;
+}
+
 /* Nothing is on its way any more: who is still there has an answer to everything. */
 static void settle(void)
 {
@@ -373,7 +384,7 @@ static void settle(void)
 
 			read_all(&clients[i]);
 			turn();
-			pending |= before != rig.host.n_sessions;
+			pending |= before != rig.host.n_sessions || is_unread(&clients[i]);
 		}
 		pending |= !dispatch_idle(&rig.dispatch) || !session_all_sent(&rig.host);
 	}
