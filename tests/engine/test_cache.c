@@ -158,12 +158,12 @@ Test(cache, what_was_kept_is_loaded_again, .init = set_up, .fini = tear_down)
 	char path[320];
 	struct stat first, again;
 
-	cr_assert_str_empty(load(PLENTY));
+	cr_assert_str_eq(load(PLENTY), "");
 	cr_assert_eq(count(path, sizeof(path)), 1);
 	first = status_of(path);
 	cr_assert_eq(first.st_mode & 0777, 0600);
 	cr_assert_eq(status_of(folder).st_mode & 0777, 0700);
-	cr_assert_str_empty(load(PLENTY));
+	cr_assert_str_eq(load(PLENTY), "");
 	cr_assert_eq(count(path, sizeof(path)), 1);
 	again = status_of(path);
 	cr_assert_eq(first.st_ino, again.st_ino, "it was written again");
@@ -181,7 +181,7 @@ Test(cache, a_model_that_changed_is_another_one, .init = set_up, .fini = tear_do
 	cr_assert_eq(engine_model_load_cached(model, folder, PLENTY, NULL, NULL, &loaded), 0);
 	run(loaded, answers);
 	engine_model_destroy(loaded);
-	cr_assert_arr_neq(answers, expected, sizeof(answers));
+	cr_assert(memcmp(answers, expected, sizeof(answers)) != 0);
 	cr_assert_eq(count(NULL, 0), 2);
 }
 
@@ -209,7 +209,7 @@ Test(cache, damage_of_any_byte_is_found_and_mended, .init = set_up, .fini = tear
 		write_file(path, good, cut);
 		cr_assert_not_null(strstr(load(PLENTY), "is made anew"), "cut to %zu", cut);
 	}
-	cr_assert_str_empty(load(PLENTY));
+	cr_assert_str_eq(load(PLENTY), "");
 	cr_assert_eq(count(NULL, 0), 1);
 }
 
@@ -236,10 +236,10 @@ Test(cache, what_others_could_have_written_is_not_read, .init = set_up, .fini = 
 Test(cache, a_folder_that_cannot_be_is_done_without, .init = set_up, .fini = tear_down)
 {
 	write_file(folder, "", 0);
-	cr_assert_str_not_empty(load(PLENTY));
+	cr_assert(*load(PLENTY));
 	cr_assert_eq(unlink(folder), 0);
 	cr_assert_eq(symlink(root, folder), 0);
-	cr_assert_str_not_empty(load(PLENTY));
+	cr_assert(*load(PLENTY));
 }
 
 Test(cache, the_limit_removes_what_was_not_used_for_longest, .init = set_up, .fini = tear_down)
@@ -304,6 +304,6 @@ Test(cache, writers_do_not_disturb_each_other, .init = set_up, .fini = tear_down
 		cr_assert_null(failed);
 	}
 	load(PLENTY);
-	cr_assert_str_empty(load(PLENTY));
+	cr_assert_str_eq(load(PLENTY), "");
 	cr_assert_eq(count(NULL, 0), 1);
 }

@@ -188,7 +188,7 @@ Test(half, convolutions_answer_as_with_float32)
 		cr_assert_eq(is_half(&t.half.plan->steps[0]),
 			     kind != DEPTHWISE && kind != WINOGRAD && (kind == GROUPED || several_panels(&t)),
 			     "kind %d", kind);
-		cr_assert_not(is_half(&t.full.plan->steps[0]));
+		cr_assert(!is_half(&t.full.plan->steps[0]));
 		compare(&t);
 		twins_finish(&t);
 	}
