@@ -107,7 +107,7 @@ static void expect_followed(const struct kind *kind)
 	char detector[PATH_BYTES], network[PATH_BYTES], photograph[PATH_BYTES], models[4 * PATH_BYTES];
 	struct fixture fixture;
 	struct client client;
-	float first[4], side;
+	float first[4] = {0}, side;
 
 	find(kind->detector_file, detector);
 	find(kind->landmarks_file, network);
