@@ -45,6 +45,10 @@ Test(photographs, a_face_is_looked_at_where_the_detector_found_it)
 	const float *box;
 	float x, y, side;
 
+#if defined(__SANITIZE_THREAD__)
+	cr_skip_test("a frame takes more than the second after which a stream forgets what it follows");
+#endif
+
 	find("models/rfb320/rfb320_without_postprocessing.tflite", network);
 	find("images/photos/face.jpg", photograph);
 	fixture_init(&fixture);
