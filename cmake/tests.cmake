@@ -19,7 +19,7 @@ function(inferd_test name)
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(test_${name} PRIVATE ${T_LIBS} inferd_criterion Threads::Threads m)
   add_test(NAME ${name} COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}> --jobs 2)
-  set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT 1800)
+  set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT 900)
 endfunction()
 
 # inferd_fuzz(NAME SOURCES... LIBS targets...): a libFuzzer target, run over its corpus and a bounded number of
