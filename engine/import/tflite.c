@@ -96,6 +96,23 @@ static int read_quant(struct tflite *t, size_t table, const struct tflite_tensor
 	return r;
 }
 
+/* The format aligns its buffers to 16 bytes; of a file that does not, or lies so in memory, elements are copied. */
+static int borrow_or_copy(struct tflite *t, int value, const uint8_t *data, size_t bytes)
+{
+	void *copy;
+
+	if ((uintptr_t)data % engine_type_size(t->graph->values[value].type) == 0)
+		return graph_set_data(t->graph, value, data, bytes);
+	if (bytes > t->made_max - t->made_bytes)
+		return -EFBIG;
+	copy = graph_alloc_data(t->graph, value, bytes);
+	if (!copy)
+		return -EINVAL;
+	t->made_bytes += bytes;
+	memcpy(copy, data, bytes);
+	return 0;
+}
+
 /* A constant's bytes lie in the buffer table, or anywhere in the file for large files. */
 static int read_data(struct tflite *t, size_t table, const struct tflite_tensor *tensor)
 {
@@ -119,7 +136,7 @@ static int read_data(struct tflite *t, size_t table, const struct tflite_tensor 
 		return -EINVAL;
 	if (sparsity)
 		return tflite_densify(t, sparsity, t->fb.data + at, (size_t)bytes, tensor->value);
-	return graph_set_data(t->graph, tensor->value, t->fb.data + at, (size_t)bytes);
+	return borrow_or_copy(t, tensor->value, t->fb.data + at, (size_t)bytes);
 }
 
 static int read_tensor(struct tflite *t, int i, size_t table)

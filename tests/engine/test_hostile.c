@@ -153,14 +153,14 @@ static void damage(uint8_t *data, size_t size)
 
 /* ---- copies -------------------------------------------------------------------------------------- */
 
-/* A copy of just that size, so that a sanitizer sees reads behind it. */
-static uint8_t *copy_of(const uint8_t *data, size_t size)
+/* A copy that ends where its memory does, so that a sanitizer sees reads behind it, `shift` bytes into it. */
+static uint8_t *copy_of(const uint8_t *data, size_t size, size_t shift)
 {
-	uint8_t *copy = malloc(size ? size : 1);
+	uint8_t *copy = malloc(shift + size ? shift + size : 1);
 
 	cr_assert_not_null(copy);
 	if (size)
-		memcpy(copy, data, size);
+		memcpy(copy + shift, data, size);
 	return copy;
 }
 
@@ -170,7 +170,8 @@ static void survive_one(const struct file *file, const char *name, int i)
 	bool of_weights = file->weights && test_random() % 4 == 0, cut = test_random() % 4 == 0;
 	const uint8_t *data = of_weights ? file->weights : file->data;
 	size_t size = of_weights ? file->weights_size : file->size, kept = cut ? random_place(size) : size;
-	uint8_t *copy = copy_of(data, kept);
+	size_t shift = (size_t)i % 4; /* nothing says that memory is aligned */
+	uint8_t *memory = copy_of(data, kept, shift), *copy = memory + shift;
 	struct file damaged = *file;
 	char what[256];
 
@@ -183,7 +184,7 @@ static void survive_one(const struct file *file, const char *name, int i)
 	*(of_weights ? &damaged.weights_size : &damaged.size) = kept;
 	snprintf(what, sizeof(what), "%.200s, copy %d%s", name, i, cut ? ", cut" : "");
 	survive(&damaged, what);
-	free(copy);
+	free(memory);
 }
 
 static void survive_copies(const struct file *file, const char *name, int n)
