@@ -8,8 +8,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,7 +237,7 @@ static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, stru
 			  struct engine_error *note, struct engine_model **ret_model)
 {
 	struct engine_model *model = NULL, *kept;
-	char name[NAME_BYTES];
+	char name[NAME_BYTES], now[NAME_BYTES];
 	int r = name_of(path, error, name);
 
 	if (r < 0)
@@ -247,11 +247,14 @@ static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, stru
 	r = engine_model_load(path, error, &model);
 	if (r < 0)
 		return r;
+	*ret_model = model;
+	/* A file that was replaced meanwhile is not kept under the name of what it held before. */
+	if (name_of(path, note, now) < 0 || strcmp(now, name) != 0)
+		return 0;
 	if (keep(model, folder, name, max_bytes, note) == 0 && load_entry(folder, name, path, note, &kept) == 0) {
 		engine_model_destroy(model);
-		model = kept;
+		*ret_model = kept;
 	}
-	*ret_model = model;
 	return 0;
 }
 
