@@ -77,9 +77,9 @@ phase_asan() {
 phase_tsan() {
 	local fixed=()
 	build build/tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g' \
-		-DINFERD_SANITIZE=thread -- test_team test_ipc test_daemon
+		-DINFERD_SANITIZE=thread -- test_team test_ipc test_daemon test_e2e
 	! setarch -R true 2>/dev/null || fixed=(setarch -R)
-	(cd build/tsan && "${fixed[@]}" ctest -V -j "$jobs" -R '^(team|ipc|daemon)$')
+	(cd build/tsan && "${fixed[@]}" ctest -V -j "$jobs" -R '^(team|ipc|daemon|e2e)$')
 }
 
 phase_fuzz() {
