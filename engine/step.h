@@ -35,8 +35,14 @@ void step_finish(const struct step *step, const struct exec *exec, size_t n, voi
 void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,
 			uint8_t *out);
 
-/* Of a depthwise convolution whose input rows the caller points to, and whose output it sets. */
+/*
+ * A depthwise convolution whose input rows the caller points to, in all that `rows` has room for, and whose output and
+ * out_rows it sets: output rows lie one behind the other, at most step_depthwise_rows() at once.
+ */
 struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *exec, const void **rows);
+size_t step_depthwise_rows(const struct step *step, const struct kernels *kernels);
+/* Makes these rows, and what comes behind the convolution. */
+void step_depthwise(const struct step *step, const struct exec *exec, const struct dwconv_args *args);
 
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)

@@ -4,6 +4,7 @@
 #include "step.h"
 
 #include <string.h>
+#include <trim.h>
 
 /* One tile: rows of one group times a range of its panels. */
 struct tile {
@@ -403,9 +404,12 @@ struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *
 		.in_stride = w->in_stride,
 		.out_w = (size_t)w->out_w,
 		.out_stride = w->out_stride,
+		.out_rows = 1,
+		.out_row = (size_t)w->out_w * w->out_stride,
 		.channels = (size_t)w->in_c,
 		.kh = (size_t)w->kh,
 		.kw = (size_t)w->kw,
+		.stride_h = (size_t)w->stride_h,
 		.stride_w = (size_t)w->stride_w,
 		.dilation_w = (size_t)w->dilation_w,
 		.pad_left = (size_t)w->left,
@@ -420,27 +424,46 @@ struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *
 	};
 }
 
+size_t step_depthwise_rows(const struct step *step, const struct kernels *kernels)
+{
+	const struct plan_window *w = &step->window;
+	size_t rows = kernels->dwconv_f32_rows;
+
+	if (step->run == step_depthwise_s8 || w->dilation_h > 1)
+		return 1;
+	return (rows - 1) * (size_t)w->stride_h + (size_t)w->kh <= STEP_TAPS_MAX ? rows : 1;
+}
+
+void step_depthwise(const struct step *step, const struct exec *exec, const struct dwconv_args *args)
+{
+	bool s8 = step->run == step_depthwise_s8;
+
+	if (s8)
+		exec->kernels->dwconv_s8(args);
+	else if (WITH_TYPE_float32)
+		exec->kernels->dwconv_f32(args);
+	step_finish_pixels(step, exec, args->out_rows * args->out_w, args->channels,
+			   args->out_stride * (s8 ? 1 : sizeof(float)), args->out);
+}
+
 static void depthwise(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
 {
 	const struct plan_window *w = &step->window;
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
-	size_t in_row = (size_t)w->in_w * w->in_stride, out_row = (size_t)w->out_w * w->out_stride;
+	size_t in_row = (size_t)w->in_w * w->in_stride, most = step_depthwise_rows(step, exec->kernels);
 	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
 	const void *rows[STEP_TAPS_MAX];
 	struct dwconv_args args = step_dwconv_args(step, exec, rows);
 
-	for (size_t oy = from * step->gemm.rows; oy < end; oy++) {
-		for (int ky = 0; ky < w->kh; ky++) {
-			int iy = (int)oy * w->stride_h - w->top + ky * w->dilation_h;
+	for (size_t oy = from * step->gemm.rows; oy < end; oy += args.out_rows) {
+		args.out_rows = end - oy < most ? end - oy : most;
+		for (size_t ky = 0; ky < (args.out_rows - 1) * args.stride_h + args.kh; ky++) {
+			int iy = (int)oy * w->stride_h - w->top + (int)ky * w->dilation_h;
 
 			rows[ky] = (unsigned)iy < (unsigned)w->in_h ? x + (size_t)iy * in_row * size : NULL;
 		}
-		args.out = (uint8_t *)plan_pointer(exec, step->out) + oy * out_row * size;
-		if (size == 1)
-			exec->kernels->dwconv_s8(&args);
-		else
-			exec->kernels->dwconv_f32(&args);
-		step_finish_pixels(step, exec, args.out_w, args.channels, args.out_stride * size, args.out);
+		args.out = (uint8_t *)plan_pointer(exec, step->out) + oy * args.out_row * size;
+		step_depthwise(step, exec, &args);
 	}
 }
 

@@ -136,10 +136,29 @@ static size_t group_of(size_t w, size_t mr)
 	return best;
 }
 
-/* Rows that the ring of expanded ones has: a multiple of the group, so that none is cut in two. */
-static size_t ring_of(const struct plan_window *w, size_t group)
+/* Rows that are expanded together. */
+static size_t expanded_of(struct parts parts, const struct kernels *kernels)
 {
-	return (reach(w) + group - 1 + group - 1) / group * group;
+	return group_of((size_t)parts.depthwise->window.in_w, mr_of(parts.expand, kernels));
+}
+
+/* Rows that the ring of expanded ones has: a multiple of the group, so that none is cut in two. */
+static size_t ring_of(struct parts parts, const struct kernels *kernels)
+{
+	const struct plan_window *w = &parts.depthwise->window;
+	size_t group = expanded_of(parts, kernels);
+	size_t rows = reach(w) + (step_depthwise_rows(parts.depthwise, kernels) - 1) * (size_t)w->stride_h;
+
+	return (rows + group - 1 + group - 1) / group * group;
+}
+
+/* Output rows that the last part takes together: as many as waste least, of as many as are made at once. */
+static size_t waiting_of(struct parts parts, const struct kernels *kernels)
+{
+	size_t group = group_of((size_t)parts.depthwise->window.out_w, mr_of(parts.project, kernels));
+	size_t once = step_depthwise_rows(parts.depthwise, kernels);
+
+	return group % once ? group * once : group;
 }
 
 static size_t size_of(const struct step *depthwise)
@@ -147,12 +166,11 @@ static size_t size_of(const struct step *depthwise)
 	return depthwise->run == step_depthwise_s8 ? 1 : sizeof(float);
 }
 
-static size_t ring_bytes(const struct step *depthwise, size_t group)
+static size_t ring_bytes(const struct step *depthwise, size_t ring_rows)
 {
 	const struct plan_window *w = &depthwise->window;
 
-	return (ring_of(w, group) * (size_t)w->in_w * (size_t)w->in_c * size_of(depthwise) + KERNEL_SLACK + 63) / 64 *
-	       64;
+	return (ring_rows * (size_t)w->in_w * (size_t)w->in_c * size_of(depthwise) + KERNEL_SLACK + 63) / 64 * 64;
 }
 
 /* Output rows that wait for the last part. */
@@ -178,21 +196,19 @@ static void tile(struct step *whole, const struct kernels *kernels)
 {
 	struct parts parts = parts_of(whole);
 	const struct plan_window *w = &parts.depthwise->window;
-	size_t rows = ceil_div((size_t)w->out_h, TILES), once, group;
+	size_t rows = ceil_div((size_t)w->out_h, TILES), once, group = step_depthwise_rows(parts.depthwise, kernels);
 
 	whole->own_bytes = 0;
 	if (parts.expand) {
 		once = ROWS_FOR_ONE * overlap(w) / (size_t)w->stride_h;
 		rows = rows > once ? rows : once;
-		group = group_of((size_t)w->in_w, mr_of(parts.expand, kernels));
-		whole->own_bytes = ring_bytes(parts.depthwise, group);
+		whole->own_bytes = ring_bytes(parts.depthwise, ring_of(parts, kernels));
 	}
 	if (parts.project) {
-		group = group_of((size_t)w->out_w, mr_of(parts.project, kernels));
-		rows = ceil_div(rows, group) * group;
+		group = waiting_of(parts, kernels);
 		whole->own_bytes += waiting_bytes(parts.depthwise, group);
 	}
-	whole->gemm.rows = rows;
+	whole->gemm.rows = rows = ceil_div(rows, group) * group;
 	whole->tiles = ceil_div((size_t)w->out_h, rows);
 	whole->serial = whole->tiles < 2;
 }
@@ -450,15 +466,16 @@ static void project(struct way *way)
 	way->n_waiting = 0;
 }
 
-static void one_row(struct way *way, struct dwconv_args *args, const void **rows, size_t oy)
+/* The output rows from oy on, args->out_rows of them. */
+static void some_rows(struct way *way, struct dwconv_args *args, const void **rows, size_t oy)
 {
 	const struct step *step = way->parts.depthwise;
 	const struct plan_window *w = &step->window;
 	const uint8_t *x = way->parts.expand ? way->ring : plan_pointer(way->exec, step->in[0]);
 	size_t in_row = args->in_w * args->in_stride * way->size, out_pixel = args->out_stride * way->size;
 
-	for (int ky = 0; ky < w->kh; ky++) {
-		int iy = (int)oy * w->stride_h - w->top + ky * w->dilation_h;
+	for (size_t ky = 0; ky < (args->out_rows - 1) * args->stride_h + args->kh; ky++) {
+		int iy = (int)oy * w->stride_h - w->top + (int)ky * w->dilation_h;
 		size_t at = (size_t)iy;
 
 		if ((unsigned)iy >= (unsigned)w->in_h) {
@@ -474,13 +491,9 @@ static void one_row(struct way *way, struct dwconv_args *args, const void **rows
 	if (way->parts.project)
 		args->out = way->waiting + way->n_waiting * out_pixel;
 	else
-		args->out = (uint8_t *)plan_pointer(way->exec, step->out) + oy * (size_t)w->out_w * out_pixel;
-	if (way->size == 1)
-		way->exec->kernels->dwconv_s8(args);
-	else if (WITH_TYPE_float32)
-		way->exec->kernels->dwconv_f32(args);
-	step_finish_pixels(step, way->exec, args->out_w, args->channels, out_pixel, args->out);
-	way->n_waiting += args->out_w;
+		args->out = (uint8_t *)plan_pointer(way->exec, step->out) + oy * args->out_row * way->size;
+	step_depthwise(step, way->exec, args);
+	way->n_waiting += args->out_rows * args->out_w;
 }
 
 /* An input row of the depthwise convolution that lies in the image. */
@@ -495,23 +508,25 @@ void step_rows(const struct step *step, const struct exec *exec, size_t from, si
 	const struct step *depthwise = way.parts.depthwise, *last = way.parts.project;
 	const struct plan_window *w = &depthwise->window;
 	size_t y = from * step->gemm.rows, end = to * step->gemm.rows;
-	size_t most = last ? group_of((size_t)w->out_w, mr_of(last, exec->kernels)) * (size_t)w->out_w : 0;
+	size_t most = last ? waiting_of(way.parts, exec->kernels) * (size_t)w->out_w : 0;
+	size_t once = step_depthwise_rows(depthwise, exec->kernels);
 	const void *rows[STEP_TAPS_MAX];
 	struct dwconv_args args = step_dwconv_args(depthwise, exec, rows);
 
 	end = end < (size_t)w->out_h ? end : (size_t)w->out_h;
 	way.ring = way.waiting = exec->own + panel_bytes(way.parts);
 	if (way.parts.expand) {
-		way.group = group_of((size_t)w->in_w, mr_of(way.parts.expand, exec->kernels));
-		way.ring_rows = ring_of(w, way.group);
-		way.waiting += ring_bytes(depthwise, way.group);
+		way.group = expanded_of(way.parts, exec->kernels);
+		way.ring_rows = ring_of(way.parts, exec->kernels);
+		way.waiting += ring_bytes(depthwise, way.ring_rows);
 	}
 	way.first = way.made = clip_row(w, (long long)y * w->stride_h - w->top);
 	way.end = clip_row(w, ((long long)end - 1) * w->stride_h - w->top + (long long)reach(w));
 	way.projected = y * (size_t)w->out_w;
-	for (; y < end; y++) {
-		one_row(&way, &args, rows, y);
-		if (last && (way.n_waiting == most || y + 1 == end))
+	for (; y < end; y += args.out_rows) {
+		args.out_rows = end - y < once ? end - y : once;
+		some_rows(&way, &args, rows, y);
+		if (last && (way.n_waiting == most || y + args.out_rows == end))
 			project(&way);
 	}
 }

@@ -4,6 +4,7 @@
 #define KERNEL(name) name##_avx2
 #define LANES	     8
 #define VECTORS	     2
+#define ROWS	     1
 
 typedef __m256 vector;
 
@@ -41,4 +42,5 @@ static inline vector clamp(vector values, float lo, float hi)
 void kernels_dwconv_f32_avx2(struct kernels *table)
 {
 	table->dwconv_f32 = dwconv_f32_avx2;
+	table->dwconv_f32_rows = ROWS;
 }

@@ -4,6 +4,7 @@
 #define KERNEL(name) name##_avx512
 #define LANES	     16
 #define VECTORS	     1
+#define ROWS	     2
 
 typedef __m512 vector;
 
@@ -43,4 +44,5 @@ static inline vector clamp(vector values, float lo, float hi)
 void kernels_dwconv_f32_avx512(struct kernels *table)
 {
 	table->dwconv_f32 = dwconv_f32_avx512;
+	table->dwconv_f32_rows = ROWS;
 }

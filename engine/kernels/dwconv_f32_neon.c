@@ -4,6 +4,7 @@
 #define KERNEL(name) name##_neon
 #define LANES	     4
 #define VECTORS	     2
+#define ROWS	     1
 
 typedef float32x4_t vector;
 
@@ -41,4 +42,5 @@ static inline vector clamp(vector values, float lo, float hi)
 void kernels_dwconv_f32_neon(struct kernels *table)
 {
 	table->dwconv_f32 = dwconv_f32_neon;
+	table->dwconv_f32_rows = ROWS;
 }

@@ -174,6 +174,7 @@ void kernels_scalar(struct kernels *table)
 		(struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, .panel = KERNEL_WORDS};
 	table->igemm_s8_wide = table->igemm_s8;
 	table->dwconv_f32 = dwconv_f32_scalar;
+	table->dwconv_f32_rows = 1;
 	table->dwconv_s8 = dwconv_s8_scalar;
 	kernels_elementwise_scalar(table);
 	kernels_dots_s8_scalar(table);

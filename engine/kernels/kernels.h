@@ -117,14 +117,17 @@ void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t 
 		   const struct kernel_requant *requant, void *panel);
 
 /*
- * Depthwise, one output row.  rows[y] is the start of an input row (kh of them, dilation already applied),
- * NULL when it lies in the padding.  Columns outside 0..in_w-1 are padding too: zeros (s8: pad).
+ * Depthwise, one output row, or in float up to kernels.dwconv_f32_rows of them.  rows[y] is the start of an input row
+ * (kh of them, dilation already applied), NULL when it lies in the padding; those of the next output row are stride_h
+ * further, so that there are (out_rows - 1) * stride_h + kh in all.  Columns outside 0..in_w-1 are padding too: zeros
+ * (s8: pad).
  */
 struct dwconv_args {
 	const void *const *rows;
 	size_t in_w, in_stride; /* elements between pixels */
 	size_t out_w, out_stride;
-	size_t channels, kh, kw, stride_w, dilation_w, pad_left;
+	size_t out_rows, out_row; /* how many at once, and elements from one to the next; f32 */
+	size_t channels, kh, kw, stride_h, stride_w, dilation_w, pad_left;
 	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: int32 bias[c], multiplier[c], shift[c], then int16
 			  [kh][kw][c]; each part padded to 64 bytes (dwconv_s8_bytes) */
 	void *out;
@@ -215,6 +218,7 @@ struct kernels {
 	struct igemm_s8 igemm_s8;
 	struct igemm_s8 igemm_s8_wide; /* for weights of any 16 bits */
 	void (*dwconv_f32)(const struct dwconv_args *args);
+	uint8_t dwconv_f32_rows; /* output rows that it makes together, at no more cost than one by one */
 	void (*dwconv_s8)(const struct dwconv_args *args);
 	/* pixels: 6x6 of a block, row by row, each `channels` values; v[place * stride + channel]. */
 	void (*winograd_input)(size_t channels, const float *const *pixels, size_t stride, float *v);

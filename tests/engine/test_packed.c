@@ -202,7 +202,7 @@ Test(packed, panels_of_another_machine_are_refused)
 
 	make_original(false);
 	pack(ENGINE_PACK_PANELS, &data, &size);
-	memcpy(data + 48, "abacus", 7);
+	memcpy(data + 48, "abacus\0\0\0\0\0\0\0\0\0", 16);
 	imported_refuse(&(struct file){data, size, NULL, 0}, -ENOTSUP, "converted for abacus, and this machine has");
 	free(data);
 }

@@ -147,17 +147,22 @@ static void call_dwconv(void *argument)
 
 static void bench_dwconv(const struct kernels *table, size_t width, size_t channels, size_t stride, double limit)
 {
-	uint8_t *in = zeros(3 * width * channels * sizeof(float)), *out = zeros(width * channels * sizeof(float));
+	const size_t once = table->dwconv_f32_rows, n_rows = (once - 1) * stride + 3;
+	uint8_t *in = zeros(n_rows * width * channels * sizeof(float));
+	uint8_t *out = zeros(once * width * channels * sizeof(float));
 	void *wf = zeros(dwconv_f32_bytes(channels, 9)), *wq = zeros(dwconv_s8_bytes(channels, 9));
-	const void *rows[3];
+	const void *rows[8];
 	struct dwconv dwconv = {.args = {.rows = rows,
 					 .in_w = width,
 					 .in_stride = channels,
 					 .out_w = width / stride,
 					 .out_stride = channels,
+					 .out_rows = once,
+					 .out_row = width / stride * channels,
 					 .channels = channels,
 					 .kh = 3,
 					 .kw = 3,
+					 .stride_h = stride,
 					 .stride_w = stride,
 					 .dilation_w = 1,
 					 .pad_left = 1,
@@ -168,11 +173,12 @@ static void bench_dwconv(const struct kernels *table, size_t width, size_t chann
 	char shape[40];
 
 	snprintf(shape, sizeof(shape), "3x3/%zu, %zu x %zu", stride, width, channels);
-	for (size_t y = 0; y < 3; y++)
+	for (size_t y = 0; y < n_rows; y++)
 		rows[y] = in + y * width * channels * sizeof(float);
 	dwconv.kernel = table->dwconv_f32;
 	dwconv.args.w = wf;
-	measure("dwconv_f32", shape, macs, limit, call_dwconv, &dwconv);
+	measure("dwconv_f32", shape, (double)once * macs, limit, call_dwconv, &dwconv);
+	dwconv.args.out_rows = 1;
 	for (size_t y = 0; y < 3; y++)
 		rows[y] = in + y * width * channels;
 	dwconv.kernel = table->dwconv_s8;

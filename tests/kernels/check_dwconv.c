@@ -1,6 +1,7 @@
 /*
- * check_dwconv.c - every level's depthwise convolution of one row against the portable one: channels around the
- * vector's width, windows that reach over both ends, rows in the padding, dilation and stride.
+ * check_dwconv.c - every level's depthwise convolution of a row, or of as many as it makes together, against the
+ * portable one: channels around the vector's width, windows that reach over both ends, rows in the padding, dilation
+ * and stride.
  */
 #include <math.h>
 
@@ -11,22 +12,24 @@ TEST_SUITE(dwconv);
 
 struct layer {
 	struct dwconv_args args;
-	const void *rows[7];
+	const void *rows[16];
 	struct guarded in;
 	void *packed;
 	size_t size; /* of an element */
 };
 
-static void layer_init(struct layer *layer, size_t size)
+/* Of up to rows_max output rows. */
+static void layer_init(struct layer *layer, size_t size, size_t rows_max)
 {
 	struct dwconv_args *args = &layer->args;
-	size_t reach;
+	size_t reach, rows;
 
 	memset(layer, 0, sizeof(*layer));
 	layer->size = size;
 	args->kh = (size_t)test_random_range(1, 5);
 	args->kw = (size_t)test_random_range(1, 5);
-	args->stride_w = (size_t)test_random_range(1, 3);
+	args->stride_h = (size_t)test_random_range(1, 3);
+	args->stride_w = test_random() & 1 ? args->stride_h : (size_t)test_random_range(1, 3);
 	args->dilation_w = (size_t)test_random_range(1, 2);
 	args->channels = (size_t)test_random_range(1, test_random() & 1 ? 16 : 70);
 	args->in_w = (size_t)test_random_range(1, 24);
@@ -35,8 +38,12 @@ static void layer_init(struct layer *layer, size_t size)
 	args->out_w = (args->in_w + args->pad_left + (size_t)test_random_range(0, (int64_t)reach)) / args->stride_w + 1;
 	args->in_stride = args->channels + (size_t)test_random_range(0, 3);
 	args->out_stride = args->channels + (size_t)test_random_range(0, 3);
-	layer->in = guarded_create(args->kh * args->in_w * args->in_stride * size, KERNEL_SLACK);
-	for (size_t y = 0; y < args->kh; y++)
+	args->out_rows = (size_t)test_random_range(1, (int64_t)rows_max);
+	args->out_row = (args->out_w - 1) * args->out_stride + args->channels + (size_t)test_random_range(0, 3);
+	rows = (args->out_rows - 1) * args->stride_h + args->kh;
+	cr_assert_leq(rows, sizeof(layer->rows) / sizeof(layer->rows[0]));
+	layer->in = guarded_create(rows * args->in_w * args->in_stride * size, KERNEL_SLACK);
+	for (size_t y = 0; y < rows; y++)
 		layer->rows[y] = test_random_range(0, 3) == 0
 					 ? NULL
 					 : (uint8_t *)layer->in.data + y * args->in_w * args->in_stride * size;
@@ -49,16 +56,21 @@ static void layer_finish(struct layer *layer)
 	free(layer->packed);
 }
 
-/* The row by this kernel; the caller frees. */
-static uint8_t *run(void (*kernel)(const struct dwconv_args *args), const struct layer *layer)
+/* The rows by this kernel, `once` at a time; the caller frees. */
+static uint8_t *run(void (*kernel)(const struct dwconv_args *args), size_t once, const struct layer *layer)
 {
 	const struct dwconv_args *from = &layer->args;
-	struct guarded out = guarded_create(((from->out_w - 1) * from->out_stride + from->channels) * layer->size, 0);
+	size_t row = ((from->out_w - 1) * from->out_stride + from->channels) * layer->size;
+	struct guarded out = guarded_create((from->out_rows - 1) * from->out_row * layer->size + row, 0);
 	struct dwconv_args args = *from;
 	uint8_t *copy = malloc(out.size);
 
-	args.out = out.data;
-	kernel(&args);
+	for (size_t y = 0; y < from->out_rows; y += once) {
+		args.out_rows = once;
+		args.rows = from->rows + y * from->stride_h;
+		args.out = (uint8_t *)out.data + y * from->out_row * layer->size;
+		kernel(&args);
+	}
 	guarded_check(&out);
 	memcpy(copy, out.data, out.size);
 	guarded_destroy(&out);
@@ -69,8 +81,9 @@ static void describe(const struct layer *layer, char text[200])
 {
 	const struct dwconv_args *a = &layer->args;
 
-	snprintf(text, 200, "channels %zu, %zux%zu, stride %zu, dilation %zu, pad %zu, in %zu, out %zu", a->channels,
-		 a->kh, a->kw, a->stride_w, a->dilation_w, a->pad_left, a->in_w, a->out_w);
+	snprintf(text, 200, "channels %zu, %zux%zu, stride %zux%zu, dilation %zu, pad %zu, in %zu, out %zu, rows %zu",
+		 a->channels, a->kh, a->kw, a->stride_h, a->stride_w, a->dilation_w, a->pad_left, a->in_w, a->out_w,
+		 a->out_rows);
 }
 
 static void check_f32(const struct kernels *table)
@@ -81,7 +94,7 @@ static void check_f32(const struct kernels *table)
 	float *w, *bias, *got, *want;
 	char text[200];
 
-	layer_init(&layer, sizeof(float));
+	layer_init(&layer, sizeof(float), table->dwconv_f32_rows);
 	taps = layer.args.kh * layer.args.kw;
 	w = malloc(taps * layer.args.channels * sizeof(*w));
 	bias = malloc(layer.args.channels * sizeof(*bias));
@@ -96,13 +109,16 @@ static void check_f32(const struct kernels *table)
 	layer.args.w = layer.packed;
 	layer.args.lo = test_random() & 1 ? 0 : -INFINITY;
 	layer.args.hi = test_random() & 1 ? 1 : INFINITY;
-	got = (float *)(void *)run(table->dwconv_f32, &layer);
-	want = (float *)(void *)run(scalar->dwconv_f32, &layer);
+	got = (float *)(void *)run(table->dwconv_f32, layer.args.out_rows, &layer);
+	want = (float *)(void *)run(scalar->dwconv_f32, 1, &layer);
 	describe(&layer, text);
-	for (size_t x = 0; x < layer.args.out_w; x++)
-		for (size_t c = 0; c < layer.args.channels; c++)
-			cr_assert_float_eq(got[x * layer.args.out_stride + c], want[x * layer.args.out_stride + c],
-					   1e-5, "%s: %s", table->level, text);
+	for (size_t i = 0; i < layer.args.out_rows * layer.args.out_w * layer.args.channels; i++) {
+		size_t c = i % layer.args.channels, x = i / layer.args.channels % layer.args.out_w;
+		size_t y = i / layer.args.channels / layer.args.out_w;
+		size_t at = y * layer.args.out_row + x * layer.args.out_stride + c;
+
+		cr_assert_float_eq(got[at], want[at], 1e-5, "%s: row %zu, %s", table->level, y, text);
+	}
 	free(got);
 	free(want);
 	free(w);
@@ -120,7 +136,7 @@ static void check_s8(const struct kernels *table)
 	uint8_t *got, *want;
 	char text[200];
 
-	layer_init(&layer, 1);
+	layer_init(&layer, 1, 1);
 	n = layer.args.channels;
 	taps = layer.args.kh * layer.args.kw;
 	layer.args.float_scales = test_random_range(0, 2) == 0;
@@ -147,8 +163,8 @@ static void check_s8(const struct kernels *table)
 	layer.args.pad = (int8_t)test_random_range(-128, 127);
 	layer.args.lo8 = -128;
 	layer.args.hi8 = (int8_t)test_random_range(0, 127);
-	got = run(table->dwconv_s8, &layer);
-	want = run(scalar->dwconv_s8, &layer);
+	got = run(table->dwconv_s8, 1, &layer);
+	want = run(scalar->dwconv_s8, 1, &layer);
 	describe(&layer, text);
 	for (size_t x = 0; x < layer.args.out_w; x++)
 		cr_assert_eq(memcmp(got + x * layer.args.out_stride, want + x * layer.args.out_stride, n), 0,
