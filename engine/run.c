@@ -141,16 +141,17 @@ static void walk(void *argument, struct team_sync *sync, int thread, int n_threa
 	exec.own = exec.arena + own_offset(plan) + (size_t)thread * plan->own_bytes;
 	for (int i = 0; i < plan->n_steps; i++) {
 		const struct step *step = &plan->steps[i];
+		unsigned tile;
 
 		if (n_threads == 1 || step->serial) {
 			if (thread == 0)
 				step->run(step, &exec, 0, step->tiles);
 		} else {
-			for (size_t tile = team_sync_take(sync); tile < step->tiles; tile = team_sync_take(sync))
-				step->run(step, &exec, tile, tile + 1);
+			while (team_sync_take(sync, thread, &tile))
+				step->run(step, &exec, tile, (size_t)tile + 1);
 		}
 		if (n_threads > 1 && i + 1 < plan->n_steps && !(step->serial && plan->steps[i + 1].serial))
-			team_sync_barrier(sync, n_threads);
+			team_sync_barrier(sync, n_threads, (unsigned)plan->steps[i + 1].tiles);
 		if (run->profile && thread == 0) {
 			uint64_t end = now_ns();
 
@@ -181,7 +182,8 @@ int engine_run(struct engine_context *context, const struct engine_plan *plan, i
 	if (!context->arena || context->arena_bytes < bytes_needed(context, plan))
 		return -EINVAL;
 	flip(&run.exec, 0, plan->n_flip_inputs);
-	team_run(context->team, n_threads < 1 || n_threads > team ? team : n_threads, walk, &run);
+	team_run(context->team, n_threads < 1 || n_threads > team ? team : n_threads,
+		 plan->n_steps ? (unsigned)plan->steps[0].tiles : 0, walk, &run);
 	flip(&run.exec, plan->n_flip_inputs, plan->n_flips);
 	return status;
 }

@@ -57,17 +57,54 @@ static int64_t now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-void team_sync_init(struct team_sync *sync)
+static uint64_t tiles_left(unsigned first, unsigned end)
+{
+	return (uint64_t)end << 32 | first;
+}
+
+static void share(struct team_sync *sync, int n, unsigned tiles)
+{
+	sync->n_shares = n;
+	for (int i = 0; i < n; i++) {
+		uint64_t first = (uint64_t)tiles * (unsigned)i / (unsigned)n;
+		uint64_t end = (uint64_t)tiles * ((unsigned)i + 1) / (unsigned)n;
+
+		atomic_store_explicit(&sync->shares[i].left, tiles_left((unsigned)first, (unsigned)end),
+				      memory_order_relaxed);
+	}
+}
+
+void team_sync_init(struct team_sync *sync, int n, unsigned tiles)
 {
 	atomic_init(&sync->arrived, 0);
 	atomic_init(&sync->phase, 0);
 	atomic_init(&sync->sleepers, 0);
-	atomic_init(&sync->next_tile, 0);
+	share(sync, n, tiles);
 }
 
-unsigned team_sync_take(struct team_sync *sync)
+/* The first or the last tile of a share. */
+static bool take_of(struct team_share *share, bool last, unsigned *ret_tile)
 {
-	return atomic_fetch_add_explicit(&sync->next_tile, 1, memory_order_relaxed);
+	uint64_t left = atomic_load_explicit(&share->left, memory_order_relaxed), after;
+
+	do {
+		unsigned first = (unsigned)left, end = (unsigned)(left >> 32);
+
+		if (first >= end)
+			return false;
+		*ret_tile = last ? end - 1 : first;
+		after = last ? tiles_left(first, end - 1) : tiles_left(first + 1, end);
+	} while (!atomic_compare_exchange_weak_explicit(&share->left, &left, after, memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+bool team_sync_take(struct team_sync *sync, int thread, unsigned *ret_tile)
+{
+	for (int i = 0; i < sync->n_shares; i++)
+		if (take_of(&sync->shares[(thread + i) % sync->n_shares], i > 0, ret_tile))
+			return true;
+	return false;
 }
 
 static bool spin_until_left(struct team_sync *sync, unsigned phase, int64_t start)
@@ -89,14 +126,14 @@ static long futex(atomic_uint *word, int operation, unsigned value)
 	return syscall(SYS_futex, (uint32_t *)word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-void team_sync_barrier(struct team_sync *sync, int n)
+void team_sync_barrier(struct team_sync *sync, int n, unsigned tiles)
 {
 	unsigned phase = atomic_load_explicit(&sync->phase, memory_order_relaxed);
 	int64_t start;
 
 	if (atomic_fetch_add_explicit(&sync->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)n) {
 		atomic_store_explicit(&sync->arrived, 0, memory_order_relaxed);
-		atomic_store_explicit(&sync->next_tile, 0, memory_order_relaxed);
+		share(sync, n, tiles);
 		/*
 		 * Sequentially consistent with the sleepers' counter: either this thread sees a sleeper, or the sleeper
 		 * sees the new phase (in the kernel, which compares before it sleeps).
@@ -132,7 +169,7 @@ int engine_team_create(const int *cpus, int n_cpus, int n_threads, struct engine
 	team->n_cpus = n_cpus;
 	team->cpus = NULL;
 	team->crowd = (struct crowd){0};
-	team_sync_init(&team->sync);
+	team_sync_init(&team->sync, 1, 0);
 	if (n_cpus) {
 		team->cpus = malloc((size_t)n_cpus * sizeof(*cpus));
 		if (!team->cpus) {
@@ -200,10 +237,10 @@ static int64_t run_together(struct engine_team *team, int n, team_work *work, vo
 }
 #endif
 
-void team_run(struct engine_team *team, int n, team_work *work, void *argument)
+void team_run(struct engine_team *team, int n, unsigned tiles, team_work *work, void *argument)
 {
 	/* The last phase of a run ends with the region and not with a barrier. */
-	atomic_store(&team->sync.next_tile, 0);
+	share(&team->sync, n, tiles);
 #ifdef _OPENMP
 	if (n > 1) {
 		int64_t start_ns = now_ns(), ran_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), done_ns;

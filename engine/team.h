@@ -10,25 +10,37 @@
 #include "engine.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
+
+/* Tiles that a thread has still to take, its own from the front and others from the back: `end` << 32 | `first`. */
+struct team_share {
+	_Alignas(64) _Atomic uint64_t left;
+};
 
 /* Each field is written by all threads, so each has a cache line of its own. */
 struct team_sync {
 	_Alignas(64) atomic_uint arrived;
 	_Alignas(64) atomic_uint phase;
 	_Alignas(64) atomic_uint sleepers;
-	_Alignas(64) atomic_uint next_tile;
+	int n_shares; /* of this phase */
+	struct team_share shares[ENGINE_THREADS_MAX];
 };
 
-void team_sync_init(struct team_sync *sync);
-
-/* The next tile of this phase; threads stop when it reaches the number of tiles. */
-unsigned team_sync_take(struct team_sync *sync);
+/* For n threads, whose first phase has so many tiles. */
+void team_sync_init(struct team_sync *sync, int n, unsigned tiles);
 
 /*
- * Ends the phase: returns once all n threads of the region have called it.  What they wrote before is then
- * visible to all, and tiles count from 0 again.  Waits by spinning a moment, then in the kernel.
+ * The next tile of this phase for this thread, or false when there is none.  Each thread has neighbouring tiles, and
+ * the same part of them in every phase: what it reads is what it wrote, as far as steps are cut alike, and need not come
+ * from another core's cache.  Who is done takes from what others have left, the last ones first.
  */
-void team_sync_barrier(struct team_sync *sync, int n);
+bool team_sync_take(struct team_sync *sync, int thread, unsigned *ret_tile);
+
+/*
+ * Ends the phase: returns once all n threads of the region have called it.  What they wrote before is then visible to
+ * all, and there are `tiles` new ones, the same number for all callers.  Waits by spinning a moment, then in the kernel.
+ */
+void team_sync_barrier(struct team_sync *sync, int n, unsigned tiles);
 
 typedef void team_work(void *argument, struct team_sync *sync, int thread, int n_threads);
 
@@ -36,8 +48,8 @@ int team_threads(const struct engine_team *team);
 
 /*
  * Calls work on up to n threads at once, the caller being thread 0, and returns when all are done.  n 1 opens no
- * parallel region.  The n_threads that work is told is what OpenMP really gave.
+ * parallel region.  The n_threads that work is told is what OpenMP really gave.  The first phase has `tiles` tiles.
  */
-void team_run(struct engine_team *team, int n, team_work *work, void *argument);
+void team_run(struct engine_team *team, int n, unsigned tiles, team_work *work, void *argument);
 
 #endif
