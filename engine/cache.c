@@ -24,6 +24,8 @@
 #define NAME_BYTES 96
 #define SUFFIX	   ".packed"
 #define TEMPORARY  ".new-"
+/* A multiple of every page's size that stays in the second-level cache. */
+#define PIECE_BYTES (256u << 10)
 
 static bool is_private(const struct stat *st)
 {
@@ -49,25 +51,29 @@ static int open_folder(const char *path, struct engine_error *note)
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-/* What the network's files hold, in 128 bits; and all else that a converted file rests on. */
-static int name_of(const char *path, struct engine_error *error, char ret_name[NAME_BYTES])
+/* Piece by piece: each is read once for both sums, and not all of a file is held. */
+static void add_sums(const struct mapping *mapping, uint64_t sums[2])
 {
-	struct mapping file, weights;
-	uint64_t sums[2];
-	int r = model_map(path, error, &file, &weights);
+	const uint8_t *data = mapping->data;
 
-	if (r < 0)
-		return r;
-	for (uint64_t i = 0; i < 2; i++) {
-		sums[i] = checksum(file.data, file.size, 2 * i + 1);
-		sums[i] ^= weights.size ? checksum(weights.data, weights.size, 2 * i + 2) : 0;
+	for (size_t at = 0; at < mapping->size; at += PIECE_BYTES) {
+		size_t n = mapping->size - at < PIECE_BYTES ? mapping->size - at : PIECE_BYTES;
+
+		for (int i = 0; i < 2; i++)
+			sums[i] = checksum(data + at, n, sums[i]);
+		mapping_release(mapping, data + at, n);
 	}
+}
+
+/* What the network's files hold, in 128 bits; and all else that a converted file rests on. */
+static void name_of(const struct mapping *file, const struct mapping *weights, char ret_name[NAME_BYTES])
+{
+	uint64_t sums[2] = {1, 2};
+
+	add_sums(file, sums);
+	add_sums(weights, sums);
 	snprintf(ret_name, NAME_BYTES, "%016" PRIx64 "%016" PRIx64 "-%d-%s" SUFFIX, sums[0], sums[1], PACKED_VERSION,
 		 kernels_get()->level);
-	mapping_release(&file, file.data, file.size);
-	mapping_close(&file);
-	mapping_close(&weights);
-	return 0;
 }
 
 static bool is_entry(const char *name)
@@ -101,11 +107,13 @@ static int load_entry(int folder, const char *name, const char *path, struct eng
 		      struct engine_model **ret_model)
 {
 	struct engine_error error = {""};
-	struct mapping mapping = {0};
+	struct mapping mapping = {0}, none = {0};
 	int r = map_entry(folder, name, &mapping);
 
+	if (r == 0 && !packed_is(mapping.data, mapping.size))
+		r = -EINVAL;
 	if (r == 0)
-		r = model_load_packed(path, &mapping, &error, ret_model);
+		r = model_load_mapped(path, PASSES_ALL, &mapping, &none, &error, ret_model);
 	mapping_close(&mapping);
 	if (r == 0 || r == -ENOENT)
 		return r;
@@ -233,24 +241,22 @@ static int keep(struct engine_model *model, int folder, const char *name, uint64
 						  : strerror(-r));
 }
 
-static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, struct engine_error *error,
-			  struct engine_error *note, struct engine_model **ret_model)
+/* The network's files are mapped once: they are kept under the name of what was read, whatever replaces them. */
+static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, struct mapping *file,
+			  struct mapping *weights, struct engine_error *error, struct engine_error *note,
+			  struct engine_model **ret_model)
 {
 	struct engine_model *model = NULL, *kept;
-	char name[NAME_BYTES], now[NAME_BYTES];
-	int r = name_of(path, error, name);
+	char name[NAME_BYTES];
+	int r;
 
-	if (r < 0)
-		return r;
+	name_of(file, weights, name);
 	if (load_entry(folder, name, path, note, ret_model) == 0)
 		return 0;
-	r = engine_model_load(path, error, &model);
+	r = model_load_mapped(path, PASSES_ALL, file, weights, error, &model);
 	if (r < 0)
 		return r;
 	*ret_model = model;
-	/* A file that was replaced meanwhile is not kept under the name of what it held before. */
-	if (name_of(path, note, now) < 0 || strcmp(now, name) != 0)
-		return 0;
 	if (keep(model, folder, name, max_bytes, note) == 0 && load_entry(folder, name, path, note, &kept) == 0) {
 		engine_model_destroy(model);
 		*ret_model = kept;
@@ -263,13 +269,22 @@ int engine_model_load_cached(const char *path, const char *folder, uint64_t max_
 {
 	struct engine_error unread;
 	struct engine_error *note = ret_note ? ret_note : &unread;
-	int fd, r;
+	struct mapping file, weights;
+	int fd = -1, r;
 
 	note->text[0] = '\0';
-	fd = WITH_FORMAT_converted ? open_folder(folder, note) : -1;
+	r = model_map(path, ret_error, &file, &weights);
+	if (r < 0)
+		return r;
+	if (WITH_FORMAT_converted && !packed_is(file.data, file.size))
+		fd = open_folder(folder, note);
 	if (fd < 0)
-		return engine_model_load(path, ret_error, ret_model);
-	r = load_by_way_of(path, fd, max_bytes, ret_error, note, ret_model);
-	close(fd);
+		r = model_load_mapped(path, PASSES_ALL, &file, &weights, ret_error, ret_model);
+	else
+		r = load_by_way_of(path, fd, max_bytes, &file, &weights, ret_error, note, ret_model);
+	if (fd >= 0)
+		close(fd);
+	mapping_close(&file);
+	mapping_close(&weights);
 	return r;
 }

@@ -212,12 +212,19 @@ const struct graph *model_graph(const struct engine_model *model)
 	return &model->graph;
 }
 
-int model_load(const char *path, enum passes_purpose purpose, struct engine_error *ret_error,
-	       struct engine_model **ret_model)
+int model_load_mapped(const char *path, enum passes_purpose purpose, struct mapping *file, struct mapping *weights,
+		      struct engine_error *ret_error, struct engine_model **ret_model)
 {
 	struct engine_model *model = model_new();
 	struct import_source source = {
-		.name = path, .find_beside = find_beside, .copies = purpose == PASSES_TO_QUANTIZE};
+		.name = path,
+		.data = file->data,
+		.size = file->size,
+		.weights = weights->data,
+		.weights_size = weights->size,
+		.find_beside = find_beside,
+		.copies = purpose == PASSES_TO_QUANTIZE,
+	};
 	int r;
 
 	if (!model)
@@ -225,38 +232,32 @@ int model_load(const char *path, enum passes_purpose purpose, struct engine_erro
 	model->purpose = purpose;
 	model->pool.release = release_pages;
 	model->pool.context = model;
+	model->file = *file;
+	model->weights_file = *weights;
 	source.context = &model->beside;
-	r = model_map(path, ret_error, &model->file, &model->weights_file);
-	if (r == 0) {
-		source.data = model->file.data;
-		source.size = model->file.size;
-		source.weights = model->weights_file.data;
-		source.weights_size = model->weights_file.size;
-		r = load(model, &source, ret_error);
-	}
+	r = load(model, &source, ret_error);
 	if (r < 0) {
+		model->file = model->weights_file = (struct mapping){0};
 		engine_model_destroy(model);
 		return r;
 	}
+	*file = *weights = (struct mapping){0};
 	*ret_model = model;
 	return 0;
 }
 
-int model_load_packed(const char *name, struct mapping *file, struct engine_error *ret_error,
-		      struct engine_model **ret_model)
+int model_load(const char *path, enum passes_purpose purpose, struct engine_error *ret_error,
+	       struct engine_model **ret_model)
 {
-	struct import_source source = {.name = name, .data = file->data, .size = file->size};
-	struct engine_model *model = packed_is(file->data, file->size) ? model_new() : NULL;
-	int r = model ? load(model, &source, ret_error) : -EINVAL;
+	struct mapping file, weights;
+	int r = model_map(path, ret_error, &file, &weights);
 
-	if (r < 0) {
-		engine_model_destroy(model);
+	if (r < 0)
 		return r;
-	}
-	model->file = *file;
-	*file = (struct mapping){0};
-	*ret_model = model;
-	return 0;
+	r = model_load_mapped(path, purpose, &file, &weights, ret_error, ret_model);
+	mapping_close(&file);
+	mapping_close(&weights);
+	return r;
 }
 
 bool model_is_packable(const struct engine_model *model)

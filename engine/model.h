@@ -6,16 +6,16 @@
 #include "mapping.h"
 #include "passes.h"
 
+/* A network's file, and that of its weights for formats of two, else zeroed; both are the caller's. */
+int model_map(const char *path, struct engine_error *ret_error, struct mapping *ret_file, struct mapping *ret_weights);
+
 /* As engine_model_load(), with these passes. */
 int model_load(const char *path, enum passes_purpose purpose, struct engine_error *ret_error,
 	       struct engine_model **ret_model);
 
-/* A network's file, and that of its weights for formats of two, else zeroed; both are the caller's. */
-int model_map(const char *path, struct engine_error *ret_error, struct mapping *ret_file, struct mapping *ret_weights);
-
-/* A file of the engine's own that is mapped already: consumed on success. */
-int model_load_packed(const char *name, struct mapping *file, struct engine_error *ret_error,
-		      struct engine_model **ret_model);
+/* The same of files of model_map(), consumed on success. */
+int model_load_mapped(const char *path, enum passes_purpose purpose, struct mapping *file, struct mapping *weights,
+		      struct engine_error *ret_error, struct engine_model **ret_model);
 
 /* Whether it can be written as a file of the engine's own that stands for it: it is none, has one size and one file. */
 bool model_is_packable(const struct engine_model *model);

@@ -29,6 +29,31 @@ step_run step_concat, step_slice, step_pad, step_copy, step_transpose, step_resi
  */
 const float *step_panel(const struct weights_conv *weights, const struct exec *exec, const uint8_t *panel);
 
+/*
+ * A product of matrices: rows of inputs, as float32 or int8 as the step's weights are, times panels of one group of its
+ * weights.
+ */
+struct step_product {
+	const uint8_t *const *a; /* whole blocks of step_mr() rows, as the kernels have them */
+	size_t m, taps, kc;	 /* at most STEP_ROWS rows; see kernels.h */
+	const uint8_t *panels;	 /* the group's */
+	size_t panel, panels_end;
+	void *c;	 /* these four: of the first row, from the group's first channel on */
+	size_t c_stride; /* elements between rows */
+	const float *residual;
+	size_t residual_stride;
+	const float *slope;
+};
+
+/* Rows and columns of outputs that the step's kernel makes at once. */
+size_t step_mr(const struct step *step, const struct kernels *kernels);
+size_t step_nr(const struct step *step, const struct kernels *kernels);
+
+/* Around a thread's products of one step. */
+void step_multiply_begin(const struct step *step, size_t kc);
+void step_multiply(const struct step *step, const struct exec *exec, const struct step_product *product);
+void step_multiply_end(const struct step *step);
+
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
 /* The same of n pixels, which begin `pixel` bytes apart. */

@@ -248,132 +248,6 @@ void step_finish(const struct step *step, const struct exec *exec, size_t n, voi
 					 values);
 }
 
-/* Columns of a tile are contiguous in each output pixel; where they are all there is, pixels are too. */
-static void finish_tile(const struct step *step, const struct exec *exec, const struct tile *tile, size_t nr,
-			size_t size, uint8_t *c)
-{
-	const struct plan_gemm *g = &step->gemm;
-	size_t from = tile->panel * nr, end = tile->panels_end * nr;
-
-	if (!step->table && step->act.kind == GRAPH_ACT_NONE)
-		return;
-	if (end > (size_t)g->group_n)
-		end = (size_t)g->group_n;
-	if (end - from == step->window.out_stride) {
-		step_finish(step, exec, tile->count * end, c);
-		return;
-	}
-	for (size_t r = 0; r < tile->count; r++)
-		step_finish(step, exec, end - from, c + (r * step->window.out_stride + from) * size);
-}
-
-const float *step_panel(const struct weights_conv *weights, const struct exec *exec, const uint8_t *panel)
-{
-	size_t nr = exec->kernels->igemm_f32.nr;
-	float *wide = (float *)(void *)exec->own;
-
-	if (!weights->wide_bytes)
-		return (const float *)(const void *)panel;
-	memcpy(wide, panel, nr * sizeof(*wide));
-	exec->kernels->f16_to_f32(weights->wide_bytes / sizeof(*wide) - nr,
-				  (const uint16_t *)(const void *)(panel + nr * sizeof(*wide)), wide + nr);
-	return wide;
-}
-
-void step_conv_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
-{
-	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
-	const uint8_t *a[STEP_POINTERS];
-	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
-	size_t residual_stride = residual ? exec->plan->tensors[step->residual].stride : 0;
-	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
-	size_t taps = taps_of(step), stride = step->window.out_stride;
-	struct igemm_f32_args args = {
-		.a = (const float *const *)(const void *)a,
-		.taps = taps,
-		.kc = channels_of(step),
-		.c_stride = stride,
-		.residual_stride = residual_stride,
-		.lo = step->lo,
-		.hi = step->hi,
-	};
-
-	for (size_t t = from; t < to; t++) {
-		struct tile tile = tile_of(step, t);
-		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
-		size_t first_n = tile.group * (size_t)g->group_n;
-		float *c = (float *)plan_pointer(exec, step->out) + tile.first * stride + first_n;
-
-		gather(step, plan_pointer(exec, step->in[0]), sizeof(float), &tile, kernel->mr, a, copies);
-		args.m = tile.count;
-		for (size_t p = tile.panel; p < tile.panels_end; p++) {
-			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
-			const uint8_t *panel = panels + p * g->weights->panel_bytes;
-
-			args.w = step_panel(g->weights, exec, panel);
-			args.n = rest < kernel->nr ? rest : kernel->nr;
-			args.ahead = (const float *)(const void *)(panel + g->weights->panel_bytes);
-			args.c = c + n;
-			args.residual = residual ? residual + tile.first * residual_stride + first_n + n : NULL;
-			args.slope = step->slope ? step->slope + first_n + n : NULL;
-			kernel->run(&args);
-		}
-		finish_tile(step, exec, &tile, kernel->nr, sizeof(float), (uint8_t *)c);
-	}
-}
-
-void step_conv_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
-{
-	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_s8 *kernel = g->weights->igemm_s8;
-	const uint8_t *a[STEP_POINTERS];
-	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX + KERNEL_SLACK];
-	int32_t row_sums[STEP_ROWS + KERNEL_MR_MAX];
-	size_t taps = taps_of(step), stride = step->window.out_stride;
-	struct igemm_s8_args args = {
-		.taps = taps,
-		.kc = channels_of(step),
-		.c_stride = stride,
-		.zero_point = exec->plan->tensors[step->out].zero_point,
-		.lo = step->lo8,
-		.hi = step->hi8,
-		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
-	};
-
-	if (kernel->enter)
-		kernel->enter(args.kc);
-	for (size_t t = from; t < to; t++) {
-		struct tile tile = tile_of(step, t);
-		const uint8_t *panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
-		int8_t *c =
-			(int8_t *)plan_pointer(exec, step->out) + tile.first * stride + tile.group * (size_t)g->group_n;
-
-		gather(step, plan_pointer(exec, step->in[0]), 1, &tile, kernel->mr, a, copies);
-		for (size_t m = 0; m < tile.count && kernel->sum_rows; m += kernel->mr) {
-			args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
-			args.a = (const int8_t *const *)(const void *)(a + m * taps);
-			kernel->sum_rows(&args, row_sums + m);
-		}
-		for (size_t p = tile.panel; p < tile.panels_end; p++) {
-			size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
-
-			args.w = panels + p * g->weights->panel_bytes;
-			args.n = rest < kernel->nr ? rest : kernel->nr;
-			for (size_t m = 0; m < tile.count; m += kernel->mr) {
-				args.m = tile.count - m < kernel->mr ? tile.count - m : kernel->mr;
-				args.a = (const int8_t *const *)(const void *)(a + m * taps);
-				args.c = c + m * stride + n;
-				args.row_sums = row_sums + m;
-				kernel->run(&args);
-			}
-		}
-		finish_tile(step, exec, &tile, kernel->nr, 1, (uint8_t *)c);
-	}
-	if (kernel->leave)
-		kernel->leave();
-}
-
 void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,
 			uint8_t *out)
 {
@@ -392,6 +266,62 @@ void step_finish_pixels(const struct step *step, const struct exec *exec, size_t
 	else
 		for (size_t i = 0; i < n; i++)
 			step_finish(step, exec, channels, out + i * pixel);
+}
+
+/* Columns of a tile are contiguous in each output pixel. */
+static void finish_tile(const struct step *step, const struct exec *exec, const struct tile *tile, size_t size,
+			uint8_t *c)
+{
+	size_t nr = step_nr(step, exec->kernels), from = tile->panel * nr, end = tile->panels_end * nr;
+
+	if (end > (size_t)step->gemm.group_n)
+		end = (size_t)step->gemm.group_n;
+	step_finish_pixels(step, exec, tile->count, end - from, step->window.out_stride * size, c + from * size);
+}
+
+static void conv(const struct step *step, const struct exec *exec, size_t from, size_t to, size_t size)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const uint8_t *a[STEP_POINTERS];
+	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
+	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
+	size_t stride = step->window.out_stride;
+	struct step_product product = {
+		.a = a,
+		.taps = taps_of(step),
+		.kc = channels_of(step),
+		.c_stride = stride,
+		.residual_stride = residual ? exec->plan->tensors[step->residual].stride : 0,
+	};
+
+	step_multiply_begin(step, product.kc);
+	for (size_t t = from; t < to; t++) {
+		struct tile tile = tile_of(step, t);
+		size_t first_n = tile.group * (size_t)g->group_n;
+		uint8_t *c = (uint8_t *)plan_pointer(exec, step->out) + (tile.first * stride + first_n) * size;
+
+		gather(step, plan_pointer(exec, step->in[0]), size, &tile, step_mr(step, exec->kernels), a, copies);
+		product.m = tile.count;
+		product.panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
+		product.panel = tile.panel;
+		product.panels_end = tile.panels_end;
+		product.c = c;
+		product.residual = residual ? residual + tile.first * product.residual_stride + first_n : NULL;
+		product.slope = step->slope ? step->slope + first_n : NULL;
+		step_multiply(step, exec, &product);
+		finish_tile(step, exec, &tile, size, c);
+	}
+	step_multiply_end(step);
+}
+
+void step_conv_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	conv(step, exec, from, to, sizeof(float));
+}
+
+void step_conv_s8(const struct step *step, const struct exec *exec, size_t from, size_t to)
+{
+	conv(step, exec, from, to, 1);
 }
 
 struct dwconv_args step_dwconv_args(const struct step *step, const struct exec *exec, const void **rows)

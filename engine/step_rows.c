@@ -115,11 +115,6 @@ static size_t overlap(const struct plan_window *w)
 	return reach(w) > (size_t)w->stride_h ? reach(w) - (size_t)w->stride_h : 0;
 }
 
-static size_t mr_of(const struct step *step, const struct kernels *kernels)
-{
-	return step->run == step_conv_s8 ? step->gemm.weights->igemm_s8->mr : kernels->igemm_f32.mr;
-}
-
 /* As few rows of w pixels as waste least of blocks of mr pixels. */
 static size_t group_of(size_t w, size_t mr)
 {
@@ -139,7 +134,7 @@ static size_t group_of(size_t w, size_t mr)
 /* Rows that are expanded together. */
 static size_t expanded_of(struct parts parts, const struct kernels *kernels)
 {
-	return group_of((size_t)parts.depthwise->window.in_w, mr_of(parts.expand, kernels));
+	return group_of((size_t)parts.depthwise->window.in_w, step_mr(parts.expand, kernels));
 }
 
 /* Rows that the ring of expanded ones has: a multiple of the group, so that none is cut in two. */
@@ -155,7 +150,7 @@ static size_t ring_of(struct parts parts, const struct kernels *kernels)
 /* Output rows that the last part takes together: as many as waste least, of as many as are made at once. */
 static size_t waiting_of(struct parts parts, const struct kernels *kernels)
 {
-	size_t group = group_of((size_t)parts.depthwise->window.out_w, mr_of(parts.project, kernels));
+	size_t group = group_of((size_t)parts.depthwise->window.out_w, step_mr(parts.project, kernels));
 	size_t once = step_depthwise_rows(parts.depthwise, kernels);
 
 	return group % once ? group * once : group;
@@ -310,105 +305,45 @@ int rows_merge(struct engine_plan *plan)
 struct pixels {
 	const uint8_t *in;
 	uint8_t *out;
-	const uint8_t *residual; /* NULL: nothing */
-	size_t in_pixel, out_pixel, residual_pixel;
-	size_t n; /* at most STEP_ROWS */
+	const float *residual; /* NULL: nothing */
+	size_t in_pixel, out_pixel, residual_stride;
+	size_t n;
 };
 
-static void multiply_f32(const struct step *step, const struct exec *exec, const struct pixels *pixels,
-			 const uint8_t *const *a)
-{
-	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
-	struct igemm_f32_args args = {
-		.m = pixels->n,
-		.a = (const float *const *)(const void *)a,
-		.taps = 1,
-		.kc = (size_t)g->group_c,
-		.c_stride = pixels->out_pixel / sizeof(float),
-		.residual_stride = pixels->residual_pixel / sizeof(float),
-		.lo = step->lo,
-		.hi = step->hi,
-	};
-
-	for (size_t p = 0; p < (size_t)g->panels; p++) {
-		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
-		const uint8_t *panel = g->weights->packed + p * g->weights->panel_bytes;
-
-		args.w = step_panel(g->weights, exec, panel);
-		args.ahead = (const float *)(const void *)(panel + g->weights->panel_bytes);
-		args.n = rest < kernel->nr ? rest : kernel->nr;
-		args.c = (float *)(void *)pixels->out + n;
-		args.residual = pixels->residual ? (const float *)(const void *)pixels->residual + n : NULL;
-		args.slope = step->slope ? step->slope + n : NULL;
-		kernel->run(&args);
-	}
-}
-
-static void multiply_s8(const struct step *step, const struct exec *exec, const struct pixels *pixels,
-			const uint8_t *const *a)
-{
-	const struct plan_gemm *g = &step->gemm;
-	const struct igemm_s8 *kernel = g->weights->igemm_s8;
-	int32_t row_sums[STEP_ROWS + KERNEL_MR_MAX];
-	struct igemm_s8_args args = {
-		.taps = 1,
-		.kc = (size_t)g->group_c,
-		.c_stride = pixels->out_pixel,
-		.zero_point = exec->plan->tensors[step->out].zero_point,
-		.lo = step->lo8,
-		.hi = step->hi8,
-		.float_scales = step->node->folded & GRAPH_FOLDED_QUANT,
-	};
-
-	for (size_t m = 0; m < pixels->n && kernel->sum_rows; m += kernel->mr) {
-		args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
-		args.a = (const int8_t *const *)(const void *)(a + m);
-		kernel->sum_rows(&args, row_sums + m);
-	}
-	for (size_t p = 0; p < (size_t)g->panels; p++) {
-		size_t n = p * kernel->nr, rest = (size_t)g->group_n - n;
-
-		args.w = g->weights->packed + p * g->weights->panel_bytes;
-		args.n = rest < kernel->nr ? rest : kernel->nr;
-		for (size_t m = 0; m < pixels->n; m += kernel->mr) {
-			args.m = pixels->n - m < kernel->mr ? pixels->n - m : kernel->mr;
-			args.a = (const int8_t *const *)(const void *)(a + m);
-			args.c = (int8_t *)pixels->out + m * pixels->out_pixel + n;
-			args.row_sums = row_sums + m;
-			kernel->run(&args);
-		}
-	}
-}
-
 /* Any number of pixels, and the activation behind them. */
-static void pointwise(const struct step *step, const struct exec *exec, struct pixels pixels)
+static void pointwise(const struct step *step, const struct exec *exec, struct pixels pixels, size_t size)
 {
+	const struct plan_gemm *g = &step->gemm;
 	const uint8_t *a[STEP_ROWS + KERNEL_MR_MAX];
-	size_t mr = mr_of(step, exec->kernels), most = STEP_ROWS / mr * mr, left = pixels.n;
-	size_t channels = (size_t)step->gemm.group_n;
-	const struct igemm_s8 *s8 = step->run == step_conv_s8 ? step->gemm.weights->igemm_s8 : NULL;
+	size_t mr = step_mr(step, exec->kernels), most = STEP_ROWS / mr * mr, left = pixels.n;
+	struct step_product product = {
+		.a = a,
+		.taps = 1,
+		.kc = (size_t)g->group_c,
+		.panels = g->weights->packed,
+		.panels_end = (size_t)g->panels,
+		.c = pixels.out,
+		.c_stride = pixels.out_pixel / size,
+		.residual = pixels.residual,
+		.residual_stride = pixels.residual_stride,
+		.slope = step->slope,
+	};
 
 	/* About as many each time, or a few at the end would have all weights loaded for them alone. */
 	most = ceil_div(ceil_div(left, ceil_div(left, most)), mr) * mr;
-	if (s8 && s8->enter)
-		s8->enter((size_t)step->gemm.group_c);
-	for (; left; left -= pixels.n) {
-		pixels.n = left < most ? left : most;
-		for (size_t i = 0; i < pixels.n + mr - 1; i++)
-			a[i] = pixels.in + (i < pixels.n ? i : pixels.n - 1) * pixels.in_pixel;
-		if (s8)
-			multiply_s8(step, exec, &pixels, a);
-		else if (WITH_TYPE_float32)
-			multiply_f32(step, exec, &pixels, a);
-		step_finish_pixels(step, exec, pixels.n, channels, pixels.out_pixel, pixels.out);
-		pixels.in += pixels.n * pixels.in_pixel;
-		pixels.out += pixels.n * pixels.out_pixel;
-		if (pixels.residual)
-			pixels.residual += pixels.n * pixels.residual_pixel;
+	step_multiply_begin(step, product.kc);
+	for (; left; left -= product.m) {
+		product.m = left < most ? left : most;
+		for (size_t i = 0; i < product.m + mr - 1; i++)
+			a[i] = pixels.in + (i < product.m ? i : product.m - 1) * pixels.in_pixel;
+		step_multiply(step, exec, &product);
+		step_finish_pixels(step, exec, product.m, (size_t)g->group_n, pixels.out_pixel, product.c);
+		pixels.in += product.m * pixels.in_pixel;
+		product.c = (uint8_t *)product.c + product.m * pixels.out_pixel;
+		if (product.residual)
+			product.residual += product.m * product.residual_stride;
 	}
-	if (s8 && s8->leave)
-		s8->leave();
+	step_multiply_end(step);
 }
 
 /* Where a thread is on its way down the image. */
@@ -439,7 +374,8 @@ static void expand(struct way *way, size_t until)
 						 (way->made - way->first) % way->ring_rows * width * out_pixel,
 					  .in_pixel = in_pixel,
 					  .out_pixel = out_pixel,
-					  .n = rows * width});
+					  .n = rows * width},
+			  way->size);
 		way->made += rows;
 	}
 }
@@ -457,11 +393,11 @@ static void project(struct way *way)
 				.n = way->n_waiting};
 
 	if (step->residual >= 0) {
-		pixels.residual_pixel = exec->plan->tensors[step->residual].stride * way->size;
+		pixels.residual_stride = exec->plan->tensors[step->residual].stride;
 		pixels.residual =
-			(const uint8_t *)plan_pointer(exec, step->residual) + way->projected * pixels.residual_pixel;
+			(const float *)plan_pointer(exec, step->residual) + way->projected * pixels.residual_stride;
 	}
-	pointwise(step, exec, pixels);
+	pointwise(step, exec, pixels, way->size);
 	way->projected += way->n_waiting;
 	way->n_waiting = 0;
 }

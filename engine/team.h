@@ -31,14 +31,15 @@ void team_sync_init(struct team_sync *sync, int n, unsigned tiles);
 
 /*
  * The next tile of this phase for this thread, or false when there is none.  Each thread has neighbouring tiles, and
- * the same part of them in every phase: what it reads is what it wrote, as far as steps are cut alike, and need not come
- * from another core's cache.  Who is done takes from what others have left, the last ones first.
+ * the same part of them in every phase: what it reads is what it wrote, as far as steps are cut alike, and need not
+ * come from another core's cache.  Who is done takes from what others have left, the last ones first.
  */
 bool team_sync_take(struct team_sync *sync, int thread, unsigned *ret_tile);
 
 /*
  * Ends the phase: returns once all n threads of the region have called it.  What they wrote before is then visible to
- * all, and there are `tiles` new ones, the same number for all callers.  Waits by spinning a moment, then in the kernel.
+ * all, and there are `tiles` new ones, the same number for all callers.  Waits by spinning a moment, then in the
+ * kernel.
  */
 void team_sync_barrier(struct team_sync *sync, int n, unsigned tiles);
 

@@ -185,6 +185,51 @@ Test(cache, a_model_that_changed_is_another_one, .init = set_up, .fini = tear_do
 	cr_assert_eq(count(NULL, 0), 2);
 }
 
+Test(cache, a_converted_network_leaves_the_folder_alone, .init = set_up, .fini = tear_down)
+{
+	const struct engine_plan_options options = {0};
+	const struct engine_plan *plan;
+	struct engine_model *original;
+	uint8_t *data;
+	size_t size;
+
+	cr_assert_eq(engine_model_load(model, NULL, &original), 0);
+	cr_assert_eq(engine_model_plan(original, &options, NULL, &plan), 0);
+	cr_assert_eq(engine_model_pack(original, ENGINE_PACK_PANELS, NULL, &data, &size), 0);
+	engine_model_destroy(original);
+	write_file(model, data, size);
+	free(data);
+	cr_assert_str_eq(load(PLENTY), "");
+	cr_assert_neq(access(folder, F_OK), 0);
+}
+
+/* Through a mapping of all pages, which the name is made of piece by piece. */
+Test(cache, every_piece_of_a_model_has_part_in_its_name, .init = set_up, .fini = tear_down)
+{
+	static uint8_t filler[900000];
+	struct engine_model *loaded;
+	size_t size = whole.size;
+	uint8_t *bytes = malloc(size + 5 + sizeof(filler));
+
+	/* doc_string of the model, which nobody reads: field 6. */
+	cr_assert_not_null(bytes);
+	memcpy(bytes, whole.data, size);
+	memcpy(bytes + size, "\x32\xa0\xf7\x36", 4);
+	for (size_t i = 0; i < 4; i++) {
+		memset(bytes + size + 4, ' ', sizeof(filler));
+		if (i)
+			bytes[size + 4 + i * sizeof(filler) / 4] = '!';
+		write_file(model, bytes, size + 4 + sizeof(filler));
+		for (int again = 0; again < 2; again++) {
+			cr_assert_str_eq(load(PLENTY), "");
+			cr_assert_eq(count(NULL, 0), (int)i + 1);
+		}
+	}
+	cr_assert_eq(engine_model_load_cached(below(root, "missing.onnx"), folder, PLENTY, NULL, NULL, &loaded),
+		     -ENOENT);
+	free(bytes);
+}
+
 Test(cache, damage_of_any_byte_is_found_and_mended, .init = set_up, .fini = tear_down)
 {
 	static uint8_t good[16384];

@@ -197,12 +197,13 @@ Test(packed, every_changed_byte_is_noticed)
 
 Test(packed, panels_of_another_machine_are_refused)
 {
+	static const char other[16] = "abacus";
 	uint8_t *data;
 	size_t size;
 
 	make_original(false);
 	pack(ENGINE_PACK_PANELS, &data, &size);
-	memcpy(data + 48, "abacus\0\0\0\0\0\0\0\0\0", 16);
+	memcpy(data + 48, other, sizeof(other));
 	imported_refuse(&(struct file){data, size, NULL, 0}, -ENOTSUP, "converted for abacus, and this machine has");
 	free(data);
 }
