@@ -242,23 +242,41 @@ static void tile_rows(struct step *step, size_t rows, size_t row_elements, size_
 	step->tiles = ceil_div(rows, step->gemm.rows);
 }
 
+/* An even number of tiles of at most `most` of n things each, where that is possible: most teams are of two or four. */
+static size_t even_tiles(size_t n, size_t most)
+{
+	size_t tiles = ceil_div(n, most);
+
+	return tiles % 2 && tiles > 1 && tiles < n ? tiles + 1 : tiles;
+}
+
 static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 {
 	struct plan_gemm *g = &step->gemm;
-	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, macs;
+	size_t taps = (size_t)step->window.kh * (size_t)step->window.kw, blocks = ceil_div(pixels, mr), macs, most;
 
 	g->panels = (int)ceil_div((size_t)g->group_n, nr);
 	g->rows = STEP_POINTERS / taps < STEP_ROWS ? STEP_POINTERS / taps : STEP_ROWS;
 	g->rows = g->rows / mr * mr;
 	if (g->rows < mr)
 		g->rows = mr;
-	g->row_tiles = ceil_div(pixels, g->rows);
+	g->row_tiles = even_tiles(blocks, g->rows / mr);
 	macs = (pixels < g->rows ? pixels : g->rows) * taps * (size_t)g->group_c * nr;
-	g->tile_panels = macs ? TILE_MACS / macs : 1;
-	if (g->tile_panels < 1)
-		g->tile_panels = 1;
-	g->panel_tiles = ceil_div((size_t)g->panels, g->tile_panels);
+	most = macs ? TILE_MACS / macs : 1;
+	g->panel_tiles = even_tiles((size_t)g->panels, most ? most : 1);
+	g->by_panels = g->row_tiles == 1 && g->panel_tiles % 2 && g->panel_tiles > 1 && blocks > 1;
+	if (g->by_panels)
+		g->row_tiles = 2;
 	step->tiles = (size_t)g->groups * g->row_tiles * g->panel_tiles;
+}
+
+/* Of rows of outputs, about `work` multiply-adds a tile. */
+static void tile_depthwise(struct step *step, size_t work)
+{
+	const struct plan_window *w = &step->window;
+	size_t row = (size_t)w->out_w * (size_t)w->out_c * (size_t)(w->kh * w->kw), most = row ? work / row : 1;
+
+	step->tiles = even_tiles((size_t)w->out_h, most ? most : 1);
 }
 
 /*
@@ -351,8 +369,7 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	if (g->weights->depthwise) {
 		step->run = quantised ? step_depthwise_s8 : step_depthwise_f32;
 		step->kernel = quantised ? "dwconv_s8" : "dwconv_f32";
-		tile_rows(step, (size_t)w->out_h, (size_t)w->out_w * (size_t)w->out_c * (size_t)(w->kh * w->kw),
-			  TILE_MACS / 4);
+		tile_depthwise(step, TILE_MACS / 4);
 		return 0;
 	}
 	if (WITH_TYPE_float32 && g->weights->winograd) {

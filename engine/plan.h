@@ -38,11 +38,13 @@ struct plan_window {
 /* How a convolution or fully connected step is cut into tiles: row blocks x ranges of panels, group after group. */
 struct plan_gemm {
 	const struct weights_conv *weights;
-	/* Output pixels of one tile, a multiple of the kernel's mr; depthwise: output rows; Winograd: 4x4 blocks. */
+	/* Output pixels of a tile at most, a multiple of the kernel's mr; Winograd: 4x4 blocks; of other steps: rows.
+	 */
 	size_t rows;
 	size_t row_tiles;    /* of one group */
-	size_t tile_panels;  /* panels of one tile */
+	size_t tile_panels;  /* Winograd: panels of one tile */
 	size_t panel_tiles;  /* of one row tile */
+	bool by_panels;	     /* neighbouring tiles are of the same panels; otherwise of the same rows */
 	int groups, group_c; /* input channels of one group */
 	int panels, group_n; /* panels and output channels of one group */
 	bool pointwise;	     /* every output pixel reads the input pixel of the same index */

@@ -69,6 +69,12 @@ size_t step_depthwise_rows(const struct step *step, const struct kernels *kernel
 /* Makes these rows, and what comes behind the convolution. */
 void step_depthwise(const struct step *step, const struct exec *exec, const struct dwconv_args *args);
 
+/* Where tile `tile` begins, and the one before it ends, if n things are cut into tiles that differ by one at most. */
+static inline size_t step_cut(size_t n, size_t tile, size_t tiles)
+{
+	return n * tile / tiles;
+}
+
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
 {

@@ -12,17 +12,22 @@ struct tile {
 	size_t panel, panels_end;
 };
 
-static struct tile tile_of(const struct step *step, size_t index)
+static struct tile tile_of(const struct step *step, size_t index, size_t mr)
 {
 	const struct plan_gemm *g = &step->gemm;
-	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w;
-	size_t row = index / g->panel_tiles % g->row_tiles, end;
-	struct tile tile = {.group = index / g->panel_tiles / g->row_tiles, .first = row * g->rows};
+	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w, blocks = (pixels + mr - 1) / mr, end;
+	size_t of_group = index % (g->row_tiles * g->panel_tiles);
+	size_t row = g->by_panels ? of_group % g->row_tiles : of_group / g->panel_tiles;
+	size_t panel = g->by_panels ? of_group / g->row_tiles : of_group % g->panel_tiles;
+	struct tile tile = {
+		.group = index / (g->row_tiles * g->panel_tiles),
+		.first = step_cut(blocks, row, g->row_tiles) * mr,
+		.panel = step_cut((size_t)g->panels, panel, g->panel_tiles),
+		.panels_end = step_cut((size_t)g->panels, panel + 1, g->panel_tiles),
+	};
 
-	tile.count = pixels - tile.first < g->rows ? pixels - tile.first : g->rows;
-	tile.panel = index % g->panel_tiles * g->tile_panels;
-	end = tile.panel + g->tile_panels;
-	tile.panels_end = end < (size_t)g->panels ? end : (size_t)g->panels;
+	end = step_cut(blocks, row + 1, g->row_tiles) * mr;
+	tile.count = (end < pixels ? end : pixels) - tile.first;
 	return tile;
 }
 
@@ -285,7 +290,7 @@ static void conv(const struct step *step, const struct exec *exec, size_t from, 
 	const uint8_t *a[STEP_POINTERS];
 	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
 	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
-	size_t stride = step->window.out_stride;
+	size_t stride = step->window.out_stride, mr = step_mr(step, exec->kernels);
 	struct step_product product = {
 		.a = a,
 		.taps = taps_of(step),
@@ -296,11 +301,11 @@ static void conv(const struct step *step, const struct exec *exec, size_t from, 
 
 	step_multiply_begin(step, product.kc);
 	for (size_t t = from; t < to; t++) {
-		struct tile tile = tile_of(step, t);
+		struct tile tile = tile_of(step, t, mr);
 		size_t first_n = tile.group * (size_t)g->group_n;
 		uint8_t *c = (uint8_t *)plan_pointer(exec, step->out) + (tile.first * stride + first_n) * size;
 
-		gather(step, plan_pointer(exec, step->in[0]), size, &tile, step_mr(step, exec->kernels), a, copies);
+		gather(step, plan_pointer(exec, step->in[0]), size, &tile, mr, a, copies);
 		product.m = tile.count;
 		product.panels = g->weights->packed + tile.group * (size_t)g->panels * g->weights->panel_bytes;
 		product.panel = tile.panel;
@@ -381,11 +386,11 @@ static void depthwise(const struct step *step, const struct exec *exec, size_t f
 	const struct plan_window *w = &step->window;
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
 	size_t in_row = (size_t)w->in_w * w->in_stride, most = step_depthwise_rows(step, exec->kernels);
-	size_t end = to * step->gemm.rows < (size_t)w->out_h ? to * step->gemm.rows : (size_t)w->out_h;
+	size_t end = step_cut((size_t)w->out_h, to, step->tiles);
 	const void *rows[STEP_TAPS_MAX];
 	struct dwconv_args args = step_dwconv_args(step, exec, rows);
 
-	for (size_t oy = from * step->gemm.rows; oy < end; oy += args.out_rows) {
+	for (size_t oy = step_cut((size_t)w->out_h, from, step->tiles); oy < end; oy += args.out_rows) {
 		args.out_rows = end - oy < most ? end - oy : most;
 		for (size_t ky = 0; ky < (args.out_rows - 1) * args.stride_h + args.kh; ky++) {
 			int iy = (int)oy * w->stride_h - w->top + (int)ky * w->dilation_h;

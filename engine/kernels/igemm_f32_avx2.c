@@ -105,7 +105,7 @@ INLINE void multiply(const float *const a[MR], size_t k, const float *w, int row
  * `depth` input channels at a time.  A row alone, as of a fully connected layer, waits for its weights: they are read
  * at `depth` places at a time, since processors fetch ahead up to the end of a page only, but in many pages at once.
  */
-INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int depth)
+INLINE void tile(const struct igemm_f32_args *args, size_t ahead_step, int rows, int vectors, int depth)
 {
 	const float *w = args->w + NR, *ahead = args->ahead;
 	row_sums sums[DEPTH][MR];
@@ -139,7 +139,7 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 			k *= (size_t)depth;
 			w += k * NR;
 		}
-		for (; k + (size_t)depth <= args->kc; k += (size_t)depth, w += depth * NR, ahead += NR / 4) {
+		for (; k + (size_t)depth <= args->kc; k += (size_t)depth, w += depth * NR, ahead += ahead_step) {
 			if (depth == 1)
 				_mm_prefetch(ahead, _MM_HINT_T1);
 #pragma GCC unroll 4
@@ -166,16 +166,16 @@ INLINE void tile(const struct igemm_f32_args *args, int rows, int vectors, int d
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
-INLINE void block(const struct igemm_f32_args *args)
+INLINE void block(const struct igemm_f32_args *args, size_t ahead_step)
 {
 	if (args->m == 1)
-		tile(args, 1, 2, 4);
+		tile(args, ahead_step, 1, 2, 4);
 	else if (args->n <= LANES)
-		tile(args, MR, 1, 2);
+		tile(args, ahead_step, MR, 1, 2);
 	else if (args->m <= MR / 2)
-		tile(args, MR / 2, 2, 2);
+		tile(args, ahead_step, MR / 2, 2, 2);
 	else
-		tile(args, MR, 2, 1);
+		tile(args, ahead_step, MR, 2, 1);
 }
 
 static void igemm_f32_6x16_avx2(const struct igemm_f32_args *args)

@@ -60,7 +60,7 @@ INLINE void multiply(const float *const a[MR], size_t k, const float *w, int row
 }
 
 /* The rows from `first` on; `depth` input channels at a time. */
-INLINE void tile(const struct igemm_f32_args *args, size_t first, int rows, int vectors, int depth)
+INLINE void tile(const struct igemm_f32_args *args, size_t ahead_step, size_t first, int rows, int vectors, int depth)
 {
 	const float *w = args->w + NR, *ahead = args->ahead;
 	const bool is_short = rows < MR && vectors > 1;
@@ -83,7 +83,7 @@ INLINE void tile(const struct igemm_f32_args *args, size_t first, int rows, int 
 #pragma GCC unroll 14
 		for (int r = 0; r < rows; r++)
 			a[r] = args->a[t * MR + first + (size_t)r];
-		for (; k + (size_t)depth <= args->kc; k += (size_t)depth, w += depth * NR, ahead += NR / 4) {
+		for (; k + (size_t)depth <= args->kc; k += (size_t)depth, w += depth * NR, ahead += ahead_step) {
 			if (depth == 1)
 				_mm_prefetch(ahead, _MM_HINT_T1);
 #pragma GCC unroll 4
@@ -113,17 +113,17 @@ INLINE void tile(const struct igemm_f32_args *args, size_t first, int rows, int 
  * Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel.  That
  * takes two input channels of half the rows, whose pointers all fit into registers.
  */
-INLINE void block(const struct igemm_f32_args *args)
+INLINE void block(const struct igemm_f32_args *args, size_t ahead_step)
 {
 	if (args->n <= LANES)
 		for (size_t first = 0; first < args->m; first += HALF)
-			tile(args, first, HALF, 1, 2);
+			tile(args, ahead_step, first, HALF, 1, 2);
 	else if (args->m == 1)
-		tile(args, 0, 1, 2, 4);
+		tile(args, ahead_step, 0, 1, 2, 4);
 	else if (args->m <= HALF)
-		tile(args, 0, HALF, 2, 1);
+		tile(args, ahead_step, 0, HALF, 2, 1);
 	else
-		tile(args, 0, MR, 2, 1);
+		tile(args, ahead_step, 0, MR, 2, 1);
 }
 
 static void igemm_f32_14x32_avx512(const struct igemm_f32_args *args)

@@ -58,7 +58,7 @@ static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, 
  * input channel are loaded among the multiplications of this one, and the next inputs of a row as soon as its last were
  * multiplied.  Inputs are over-read by up to 16 bytes.
  */
-static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, int rows)
+static inline __attribute__((always_inline)) void tile(const struct igemm_f32_args *args, size_t ahead_step, int rows)
 {
 	const float *w = args->w + NR, *ahead = args->ahead;
 	float32x4_t low[MR], high[MR];
@@ -100,7 +100,7 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 			LANE(2, b, c, w + 3 * NR)
 			LANE(3, c, b, next)
 			__builtin_prefetch(ahead);
-			ahead += NR;
+			ahead += 4 * ahead_step;
 			w += 4 * NR;
 		}
 #define REST(lane)                                                                                                     \
@@ -127,14 +127,14 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_f32_ar
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer. */
-static inline __attribute__((always_inline)) void block(const struct igemm_f32_args *args)
+static inline __attribute__((always_inline)) void block(const struct igemm_f32_args *args, size_t ahead_step)
 {
 	if (args->m == 1)
-		tile(args, 1);
+		tile(args, ahead_step, 1);
 	else if (args->m <= MR / 2)
-		tile(args, MR / 2);
+		tile(args, ahead_step, MR / 2);
 	else
-		tile(args, MR);
+		tile(args, ahead_step, MR);
 }
 
 static void igemm_f32_8x8_neon(const struct igemm_f32_args *args)

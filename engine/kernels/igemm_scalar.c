@@ -26,11 +26,12 @@ static void finish_row(const struct igemm_f32_args *args, size_t row, const floa
 	}
 }
 
-static void block_f32(const struct igemm_f32_args *args)
+static void block_f32(const struct igemm_f32_args *args, size_t ahead_step)
 {
 	float sums[MR][NR];
 	const float *w = args->w + NR;
 
+	(void)ahead_step;
 	for (size_t r = 0; r < MR; r++)
 		memcpy(sums[r], args->w, sizeof(sums[r]));
 	for (size_t t = 0; t < args->taps; t++) {
