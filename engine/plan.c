@@ -21,6 +21,8 @@
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
 #define TILE_MACS 1000000
+/* Of one row, which waits for its weights to come from memory: two cores get them sooner. */
+#define TILE_WEIGHTS 65536
 /* Of the transformed inputs of one tile of a Winograd convolution; and tiles that are too few for several threads. */
 #define WINOGRAD_BYTES	   (384u << 10)
 #define WINOGRAD_TILES_FEW 4
@@ -262,7 +264,7 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 		g->rows = mr;
 	g->row_tiles = even_tiles(blocks, g->rows / mr);
 	macs = (pixels < g->rows ? pixels : g->rows) * taps * (size_t)g->group_c * nr;
-	most = macs ? TILE_MACS / macs : 1;
+	most = macs ? (pixels > 1 ? TILE_MACS : TILE_WEIGHTS) / macs : 1;
 	g->panel_tiles = even_tiles((size_t)g->panels, most ? most : 1);
 	g->by_panels = g->row_tiles == 1 && g->panel_tiles % 2 && g->panel_tiles > 1 && blocks > 1;
 	if (g->by_panels)
@@ -564,10 +566,11 @@ static int make_cast(struct planning *p, struct step *step, int index)
 static int make_softmax(struct planning *p, struct step *step, int index)
 {
 	const struct plan_tensor *out = &p->plan->tensors[step->node->outputs[0]];
+	size_t n = (size_t)out->dims[step->node->axis.axis];
 
 	(void)index;
 	step->run = step_softmax;
-	step->tiles = out->count / (size_t)out->dims[step->node->axis.axis];
+	step->tiles = even_tiles(out->count / n, STEP_CHUNK / n ? STEP_CHUNK / n : 1);
 	step->scratch_bytes = out->count * sizeof(float);
 	return 0;
 }

@@ -67,6 +67,7 @@ struct exec {
 	const struct kernels *kernels;
 	uint8_t *arena;
 	uint8_t *own; /* plan->own_bytes of the thread's own, which steps work in */
+	bool goes_on; /* the tile before this one was this thread's last, and `own` is as it left it */
 	int *status;  /* of the run: what a general operator refused; thread 0 writes */
 };
 

@@ -127,6 +127,19 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static void share_step(const struct step *step, struct exec *exec, struct team_sync *sync, int thread)
+{
+	size_t next = SIZE_MAX;
+	unsigned tile;
+
+	while (team_sync_take(sync, thread, &tile)) {
+		exec->goes_on = tile == next;
+		next = (size_t)tile + 1;
+		step->run(step, exec, tile, next);
+	}
+	exec->goes_on = false;
+}
+
 /*
  * One thread's share of the run; the barrier behind a step makes its outputs visible to all.  None is between steps
  * that thread 0 does alone: the others wait once for all of these, and sleep sooner.
@@ -141,14 +154,12 @@ static void walk(void *argument, struct team_sync *sync, int thread, int n_threa
 	exec.own = exec.arena + own_offset(plan) + (size_t)thread * plan->own_bytes;
 	for (int i = 0; i < plan->n_steps; i++) {
 		const struct step *step = &plan->steps[i];
-		unsigned tile;
 
 		if (n_threads == 1 || step->serial) {
 			if (thread == 0)
 				step->run(step, &exec, 0, step->tiles);
 		} else {
-			while (team_sync_take(sync, thread, &tile))
-				step->run(step, &exec, tile, (size_t)tile + 1);
+			share_step(step, &exec, sync, thread);
 		}
 		if (n_threads > 1 && i + 1 < plan->n_steps && !(step->serial && plan->steps[i + 1].serial))
 			team_sync_barrier(sync, n_threads, (unsigned)plan->steps[i + 1].tiles);

@@ -185,18 +185,24 @@ void step_cast(const struct step *step, const struct exec *exec, size_t from, si
 	}
 }
 
-/* Rows along the axis, gathered into the step's scratch. */
+/* Rows along the axis.  Those that are not dense and float are gathered into the step's scratch. */
 void step_softmax(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct kernels *k = exec->kernels;
 	const void *x = plan_pointer(exec, step->in[0]);
 	void *y = plan_pointer(exec, step->out);
-	size_t n = (size_t)in->dims[step->node->axis.axis], inner = 1;
+	size_t n = (size_t)in->dims[step->node->axis.axis], inner = 1, rows = out->count / n;
+	size_t first = step_cut(rows, from, step->tiles), end = step_cut(rows, to, step->tiles);
+	float beta = step->node->axis.beta;
 
 	for (int i = step->node->axis.axis + 1; i < in->rank; i++)
 		inner *= (size_t)in->dims[i];
-	for (size_t r = from; r < to; r++) {
+	if (inner == 1 && in->type == ENGINE_F32 && out->type == ENGINE_F32) {
+		k->softmax_f32(end - first, n, beta, (const float *)x + first * n, (float *)y + first * n);
+		return;
+	}
+	for (size_t r = first; r < end; r++) {
 		float *row = (float *)(void *)(exec->arena + step->scratch) + r * n;
 		size_t start = r / inner * n * inner + r % inner;
 
@@ -204,7 +210,7 @@ void step_softmax(const struct step *step, const struct exec *exec, size_t from,
 			row[i] = in->type == ENGINE_S8
 					 ? in->scale * (float)(((const int8_t *)x)[start + i * inner] - in->zero_point)
 					 : ((const float *)x)[start + i * inner];
-		k->softmax_f32(n, step->node->axis.beta, row, row);
+		k->softmax_f32(1, n, beta, row, row);
 		for (size_t i = 0; i < n; i++) {
 			if (out->type == ENGINE_S8)
 				k->quantize_s8(1, out->scale, out->zero_point, row + i,

@@ -25,6 +25,12 @@ static size_t ceil_div(size_t a, size_t b)
 	return (a + b - 1) / b;
 }
 
+/* What is in a ring of rows, for the thread that goes on with the next tile; lies in front of it. */
+struct ring_state {
+	_Alignas(64) size_t first; /* row that it began with */
+	size_t made;		   /* row that comes next */
+};
+
 /* The parts of a step, NULL where it lacks one. */
 struct parts {
 	const struct step *expand, *depthwise, *project;
@@ -48,7 +54,7 @@ static size_t panel_bytes(struct parts parts)
 	size_t expand = parts.expand ? parts.expand->own_bytes : 0;
 	size_t project = parts.project ? parts.project->own_bytes : 0;
 
-	return expand > project ? expand : project;
+	return ((expand > project ? expand : project) + 63) / 64 * 64;
 }
 
 /* ---- what is merged ---------------------------------------------------------------------------- */
@@ -165,7 +171,8 @@ static size_t ring_bytes(const struct step *depthwise, size_t ring_rows)
 {
 	const struct plan_window *w = &depthwise->window;
 
-	return (ring_rows * (size_t)w->in_w * (size_t)w->in_c * size_of(depthwise) + KERNEL_SLACK + 63) / 64 * 64;
+	return sizeof(struct ring_state) +
+	       (ring_rows * (size_t)w->in_w * (size_t)w->in_c * size_of(depthwise) + KERNEL_SLACK + 63) / 64 * 64;
 }
 
 /* Output rows that wait for the last part. */
@@ -353,7 +360,7 @@ struct way {
 	size_t size;		     /* of an element */
 	uint8_t *ring, *waiting;     /* rows of the first part; pixels for the last one */
 	size_t group, ring_rows;     /* of the ring */
-	size_t first, made, end;     /* input rows: the one that the ring began with, those made, and needed at all */
+	struct ring_state *rows;     /* that are in the ring */
 	size_t n_waiting, projected; /* pixels; of the output */
 };
 
@@ -365,18 +372,18 @@ static void expand(struct way *way, size_t until)
 	size_t width = (size_t)w->out_w, in_pixel = w->in_stride * way->size, out_pixel = (size_t)w->out_c * way->size;
 	const uint8_t *x = plan_pointer(way->exec, step->in[0]);
 
-	while (way->made < until) {
-		size_t rows = way->end - way->made < way->group ? way->end - way->made : way->group;
+	while (way->rows->made < until) {
+		size_t left = (size_t)w->out_h - way->rows->made, rows = left < way->group ? left : way->group;
 
 		pointwise(step, way->exec,
-			  (struct pixels){.in = x + way->made * width * in_pixel,
-					  .out = way->ring +
-						 (way->made - way->first) % way->ring_rows * width * out_pixel,
+			  (struct pixels){.in = x + way->rows->made * width * in_pixel,
+					  .out = way->ring + (way->rows->made - way->rows->first) % way->ring_rows *
+								     width * out_pixel,
 					  .in_pixel = in_pixel,
 					  .out_pixel = out_pixel,
 					  .n = rows * width},
 			  way->size);
-		way->made += rows;
+		way->rows->made += rows;
 	}
 }
 
@@ -420,7 +427,7 @@ static void some_rows(struct way *way, struct dwconv_args *args, const void **ro
 		}
 		if (way->parts.expand) {
 			expand(way, at + 1);
-			at = (at - way->first) % way->ring_rows;
+			at = (at - way->rows->first) % way->ring_rows;
 		}
 		rows[ky] = x + at * in_row;
 	}
@@ -450,14 +457,16 @@ void step_rows(const struct step *step, const struct exec *exec, size_t from, si
 	struct dwconv_args args = step_dwconv_args(depthwise, exec, rows);
 
 	end = end < (size_t)w->out_h ? end : (size_t)w->out_h;
-	way.ring = way.waiting = exec->own + panel_bytes(way.parts);
+	way.waiting = exec->own + panel_bytes(way.parts);
 	if (way.parts.expand) {
 		way.group = expanded_of(way.parts, exec->kernels);
 		way.ring_rows = ring_of(way.parts, exec->kernels);
+		way.rows = (struct ring_state *)(void *)way.waiting;
+		way.ring = way.waiting + sizeof(*way.rows);
 		way.waiting += ring_bytes(depthwise, way.ring_rows);
+		if (!exec->goes_on)
+			way.rows->first = way.rows->made = clip_row(w, (long long)y * w->stride_h - w->top);
 	}
-	way.first = way.made = clip_row(w, (long long)y * w->stride_h - w->top);
-	way.end = clip_row(w, ((long long)end - 1) * w->stride_h - w->top + (long long)reach(w));
 	way.projected = y * (size_t)w->out_w;
 	for (; y < end; y += args.out_rows) {
 		args.out_rows = end - y < once ? end - y : once;

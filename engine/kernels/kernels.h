@@ -244,7 +244,8 @@ struct kernels {
 	void (*prelu_f32)(size_t channels, const float *slope, const float *in, float *out); /* one pixel */
 	void (*scale_f32)(size_t channels, const float *scale, const float *shift, float lo, float hi, const float *in,
 			  float *out);
-	void (*softmax_f32)(size_t n, float beta, const float *in, float *out); /* one row; in-place allowed */
+	/* Of each of the rows, dense; in-place allowed. */
+	void (*softmax_f32)(size_t rows, size_t n, float beta, const float *in, float *out);
 
 	void (*quantize_s8)(size_t n, float scale, int32_t zero_point, const float *in, int8_t *out);
 	void (*dequantize_s8)(size_t n, float scale, int32_t zero_point, const int8_t *in, float *out);

@@ -75,18 +75,25 @@ static void check_unary(const struct kernels *table, enum kernel_unary op)
 
 static void check_softmax(const struct kernels *table)
 {
-	size_t n = (size_t)test_random_range(1, N_MAX);
-	struct guarded in = guarded_create(n * sizeof(float), KERNEL_SLACK), out = guarded_create(n * sizeof(float), 0);
+	bool is_short = test_random() & 1;
+	size_t n = (size_t)test_random_range(1, is_short ? 9 : N_MAX),
+	       rows = (size_t)test_random_range(1, is_short ? 150 : 3);
+	struct guarded in = guarded_create(rows * n * sizeof(float), KERNEL_SLACK);
+	struct guarded out = guarded_create(rows * n * sizeof(float), 0);
 	float *x = in.data, *y = out.data;
-	double sum = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < rows * n; i++)
 		x[i] = 30 * test_random_float();
-	table->softmax_f32(n, 1, x, y);
-	for (size_t i = 0; i < n; i++)
-		sum += exp((double)x[i]);
-	for (size_t i = 0; i < n; i++)
-		cr_assert_float_eq((double)y[i], exp((double)x[i]) / sum, 1e-6, "%s", table->level);
+	table->softmax_f32(rows, n, 0.5f, x, y);
+	for (size_t r = 0; r < rows; r++, x += n, y += n) {
+		double sum = 0;
+
+		for (size_t i = 0; i < n; i++)
+			sum += exp(0.5 * (double)x[i]);
+		for (size_t i = 0; i < n; i++)
+			cr_assert_float_eq((double)y[i], exp(0.5 * (double)x[i]) / sum, 1e-6,
+					   "%s: row %zu of %zu, %zu of %zu", table->level, r, rows, i, n);
+	}
 	guarded_check(&out);
 	guarded_destroy(&in);
 	guarded_destroy(&out);
