@@ -878,7 +878,7 @@ const char *const plan_pass_names[PLAN_PASS_COUNT] = {
 	[PLAN_PASS_SLICE] = "slices made views",
 	[PLAN_PASS_RESHAPE] = "reshapes made views",
 	[PLAN_PASS_SQUEEZE] = "squeeze-and-excite blocks fused",
-	[PLAN_PASS_ROWS] = "depthwise convolutions fused with pointwise ones",
+	[PLAN_PASS_ROWS] = "depthwise convolutions fused with those around them",
 };
 
 /* ---- memory ------------------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /*
- * rows.h - depthwise convolutions row by row in the cache, together with the pointwise ones around them.
+ * rows.h - depthwise convolutions row by row in the cache, together with those around them.
  *
- * What a pointwise convolution makes for a large image is read once, by the depthwise one behind it, and what that
+ * What a convolution makes for a large image is read once, by the depthwise one behind it, and what that
  * makes once by the next pointwise one.  The two or three become one step: a thread makes a few rows of the first in
  * memory of its own, from these a row of the second, and from every few of its pixels those of the third, so that what
  * lies between never goes to memory, nor has a place in the arena.

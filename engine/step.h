@@ -60,6 +60,19 @@ void step_finish(const struct step *step, const struct exec *exec, size_t n, voi
 void step_finish_pixels(const struct step *step, const struct exec *exec, size_t n, size_t channels, size_t pixel,
 			uint8_t *out);
 
+/* Some pixels of a convolution of one group: where its input begins, and where they go, elements from one another. */
+struct step_pixels {
+	const uint8_t *in;
+	size_t first, n; /* of the output */
+	uint8_t *out;
+	size_t out_stride;
+	const float *residual; /* of the first of them, NULL none */
+	size_t residual_stride;
+};
+
+/* Makes them, and what comes behind the convolution. */
+void step_conv_pixels(const struct step *step, const struct exec *exec, struct step_pixels pixels, size_t size);
+
 /*
  * A depthwise convolution whose input rows the caller points to, in all that `rows` has room for, and whose output and
  * out_rows it sets: output rows lie one behind the other, at most step_depthwise_rows() at once.

@@ -68,9 +68,14 @@ static void walk_next(const struct plan_window *w, size_t taps, size_t count, st
 	}
 }
 
+static size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
 static size_t round_up(size_t n, size_t multiple)
 {
-	return (n + multiple - 1) / multiple * multiple;
+	return ceil_div(n, multiple) * multiple;
 }
 
 static void gather_pointwise(const uint8_t *x, size_t pixel, const struct tile *tile, size_t mr, const uint8_t **a)
@@ -315,6 +320,43 @@ static void conv(const struct step *step, const struct exec *exec, size_t from, 
 		product.slope = step->slope ? step->slope + first_n : NULL;
 		step_multiply(step, exec, &product);
 		finish_tile(step, exec, &tile, size, c);
+	}
+	step_multiply_end(step);
+}
+
+void step_conv_pixels(const struct step *step, const struct exec *exec, struct step_pixels pixels, size_t size)
+{
+	const struct plan_gemm *g = &step->gemm;
+	const uint8_t *a[STEP_POINTERS];
+	_Alignas(64) uint8_t copies[STEP_ROWS * WEIGHTS_FLAT_MAX * sizeof(float) + KERNEL_SLACK];
+	size_t mr = step_mr(step, exec->kernels), tiles = ceil_div(ceil_div(pixels.n, mr), g->rows / mr);
+	struct tile tile = {.first = pixels.first};
+	struct step_product product = {
+		.a = a,
+		.taps = taps_of(step),
+		.kc = channels_of(step),
+		.panels = g->weights->packed,
+		.panels_end = (size_t)g->panels,
+		.c = pixels.out,
+		.c_stride = pixels.out_stride,
+		.residual = pixels.residual,
+		.residual_stride = pixels.residual_stride,
+		.slope = step->slope,
+	};
+
+	step_multiply_begin(step, product.kc);
+	/* About as many each time, or a few at the end would have all weights loaded for them alone. */
+	for (size_t t = 0; t < tiles; t++, tile.first += tile.count) {
+		size_t end = step_cut(ceil_div(pixels.n, mr), t + 1, tiles) * mr;
+
+		tile.count = pixels.first + (end < pixels.n ? end : pixels.n) - tile.first;
+		gather(step, pixels.in, size, &tile, mr, a, copies);
+		product.m = tile.count;
+		step_multiply(step, exec, &product);
+		step_finish_pixels(step, exec, product.m, (size_t)g->group_n, pixels.out_stride * size, product.c);
+		product.c = (uint8_t *)product.c + product.m * pixels.out_stride * size;
+		if (product.residual)
+			product.residual += product.m * product.residual_stride;
 	}
 	step_multiply_end(step);
 }

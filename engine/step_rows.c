@@ -60,10 +60,15 @@ static size_t panel_bytes(struct parts parts)
 /* ---- what is merged ---------------------------------------------------------------------------- */
 
 /* A type that is left out of the build has no steps to ask for. */
-static bool is_pointwise(const struct step *step)
+static bool is_conv(const struct step *step)
 {
 	return ((WITH_TYPE_float32 && step->run == step_conv_f32) || (WITH_TYPE_int8 && step->run == step_conv_s8)) &&
-	       step->node->op == GRAPH_CONV && step->gemm.pointwise && step->gemm.groups == 1;
+	       step->node->op == GRAPH_CONV && step->gemm.groups == 1;
+}
+
+static bool is_pointwise(const struct step *step)
+{
+	return is_conv(step) && step->gemm.pointwise;
 }
 
 static bool is_depthwise(const struct step *step)
@@ -105,7 +110,7 @@ static bool follows(const struct engine_plan *plan, int index)
 	const struct step *first = &plan->steps[index], *second = first + 1;
 
 	return index + 1 < plan->n_steps && is_between(plan, first->out, second) &&
-	       ((is_pointwise(first) && first->residual < 0 && is_depthwise(second)) ||
+	       ((is_conv(first) && first->residual < 0 && is_depthwise(second)) ||
 		(is_depthwise(first) && is_pointwise(second) && second->window.out_c <= second->window.in_c));
 }
 
@@ -234,7 +239,7 @@ static int count_parts(const struct engine_plan *plan, const struct kernels *ker
 
 	if (!follows(plan, index))
 		return 1;
-	whole.n_parts = is_pointwise(whole.parts) && follows(plan, index + 1) ? 3 : 2;
+	whole.n_parts = is_conv(whole.parts) && follows(plan, index + 1) ? 3 : 2;
 	for (; whole.n_parts > 1; whole.n_parts--) {
 		tile(&whole, kernels);
 		if (pays(&whole))
@@ -269,11 +274,11 @@ static int merge(struct engine_plan *plan, const struct kernels *kernels, int in
 		if (i + 1 < n)
 			plan->tensors[parts[i].out].passing = true;
 	}
-	snprintf(ret_whole->fused, sizeof(ret_whole->fused), "%s%s%.40s",
-		 n > 2		       ? "pointwise,depthwise"
+	snprintf(ret_whole->fused, sizeof(ret_whole->fused), "%s%s%s%.30s",
+		 is_depthwise(parts)   ? "depthwise"
 		 : is_pointwise(parts) ? "pointwise"
-				       : "depthwise",
-		 last->fused[0] ? "," : "", last->fused);
+				       : "convolution",
+		 n > 2 ? ",depthwise" : "", last->fused[0] ? "," : "", last->fused);
 	tile(ret_whole, kernels);
 	ret_whole->own_bytes += panel_bytes(parts_of(ret_whole));
 	return 0;
@@ -308,51 +313,6 @@ int rows_merge(struct engine_plan *plan)
 
 /* ---- a run ------------------------------------------------------------------------------------- */
 
-/* Pixels of a pointwise convolution: where they are read, written, and what is added to them. */
-struct pixels {
-	const uint8_t *in;
-	uint8_t *out;
-	const float *residual; /* NULL: nothing */
-	size_t in_pixel, out_pixel, residual_stride;
-	size_t n;
-};
-
-/* Any number of pixels, and the activation behind them. */
-static void pointwise(const struct step *step, const struct exec *exec, struct pixels pixels, size_t size)
-{
-	const struct plan_gemm *g = &step->gemm;
-	const uint8_t *a[STEP_ROWS + KERNEL_MR_MAX];
-	size_t mr = step_mr(step, exec->kernels), most = STEP_ROWS / mr * mr, left = pixels.n;
-	struct step_product product = {
-		.a = a,
-		.taps = 1,
-		.kc = (size_t)g->group_c,
-		.panels = g->weights->packed,
-		.panels_end = (size_t)g->panels,
-		.c = pixels.out,
-		.c_stride = pixels.out_pixel / size,
-		.residual = pixels.residual,
-		.residual_stride = pixels.residual_stride,
-		.slope = step->slope,
-	};
-
-	/* About as many each time, or a few at the end would have all weights loaded for them alone. */
-	most = ceil_div(ceil_div(left, ceil_div(left, most)), mr) * mr;
-	step_multiply_begin(step, product.kc);
-	for (; left; left -= product.m) {
-		product.m = left < most ? left : most;
-		for (size_t i = 0; i < product.m + mr - 1; i++)
-			a[i] = pixels.in + (i < product.m ? i : product.m - 1) * pixels.in_pixel;
-		step_multiply(step, exec, &product);
-		step_finish_pixels(step, exec, product.m, (size_t)g->group_n, pixels.out_pixel, product.c);
-		pixels.in += product.m * pixels.in_pixel;
-		product.c = (uint8_t *)product.c + product.m * pixels.out_pixel;
-		if (product.residual)
-			product.residual += product.m * product.residual_stride;
-	}
-	step_multiply_end(step);
-}
-
 /* Where a thread is on its way down the image. */
 struct way {
 	struct parts parts;
@@ -369,20 +329,19 @@ static void expand(struct way *way, size_t until)
 {
 	const struct step *step = way->parts.expand;
 	const struct plan_window *w = &step->window;
-	size_t width = (size_t)w->out_w, in_pixel = w->in_stride * way->size, out_pixel = (size_t)w->out_c * way->size;
-	const uint8_t *x = plan_pointer(way->exec, step->in[0]);
+	size_t width = (size_t)w->out_w, channels = (size_t)w->out_c;
 
 	while (way->rows->made < until) {
-		size_t left = (size_t)w->out_h - way->rows->made, rows = left < way->group ? left : way->group;
+		size_t made = way->rows->made, left = (size_t)w->out_h - made;
+		size_t rows = left < way->group ? left : way->group, at = (made - way->rows->first) % way->ring_rows;
 
-		pointwise(step, way->exec,
-			  (struct pixels){.in = x + way->rows->made * width * in_pixel,
-					  .out = way->ring + (way->rows->made - way->rows->first) % way->ring_rows *
-								     width * out_pixel,
-					  .in_pixel = in_pixel,
-					  .out_pixel = out_pixel,
-					  .n = rows * width},
-			  way->size);
+		step_conv_pixels(step, way->exec,
+				 (struct step_pixels){.in = plan_pointer(way->exec, step->in[0]),
+						      .first = made * width,
+						      .n = rows * width,
+						      .out = way->ring + at * width * channels * way->size,
+						      .out_stride = channels},
+				 way->size);
 		way->rows->made += rows;
 	}
 }
@@ -392,19 +351,15 @@ static void project(struct way *way)
 {
 	const struct step *step = way->parts.project;
 	const struct exec *exec = way->exec;
-	size_t out_pixel = step->window.out_stride * way->size;
-	struct pixels pixels = {.in = way->waiting,
-				.out = (uint8_t *)plan_pointer(exec, step->out) + way->projected * out_pixel,
-				.in_pixel = (size_t)step->window.in_c * way->size,
-				.out_pixel = out_pixel,
-				.n = way->n_waiting};
+	struct step_pixels pixels = {.in = way->waiting, .n = way->n_waiting, .out_stride = step->window.out_stride};
 
+	pixels.out = (uint8_t *)plan_pointer(exec, step->out) + way->projected * pixels.out_stride * way->size;
 	if (step->residual >= 0) {
 		pixels.residual_stride = exec->plan->tensors[step->residual].stride;
 		pixels.residual =
 			(const float *)plan_pointer(exec, step->residual) + way->projected * pixels.residual_stride;
 	}
-	pointwise(step, exec, pixels, way->size);
+	step_conv_pixels(step, exec, pixels, way->size);
 	way->projected += way->n_waiting;
 	way->n_waiting = 0;
 }

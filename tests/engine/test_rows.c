@@ -1,6 +1,6 @@
 /*
- * test_rows.c - depthwise convolutions row by row with the pointwise ones around them, against the same steps one by
- * one: random blocks are planned twice, once with all tensors kept, which merges nothing.
+ * test_rows.c - depthwise convolutions row by row with those around them, against the same steps one by one: random
+ * blocks are planned twice, once with all tensors kept, which merges nothing.
  */
 #include <float.h>
 #include <math.h>
@@ -19,7 +19,8 @@ struct block {
 	enum engine_type type;
 	bool expand, project;
 	int c, kernel, stride, dilation, pad;
-	int x, y; /* values: input and output */
+	int first_kernel, first_stride; /* of the expanding convolution: a network's first is not pointwise */
+	int x, y;			/* values: input and output */
 };
 
 static int image(struct block *b)
@@ -32,9 +33,9 @@ static int image(struct block *b)
 }
 
 /* A convolution of all kinds that these are; depthwise where `out` is 0. */
-static int add_conv(struct block *b, int from, int in, int out)
+static int add_conv(struct block *b, int from, int in, int out, struct graph_window window)
 {
-	int y = image(b), kernel = out ? 1 : b->kernel, each = out ? in : 1, channels = out ? out : in;
+	int y = image(b), kernel = window.kernel_h, each = out ? in : 1, channels = out ? out : in;
 	int w = network_constant(&b->n, b->type, 4, (int32_t[]){channels, kernel, kernel, each});
 	int bias = network_constant(&b->n, b->type == ENGINE_F32 ? ENGINE_F32 : ENGINE_S32, 1, (int32_t[]){channels});
 	const struct graph_act acts[] = {
@@ -47,9 +48,7 @@ static int add_conv(struct block *b, int from, int in, int out)
 	if (b->type == ENGINE_S8)
 		network_quant(&b->n, w, 0.004f, 0);
 	node = network_node(&b->n, GRAPH_CONV, from, w, bias, y);
-	node->conv.window = network_window(kernel, out ? 1 : b->stride, out ? 0 : b->pad);
-	if (!out)
-		node->conv.window.dilation_h = node->conv.window.dilation_w = b->dilation;
+	node->conv.window = window;
 	node->conv.groups = out ? 1 : in;
 	node->act = acts[test_random_range(0, 2)];
 	if (b->type == ENGINE_F32 && node->act.kind == GRAPH_ACT_NONE && test_random_range(0, 1)) {
@@ -59,6 +58,24 @@ static int add_conv(struct block *b, int from, int in, int out)
 		return bent;
 	}
 	return y;
+}
+
+static int add_expanding(struct block *b, int from, int in)
+{
+	return add_conv(b, from, in, b->c, network_window(b->first_kernel, b->first_stride, b->first_kernel / 2));
+}
+
+static int add_depthwise(struct block *b, int from)
+{
+	struct graph_window window = network_window(b->kernel, b->stride, b->pad);
+
+	window.dilation_h = window.dilation_w = b->dilation;
+	return add_conv(b, from, b->c, 0, window);
+}
+
+static int add_pointwise(struct block *b, int from, int out)
+{
+	return add_conv(b, from, b->c, out, network_window(1, 1, 0));
 }
 
 static void build(struct block *b, enum engine_type type)
@@ -73,7 +90,14 @@ static void build(struct block *b, enum engine_type type)
 		.kernel = 2 * (int)test_random_range(0, 2) + 1,
 		.stride = (int)test_random_range(1, 3),
 		.dilation = (int)test_random_range(1, 2),
+		.first_kernel = 1,
+		.first_stride = 1,
 	};
+	if (b->expand && test_random_range(0, 1)) {
+		b->first_kernel = 3;
+		b->first_stride = (int)test_random_range(1, 2);
+		in = (int)test_random_range(1, 4);
+	}
 	b->project = !b->expand || test_random_range(0, 1);
 	b->pad = (int)test_random_range(0, (b->kernel - 1) * b->dilation);
 	/* Both tensors are large, unless a stride makes the second one small. */
@@ -82,16 +106,17 @@ static void build(struct block *b, enum engine_type type)
 		h *= b->stride * b->stride;
 	channels = b->expand ? in : b->c;
 	network_init(&b->n);
-	b->x = network_image(&b->n, type, h, w + (b->kernel - 1) * b->dilation, channels);
+	b->x = network_image(&b->n, type, h * b->first_stride, (w + (b->kernel - 1) * b->dilation) * b->first_stride,
+			     channels);
 	if (type == ENGINE_S8)
 		network_quant(&b->n, b->x, 0.05f, 3);
 	b->y = b->x;
 	if (b->expand)
-		b->y = add_conv(b, b->y, in, b->c);
-	b->y = add_conv(b, b->y, b->c, 0);
+		b->y = add_expanding(b, b->y, in);
+	b->y = add_depthwise(b, b->y);
 	if (b->project) {
-		bool same = b->stride == 1 && 2 * b->pad == (b->kernel - 1) * b->dilation;
-		int last = add_conv(b, b->y, b->c, same ? channels : (int)test_random_range(1, b->c));
+		bool same = b->stride == 1 && b->first_stride == 1 && 2 * b->pad == (b->kernel - 1) * b->dilation;
+		int last = add_pointwise(b, b->y, same ? channels : (int)test_random_range(1, b->c));
 
 		b->y = last;
 		if (same) { /* float: becomes part of the convolution.  The sum is one half of a larger tensor. */
@@ -203,12 +228,19 @@ struct chain {
 /* Pointwise, depthwise, pointwise, over 64 x 64 pixels of 48 channels. */
 static void chain(struct chain *c)
 {
-	c->b = (struct block){.type = ENGINE_F32, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1};
+	c->b = (struct block){.type = ENGINE_F32,
+			      .c = 48,
+			      .kernel = 3,
+			      .stride = 1,
+			      .dilation = 1,
+			      .pad = 1,
+			      .first_kernel = 1,
+			      .first_stride = 1};
 	network_init(&c->b.n);
 	c->b.x = network_image(&c->b.n, ENGINE_F32, 64, 64, 8);
-	c->expanded = add_conv(&c->b, c->b.x, 8, 48);
-	c->deep = add_conv(&c->b, c->expanded, 48, 0);
-	c->y = add_conv(&c->b, c->deep, 48, 8);
+	c->expanded = add_expanding(&c->b, c->b.x, 8);
+	c->deep = add_depthwise(&c->b, c->expanded);
+	c->y = add_pointwise(&c->b, c->deep, 8);
 	network_io(&c->b.n, c->b.x, c->y);
 }
 
