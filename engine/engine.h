@@ -207,6 +207,8 @@ struct engine_context;
 /*
  * For main(), first of all: left alone, the OpenMP runtime's threads spin for a while after every inference.  It reads
  * its environment when it is loaded, so this sets OMP_WAIT_POLICY (unless it is set) and starts the program anew, once.
+ * GCC's runtime still spins for some tens of microseconds (GOMP_SPINCOUNT), as the team's barrier does: to sleep and be
+ * woken takes a small network longer than a step.
  */
 void engine_calm_threads(char **argv);
 
