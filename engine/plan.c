@@ -244,14 +244,6 @@ static void tile_rows(struct step *step, size_t rows, size_t row_elements, size_
 	step->tiles = ceil_div(rows, step->gemm.rows);
 }
 
-/* An even number of tiles of at most `most` of n things each, where that is possible: most teams are of two or four. */
-static size_t even_tiles(size_t n, size_t most)
-{
-	size_t tiles = ceil_div(n, most);
-
-	return tiles % 2 && tiles > 1 && tiles < n ? tiles + 1 : tiles;
-}
-
 static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 {
 	struct plan_gemm *g = &step->gemm;
@@ -262,10 +254,10 @@ static void tile_gemm(struct step *step, size_t pixels, size_t mr, size_t nr)
 	g->rows = g->rows / mr * mr;
 	if (g->rows < mr)
 		g->rows = mr;
-	g->row_tiles = even_tiles(blocks, g->rows / mr);
+	g->row_tiles = step_even_tiles(blocks, g->rows / mr);
 	macs = (pixels < g->rows ? pixels : g->rows) * taps * (size_t)g->group_c * nr;
 	most = macs ? (pixels > 1 ? TILE_MACS : TILE_WEIGHTS) / macs : 1;
-	g->panel_tiles = even_tiles((size_t)g->panels, most ? most : 1);
+	g->panel_tiles = step_even_tiles((size_t)g->panels, most ? most : 1);
 	g->by_panels = g->row_tiles == 1 && g->panel_tiles % 2 && g->panel_tiles > 1 && blocks > 1;
 	if (g->by_panels)
 		g->row_tiles = 2;
@@ -278,7 +270,7 @@ static void tile_depthwise(struct step *step, size_t work)
 	const struct plan_window *w = &step->window;
 	size_t row = (size_t)w->out_w * (size_t)w->out_c * (size_t)(w->kh * w->kw), most = row ? work / row : 1;
 
-	step->tiles = even_tiles((size_t)w->out_h, most ? most : 1);
+	step->tiles = step_even_tiles((size_t)w->out_h, most ? most : 1);
 }
 
 /*
@@ -570,7 +562,7 @@ static int make_softmax(struct planning *p, struct step *step, int index)
 
 	(void)index;
 	step->run = step_softmax;
-	step->tiles = even_tiles(out->count / n, STEP_CHUNK / n ? STEP_CHUNK / n : 1);
+	step->tiles = step_even_tiles(out->count / n, STEP_CHUNK / n ? STEP_CHUNK / n : 1);
 	step->scratch_bytes = out->count * sizeof(float);
 	return 0;
 }

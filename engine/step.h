@@ -88,6 +88,14 @@ static inline size_t step_cut(size_t n, size_t tile, size_t tiles)
 	return n * tile / tiles;
 }
 
+/* An even number of tiles of at most `most` of n things each, where that is possible: most teams are of two or four. */
+static inline size_t step_even_tiles(size_t n, size_t most)
+{
+	size_t tiles = (n + most - 1) / most;
+
+	return tiles % 2 && tiles > 1 && tiles < n ? tiles + 1 : tiles;
+}
+
 /* Elements of tile `tile` of an elementwise step begin at tile * STEP_CHUNK; how many there are. */
 static inline size_t step_chunk(const struct plan_tensor *out, size_t tile)
 {

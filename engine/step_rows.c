@@ -215,8 +215,8 @@ static void tile(struct step *whole, const struct kernels *kernels)
 		group = waiting_of(parts, kernels);
 		whole->own_bytes += waiting_bytes(parts.depthwise, group);
 	}
-	whole->gemm.rows = rows = ceil_div(rows, group) * group;
-	whole->tiles = ceil_div((size_t)w->out_h, rows);
+	whole->gemm.rows = group;
+	whole->tiles = step_even_tiles(ceil_div((size_t)w->out_h, group), ceil_div(rows, group));
 	whole->serial = whole->tiles < 2;
 }
 
@@ -405,7 +405,8 @@ void step_rows(const struct step *step, const struct exec *exec, size_t from, si
 	struct way way = {.parts = parts_of(step), .exec = exec, .size = size_of(parts_of(step).depthwise)};
 	const struct step *depthwise = way.parts.depthwise, *last = way.parts.project;
 	const struct plan_window *w = &depthwise->window;
-	size_t y = from * step->gemm.rows, end = to * step->gemm.rows;
+	size_t group = step->gemm.rows, groups = ceil_div((size_t)w->out_h, group);
+	size_t y = step_cut(groups, from, step->tiles) * group, end = step_cut(groups, to, step->tiles) * group;
 	size_t most = last ? waiting_of(way.parts, exec->kernels) * (size_t)w->out_w : 0;
 	size_t once = step_depthwise_rows(depthwise, exec->kernels);
 	const void *rows[STEP_TAPS_MAX];
