@@ -107,6 +107,7 @@ static inline __m512i quad(const int8_t *a)
 static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows, int vectors)
 {
 	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
+	const ptrdiff_t ahead = args->ahead ? (const uint8_t *)args->ahead - (const uint8_t *)args->w : 0;
 	_Alignas(64) int32_t totals[MR][NR];
 	__m512i sums[MR][2];
 
@@ -120,6 +121,10 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 		for (size_t k = 0; k < args->kc; k += KR, w += NR * KR) {
 			const __m512i b0 = _mm512_load_si512(w), b1 = _mm512_load_si512(w + 64);
 
+			if (ahead) {
+				_mm_prefetch((const char *)(w + ahead), _MM_HINT_T0);
+				_mm_prefetch((const char *)(w + ahead) + 64, _MM_HINT_T0);
+			}
 #pragma GCC unroll 14
 			for (int r = 0; r < rows; r++) {
 				const __m512i v = quad(a[r] + k);

@@ -56,7 +56,8 @@ struct igemm_f32_args {
 struct igemm_s8_args {
 	size_t m, n, taps, kc;
 	const int8_t *const *a;
-	const void *w; /* one panel, see pack_s8_panel() */
+	const void *w;	   /* one panel, see pack_s8_panel() */
+	const void *ahead; /* the panel that is wanted next, to be prefetched and not read; NULL none */
 	int8_t *c;
 	size_t c_stride;
 	int32_t zero_point; /* of the output */

@@ -36,8 +36,8 @@ static inline __attribute__((always_inline)) void sum_four(const struct igemm_s8
 			continue;
 #pragma GCC unroll 4
 		for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
-			ret_parts[i] = _mm512_dpbusd_epi32(ret_parts[i], ones,
-							   _mm512_maskz_loadu_epi8(rest, a[i] + whole));
+			ret_parts[i] =
+				_mm512_dpbusd_epi32(ret_parts[i], ones, _mm512_maskz_loadu_epi8(rest, a[i] + whole));
 	}
 }
 
@@ -58,9 +58,8 @@ static inline void sum_rows_avx512vnni(const struct igemm_s8_args *args, size_t 
 		cd = add_pairs(parts[2], parts[3]);
 		quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
 		halves = _mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
-		_mm_storeu_si128(
-			(__m128i *)(void *)(ret_sums + r),
-			_mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+		_mm_storeu_si128((__m128i *)(void *)(ret_sums + r),
+				 _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
 	}
 }
 
