@@ -86,48 +86,6 @@ static void gather_pointwise(const uint8_t *x, size_t pixel, const struct tile *
 		a[r] = x + (tile->first + (r < tile->count ? r : tile->count - 1)) * pixel;
 }
 
-/* Of one output pixel. */
-static void gather_window(const struct step *step, const uint8_t *x, size_t pixel, const struct walk *walk)
-{
-	const struct plan_window *w = &step->window;
-	const uint8_t **to = walk->to;
-
-	for (int ky = 0; ky < w->kh; ky++) {
-		int iy = walk->y0 + ky * w->dilation_h;
-		bool inside = (unsigned)iy < (unsigned)w->in_h;
-		const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
-
-		for (int kx = 0; kx < w->kw; kx++, to += walk->mr) {
-			int ix = walk->x0 + kx * w->dilation_w;
-
-			*to = inside && (unsigned)ix < (unsigned)w->in_w ? row + (size_t)ix * pixel
-									 : step->gemm.weights->padding;
-		}
-	}
-}
-
-/*
- * Fills a[block][tap][mr] with the input pixels under every tap of the tile's output pixels; rows past the tile's last
- * repeat it.
- */
-static void gather_pixels(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
-			  const uint8_t **a)
-{
-	const struct plan_window *w = &step->window;
-	size_t pixel = w->in_stride * size, taps = (size_t)w->kh * (size_t)w->kw, rows = round_up(tile->count, mr);
-	struct walk walk = walk_begin(w, tile->first, mr, a);
-
-	x += tile->group * (size_t)step->gemm.group_c * size;
-	if (step->gemm.pointwise) {
-		gather_pointwise(x, pixel, tile, mr, a);
-		return;
-	}
-	for (size_t r = 0; r < rows; r++) {
-		gather_window(step, x, pixel, &walk);
-		walk_next(w, taps, tile->count, &walk);
-	}
-}
-
 /* One row of a window, of which some pixels lie in the padding or none beside the next, made into one tap. */
 static void copy_row(const struct step *step, const uint8_t *row, int x0, size_t size, uint8_t *to)
 {
@@ -147,21 +105,21 @@ static void copy_row(const struct step *step, const uint8_t *row, int x0, size_t
  */
 static size_t run_inside(const struct plan_window *w, const struct walk *walk, size_t count)
 {
-	int inside, row = w->out_w - walk->x;
+	int inside, row = w->out_w - walk->x, reach = (w->kw - 1) * w->dilation_w + 1;
 	size_t left = walk->row < count ? count - 1 - walk->row : 0;
 
-	if (walk->x0 < 0 || walk->x0 + w->kw > w->in_w)
+	if (walk->x0 < 0 || walk->x0 + reach > w->in_w)
 		return 0;
-	inside = (w->in_w - w->kw - walk->x0) / w->stride_w + 1;
+	inside = (w->in_w - reach - walk->x0) / w->stride_w + 1;
 	inside = inside < row ? inside : row;
 	return (size_t)inside < left ? (size_t)inside : left;
 }
 
 /* One tap of n pixels, `step` bytes apart. */
-static void point_run(const struct walk *walk, size_t taps, size_t ky, const uint8_t *tap, size_t step, size_t n)
+static void point_run(const struct walk *walk, size_t taps, size_t index, const uint8_t *tap, size_t step, size_t n)
 {
 	size_t lane = walk->lane;
-	const uint8_t **to = walk->to - lane + ky * walk->mr;
+	const uint8_t **to = walk->to - lane + index * walk->mr;
 
 	for (size_t i = 0; i < n; i++, tap += step) {
 		to[lane] = tap;
@@ -185,6 +143,55 @@ static void walk_run(const struct plan_window *w, size_t taps, size_t n, struct 
 		walk->x = 0;
 		walk->x0 = -w->left;
 		walk->y0 += w->stride_h;
+	}
+}
+
+/* As many pixels as the walk's next ones whose windows lie between the sides of the input; otherwise one. */
+static size_t gather_run(const struct step *step, const uint8_t *x, size_t pixel, size_t count, struct walk *walk)
+{
+	const struct plan_window *w = &step->window;
+	size_t run = run_inside(w, walk, count), n = run ? run : 1, taps = (size_t)w->kh * (size_t)w->kw, tap = 0;
+
+	for (int ky = 0; ky < w->kh; ky++) {
+		int iy = walk->y0 + ky * w->dilation_h;
+		bool inside = (unsigned)iy < (unsigned)w->in_h;
+		const uint8_t *row = inside ? x + (size_t)iy * (size_t)w->in_w * pixel : NULL;
+
+		for (int kx = 0; kx < w->kw; kx++, tap++) {
+			int ix = walk->x0 + kx * w->dilation_w;
+
+			if (inside && (unsigned)ix < (unsigned)w->in_w)
+				point_run(walk, taps, tap, row + (size_t)ix * pixel, (size_t)w->stride_w * pixel, n);
+			else
+				point_run(walk, taps, tap, step->gemm.weights->padding, 0, n);
+		}
+	}
+	return run;
+}
+
+/*
+ * Fills a[block][tap][mr] with the input pixels under every tap of the tile's output pixels; rows past the tile's last
+ * repeat it.
+ */
+static void gather_pixels(const struct step *step, const uint8_t *x, size_t size, const struct tile *tile, size_t mr,
+			  const uint8_t **a)
+{
+	const struct plan_window *w = &step->window;
+	size_t pixel = w->in_stride * size, taps = (size_t)w->kh * (size_t)w->kw, rows = round_up(tile->count, mr);
+	struct walk walk = walk_begin(w, tile->first, mr, a);
+
+	x += tile->group * (size_t)step->gemm.group_c * size;
+	if (step->gemm.pointwise) {
+		gather_pointwise(x, pixel, tile, mr, a);
+		return;
+	}
+	while (walk.row < rows) {
+		size_t run = gather_run(step, x, pixel, tile->count, &walk);
+
+		if (run)
+			walk_run(w, taps, run, &walk);
+		else
+			walk_next(w, taps, tile->count, &walk);
 	}
 }
 

@@ -97,6 +97,7 @@ static void multiply_s8(const struct step *step, const struct exec *exec, const 
 		args.n = rest < kernel->nr ? rest : kernel->nr;
 		for (size_t m = 0; m < product->m; m += kernel->mr) {
 			point_at_block(product, kernel->mr, m, &args);
+			args.ahead = m ? NULL : (const uint8_t *)args.w + g->weights->panel_bytes;
 			args.c = (int8_t *)product->c + m * product->c_stride + n;
 			args.row_sums = row_sums + m;
 			kernel->run(&args);

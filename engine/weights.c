@@ -533,8 +533,9 @@ static int pack_depthwise(struct packing *p, uint8_t *to, bool quantised)
 		}
 	}
 	if (r == 0 && quantised)
-		pack_dwconv_s8(channels, p->taps, (const int16_t *)(const void *)turned,
-			       &(struct kernel_requant){words, words + channels, words + 2 * channels}, to);
+		p->weights->kernels->pack_dwconv_s8(
+			channels, p->taps / p->kw, p->kw, (const int16_t *)(const void *)turned,
+			&(struct kernel_requant){words, words + channels, words + 2 * channels}, to);
 	else if (r == 0)
 		pack_dwconv_f32(channels, p->taps, (const float *)(const void *)turned, bias, to);
 	if (r == 0)
@@ -550,7 +551,8 @@ static size_t packed_bytes(const struct packing *p, const struct weights_conv *c
 	size_t nr = panel_channels(p, conv);
 
 	if (conv->depthwise)
-		return quantised ? dwconv_s8_bytes(p->channels, p->taps) : dwconv_f32_bytes(p->channels, p->taps);
+		return quantised ? p->weights->kernels->dwconv_s8_bytes(p->channels, p->taps / p->kw, p->kw)
+				 : dwconv_f32_bytes(p->channels, p->taps);
 	return conv->panel_bytes * ((p->group_n + nr - 1) / nr) * p->groups;
 }
 

@@ -138,32 +138,56 @@ static inline void multiply(const struct igemm_s8_args *args, int vectors)
 }
 
 /* Sixteen rows of sixteen columns from `first` on: adds bias and what is below the weights, requantises and writes. */
+static inline __attribute__((always_inline)) void
+finish_in(enum requant_avx512_mode mode, const struct igemm_s8_args *args, size_t first, const int32_t (*sums)[LANES])
+{
+	const int32_t *head = (const int32_t *)args->w + first;
+	const __m512i bias = _mm512_load_si512(head), least = _mm512_load_si512(head + 3 * NR);
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	const size_t n = args->n - first < LANES ? args->n - first : LANES;
+	const __mmask16 columns = (__mmask16)(n < LANES ? (1u << n) - 1 : 0xffff);
+	struct requant_avx512 requant;
+	const struct requant_avx512 *const alike[4] = {&requant, &requant, &requant, &requant};
+	struct requant_range_avx512 range;
+
+	requant_range_avx512(args->zero_point, args->lo, args->hi, &range);
+	requant_load_avx512(mode, head + NR, head + 2 * NR, &requant);
+	for (size_t r = 0; r < args->m; r += 4) {
+		_Alignas(64) int8_t rows[4][LANES];
+		__m512i four[4];
+
+		for (size_t i = 0; i < 4; i++) {
+			const size_t row = r + i < args->m ? r + i : args->m - 1;
+			const __m512i below = _mm512_mullo_epi32(least, _mm512_set1_epi32(args->row_sums[row]));
+
+			four[i] = _mm512_add_epi32(_mm512_load_si512(sums[row]), _mm512_add_epi32(bias, below));
+		}
+		_mm512_store_si512(rows,
+				   _mm512_permutexvar_epi32(order, requant_bytes_avx512(mode, &range, alike, four)));
+		for (size_t i = 0; i < 4 && r + i < args->m; i++)
+			_mm_mask_storeu_epi8(args->c + (r + i) * args->c_stride + first, columns,
+					     _mm_load_si128((const __m128i *)(const void *)rows[i]));
+	}
+}
+
 static inline void finish(const struct igemm_s8_args *args, size_t first, const int32_t (*sums)[LANES])
 {
 	const int32_t *head = (const int32_t *)args->w + first;
-	const struct requant_avx512 requant =
-		requant_avx512_of(_mm512_load_si512(head + NR), _mm512_load_si512(head + 2 * NR), args->zero_point,
-				  args->lo, args->hi, args->float_scales);
-	const __m512i bias = _mm512_load_si512(head), least = _mm512_load_si512(head + 3 * NR);
-	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7); /* of what packing leaves */
-	const size_t n = args->n - first < LANES ? args->n - first : LANES;
-	const uint32_t columns = n < LANES ? (1u << n) - 1 : 0xffff;
 
-	for (size_t r = 0; r < args->m; r += 2) {
-		const size_t second = r + 1 < args->m ? r + 1 : r;
-		const __m512i below0 =
-			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(args->row_sums[r])));
-		const __m512i below1 =
-			_mm512_add_epi32(bias, _mm512_mullo_epi32(least, _mm512_set1_epi32(args->row_sums[second])));
-		const __m512i words =
-			requant_avx512(&requant, &requant, _mm512_add_epi32(_mm512_load_si512(sums[r]), below0),
-				       _mm512_add_epi32(_mm512_load_si512(sums[second]), below1));
-		const __m256i bytes = _mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, words));
-		int8_t *c = args->c + r * args->c_stride + first;
-
-		_mm256_mask_storeu_epi8(c, columns, bytes);
-		if (second != r)
-			_mm256_mask_storeu_epi8(c + args->c_stride, columns, _mm256_permute4x64_epi64(bytes, 0x0e));
+	switch (requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point,
+				    args->float_scales)) {
+	case REQUANT_FLOAT:
+		finish_in(REQUANT_FLOAT, args, first, sums);
+		break;
+	case REQUANT_FLOAT_CLAMPED:
+		finish_in(REQUANT_FLOAT_CLAMPED, args, first, sums);
+		break;
+	case REQUANT_POSITIVE:
+		finish_in(REQUANT_POSITIVE, args, first, sums);
+		break;
+	case REQUANT_FIXED:
+		finish_in(REQUANT_FIXED, args, first, sums);
+		break;
 	}
 }
 

@@ -22,35 +22,77 @@ static void sum_rows(const struct igemm_s8_args *args, int32_t *ret_sums)
 	sum_rows_avx512vnni(args, MR, ret_sums);
 }
 
-static inline struct requant_avx512 load_requant(const struct igemm_s8_args *args, const int32_t *head)
+/* Requantises and writes the rows, two at a time; the last may be there twice. */
+static inline __attribute__((always_inline)) void finish_in(enum requant_avx512_mode mode,
+							    const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
-	return requant_avx512_of(_mm512_load_si512(head + NR), _mm512_load_si512(head + 2 * NR), args->zero_point,
-				 args->lo, args->hi, args->float_scales);
-}
-
-/* Adds what is below the weights, requantises and writes the rows. */
-static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
-{
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	const int32_t *head = args->w;
-	const struct requant_avx512 requant0 = load_requant(args, head), requant1 = load_requant(args, head + LANES);
-	const __m512i least0 = _mm512_load_si512(head + 3 * NR), least1 = _mm512_load_si512(head + 3 * NR + LANES);
-	const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7); /* of what packing leaves */
-	const uint32_t least = (uint32_t)head[3 * NR];
-	const __m512i first = _mm512_set1_epi32(head[3 * NR]);
-	const bool alike = (_mm512_cmpneq_epi32_mask(least0, first) | _mm512_cmpneq_epi32_mask(least1, first)) == 0;
+	struct requant_avx512 requant[2];
+	const struct requant_avx512 *const both[4] = {&requant[0], &requant[1], &requant[0], &requant[1]};
+	struct requant_range_avx512 range;
 	const __mmask32 mask = ~0u >> (NR - args->n);
 
-	for (size_t r = 0; r < args->m; r++) {
-		const __m512i row_sum = _mm512_set1_epi32(args->row_sums[r]);
-		const __m512i more0 = alike ? _mm512_set1_epi32((int32_t)(least * (uint32_t)args->row_sums[r]))
-					    : _mm512_mullo_epi32(least0, row_sum);
-		const __m512i more1 = alike ? more0 : _mm512_mullo_epi32(least1, row_sum);
-		const __m512i words =
-			requant_avx512(&requant0, &requant1, _mm512_add_epi32(_mm512_load_si512(sums[r]), more0),
-				       _mm512_add_epi32(_mm512_load_si512(sums[r] + LANES), more1));
+	requant_range_avx512(args->zero_point, args->lo, args->hi, &range);
+	requant_load_avx512(mode, head + NR, head + 2 * NR, &requant[0]);
+	requant_load_avx512(mode, head + NR + LANES, head + 2 * NR + LANES, &requant[1]);
+	for (size_t r = 0; r < args->m; r += 2) {
+		const size_t second = r + 1 < args->m ? r + 1 : r;
+		const __m512i four[4] = {_mm512_load_si512(sums[r]), _mm512_load_si512(sums[r] + LANES),
+					 _mm512_load_si512(sums[second]), _mm512_load_si512(sums[second] + LANES)};
+		const __m512i bytes = _mm512_permutexvar_epi32(order, requant_bytes_avx512(mode, &range, both, four));
+		int8_t *c = args->c + r * args->c_stride;
 
-		_mm256_mask_storeu_epi8(args->c + r * args->c_stride, mask,
-					_mm512_cvtepi16_epi8(_mm512_permutexvar_epi64(order, words)));
+		_mm256_mask_storeu_epi8(c, mask, _mm512_castsi512_si256(bytes));
+		if (second != r)
+			_mm256_mask_storeu_epi8(c + args->c_stride, mask, _mm512_extracti64x4_epi64(bytes, 1));
+	}
+}
+
+static inline void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
+{
+	const int32_t *head = args->w;
+
+	switch (requant_mode_avx512(head + NR, head + 2 * NR, NR, args->lo >= args->zero_point, args->float_scales)) {
+	case REQUANT_FLOAT:
+		finish_in(REQUANT_FLOAT, args, sums);
+		break;
+	case REQUANT_FLOAT_CLAMPED:
+		finish_in(REQUANT_FLOAT_CLAMPED, args, sums);
+		break;
+	case REQUANT_POSITIVE:
+		finish_in(REQUANT_POSITIVE, args, sums);
+		break;
+	case REQUANT_FIXED:
+		finish_in(REQUANT_FIXED, args, sums);
+		break;
+	}
+}
+
+/* What sums begin with: the bias, and what is below the weights. */
+static inline __attribute__((always_inline)) void begin(const struct igemm_s8_args *args, int rows, __m512i (*sums)[2])
+{
+	const int32_t *head = args->w;
+	const __m512i bias0 = _mm512_load_si512(head), bias1 = _mm512_load_si512(head + LANES);
+	const __m512i least0 = _mm512_load_si512(head + 3 * NR), least1 = _mm512_load_si512(head + 3 * NR + LANES);
+	const __m512i first = _mm512_set1_epi32(head[3 * NR]);
+	const bool alike = (_mm512_cmpneq_epi32_mask(least0, first) | _mm512_cmpneq_epi32_mask(least1, first)) == 0;
+
+#pragma GCC unroll 14
+	for (int r = 0; r < rows; r++) {
+		const int32_t row_sum = args->row_sums[r];
+
+		if (alike) {
+			const __m512i more = _mm512_set1_epi32((int32_t)((uint32_t)head[3 * NR] * (uint32_t)row_sum));
+
+			sums[r][0] = _mm512_add_epi32(bias0, more);
+			sums[r][1] = _mm512_add_epi32(bias1, more);
+		} else {
+			const __m512i all = _mm512_set1_epi32(row_sum);
+
+			sums[r][0] = _mm512_add_epi32(bias0, _mm512_mullo_epi32(least0, all));
+			sums[r][1] = _mm512_add_epi32(bias1, _mm512_mullo_epi32(least1, all));
+		}
 	}
 }
 
@@ -64,16 +106,12 @@ static inline __m512i quad(const int8_t *a)
 
 static inline __attribute__((always_inline)) void tile(const struct igemm_s8_args *args, int rows, int vectors)
 {
-	const int32_t *head = args->w;
-	const uint8_t *w = (const uint8_t *)(head + 4 * NR);
+	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
+	const ptrdiff_t ahead = args->ahead ? (const uint8_t *)args->ahead - (const uint8_t *)args->w : 0;
 	_Alignas(64) int32_t totals[MR][NR];
 	__m512i sums[MR][2];
 
-#pragma GCC unroll 14
-	for (int r = 0; r < rows; r++) {
-		sums[r][0] = _mm512_load_si512(head);
-		sums[r][1] = _mm512_load_si512(head + LANES);
-	}
+	begin(args, rows, sums);
 	for (size_t t = 0; t < args->taps; t++) {
 		const int8_t *a[MR];
 
@@ -83,6 +121,10 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 		for (size_t k = 0; k < args->kc; k += KR, w += NR * KR) {
 			const __m512i b0 = _mm512_load_si512(w), b1 = _mm512_load_si512(w + 64);
 
+			if (ahead) {
+				_mm_prefetch((const char *)(w + ahead), _MM_HINT_T0);
+				_mm_prefetch((const char *)(w + ahead) + 64, _MM_HINT_T0);
+			}
 #pragma GCC unroll 14
 			for (int r = 0; r < rows; r++) {
 				const __m512i v = quad(a[r] + k);

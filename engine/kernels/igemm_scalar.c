@@ -177,6 +177,8 @@ void kernels_scalar(struct kernels *table)
 	table->dwconv_f32 = dwconv_f32_scalar;
 	table->dwconv_f32_rows = 1;
 	table->dwconv_s8 = dwconv_s8_scalar;
+	table->dwconv_s8_bytes = dwconv_s8_bytes;
+	table->pack_dwconv_s8 = pack_dwconv_s8;
 	kernels_elementwise_scalar(table);
 	kernels_dots_s8_scalar(table);
 	kernels_resample_scalar(table);

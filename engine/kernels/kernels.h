@@ -56,7 +56,8 @@ struct igemm_f32_args {
 struct igemm_s8_args {
 	size_t m, n, taps, kc;
 	const int8_t *const *a;
-	const void *w; /* one panel, see pack_s8_panel() */
+	const void *w;	   /* one panel, see pack_s8_panel() */
+	const void *ahead; /* the panel that is wanted next, to be prefetched and not read; NULL none */
 	int8_t *c;
 	size_t c_stride;
 	int32_t zero_point; /* of the output */
@@ -128,8 +129,8 @@ struct dwconv_args {
 	size_t out_w, out_stride;
 	size_t out_rows, out_row; /* how many at once, and elements from one to the next; f32 */
 	size_t channels, kh, kw, stride_h, stride_w, dilation_w, pad_left;
-	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: int32 bias[c], multiplier[c], shift[c], then int16
-			  [kh][kw][c]; each part padded to 64 bytes (dwconv_s8_bytes) */
+	const void *w; /* f32: bias[c], then [kh][kw][c].  s8: what the level's pack_dwconv_s8() makes; the portable one
+			  int32 bias[c], multiplier[c], shift[c], then int16 [kh][kw][c], each padded to 64 bytes */
 	void *out;
 	float lo, hi;	      /* f32 */
 	int32_t zero_point;   /* s8: of the output */
@@ -137,10 +138,12 @@ struct dwconv_args {
 	bool float_scales;    /* s8 */
 };
 size_t dwconv_f32_bytes(size_t channels, size_t taps);
-size_t dwconv_s8_bytes(size_t channels, size_t taps);
 /* w is [taps][channels] dense; bias NULL for zeros. */
 void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *bias, void *packed);
-void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const struct kernel_requant *requant, void *packed);
+/* For the portable kernel, and those of levels that take the same. */
+size_t dwconv_s8_bytes(size_t channels, size_t kh, size_t kw);
+void pack_dwconv_s8(size_t channels, size_t kh, size_t kw, const int16_t *w, const struct kernel_requant *requant,
+		    void *packed);
 
 /*
  * Winograd's F(4x4, 3x3): a convolution of 3x3 at stride 1 as 36 small matrix products, one for each place in blocks of
@@ -220,6 +223,10 @@ struct kernels {
 	void (*dwconv_f32)(const struct dwconv_args *args);
 	uint8_t dwconv_f32_rows; /* output rows that it makes together, at no more cost than one by one */
 	void (*dwconv_s8)(const struct dwconv_args *args);
+	/* Its weights: w is [kh][kw][channels] dense, those of a channel and 0 less than 256 apart. */
+	size_t (*dwconv_s8_bytes)(size_t channels, size_t kh, size_t kw);
+	void (*pack_dwconv_s8)(size_t channels, size_t kh, size_t kw, const int16_t *w,
+			       const struct kernel_requant *requant, void *packed);
 	/* pixels: 6x6 of a block, row by row, each `channels` values; v[place * stride + channel]. */
 	void (*winograd_input)(size_t channels, const float *const *pixels, size_t stride, float *v);
 	void (*winograd_output)(const struct winograd_output_args *args);

@@ -244,8 +244,10 @@ size_t dwconv_f32_bytes(size_t channels, size_t taps)
 	return round_up(channels * sizeof(float), 64) + round_up(taps * channels * sizeof(float), 64) + 64;
 }
 
-size_t dwconv_s8_bytes(size_t channels, size_t taps)
+size_t dwconv_s8_bytes(size_t channels, size_t kh, size_t kw)
 {
+	size_t taps = kh * kw;
+
 	return 3 * round_up(channels * sizeof(int32_t), 64) + round_up(taps * channels * sizeof(int16_t), 64) + 64;
 }
 
@@ -257,14 +259,15 @@ void pack_dwconv_f32(size_t channels, size_t taps, const float *w, const float *
 	memcpy((uint8_t *)packed + round_up(channels * sizeof(float), 64), w, taps * channels * sizeof(*w));
 }
 
-void pack_dwconv_s8(size_t channels, size_t taps, const int16_t *w, const struct kernel_requant *requant, void *packed)
+void pack_dwconv_s8(size_t channels, size_t kh, size_t kw, const int16_t *w, const struct kernel_requant *requant,
+		    void *packed)
 {
 	size_t part = round_up(channels * sizeof(int32_t), 64);
 	uint8_t *to = packed;
 
-	memset(packed, 0, dwconv_s8_bytes(channels, taps));
+	memset(packed, 0, dwconv_s8_bytes(channels, kh, kw));
 	memcpy(to, requant->bias, channels * sizeof(int32_t));
 	memcpy(to + part, requant->multiplier, channels * sizeof(int32_t));
 	memcpy(to + 2 * part, requant->shift, channels * sizeof(int32_t));
-	memcpy(to + 3 * part, w, taps * channels * sizeof(*w));
+	memcpy(to + 3 * part, w, kh * kw * channels * sizeof(*w));
 }

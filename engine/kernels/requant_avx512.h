@@ -1,5 +1,5 @@
 /*
- * requant_avx512.h - 32-bit sums of 32 channels to int8, to the bit as the contract in kernels.h has it.
+ * requant_avx512.h - 32-bit sums to int8, sixteen channels at a time, to the bit as the contract in kernels.h has it.
  */
 #ifndef INFERD_REQUANT_AVX512_H
 #define INFERD_REQUANT_AVX512_H
@@ -8,47 +8,93 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of sixteen channels: what every pixel of them has in common. */
-struct requant_avx512 {
-	__m512i multiplier, odd_multiplier; /* the latter: of channels 1, 3, ... moved down */
-	__m512i left, right, rounding;
-	__mmask16 rounds;	   /* where right is not 0 */
-	bool shifts_left;	   /* any channel does */
-	__m512i zero, lo, hi;	   /* 16 bits each; lo and hi less the zero point */
-	__m512 factor, lo_f, hi_f; /* with float scales */
-	bool float_scales;
-	bool in_reach; /* no sum times its factor is too large for 32 bits */
+/* How sums are scaled, the quickest way that is exact for all channels of a step. */
+enum requant_avx512_mode {
+	REQUANT_FLOAT,
+	REQUANT_FLOAT_CLAMPED, /* factors so large that a product may not fit 32 bits: clamped before */
+	REQUANT_POSITIVE,      /* what is below zero is clamped away: how it is rounded does not matter */
+	REQUANT_FIXED
 };
 
-static inline struct requant_avx512 requant_avx512_of(__m512i multiplier, __m512i shift, int32_t zero_point, int32_t lo,
-						      int32_t hi, bool float_scales)
-{
-	const __m512i none = _mm512_setzero_si512();
-	struct requant_avx512 r = {.multiplier = multiplier, .float_scales = float_scales};
+/* Of sixteen channels, what the mode needs of it: the same for every pixel of them. */
+struct requant_avx512 {
+	__m512i multiplier,
+		odd_multiplier; /* the latter: of channels 1, 3, ... moved down; the former with float scales */
+	__m512i half, odd_half; /* 64 bits each: of both roundings */
+	__m512i right; /* REQUANT_POSITIVE: what is left of it, and of bits 31..62, behind the upper half of a product
+			*/
+	__m512i left, rounding;
+	__mmask16 rounds; /* where right is not 0 */
+};
 
-	r.odd_multiplier = _mm512_srli_epi64(multiplier, 32);
-	r.right = _mm512_max_epi32(shift, none);
-	r.left = _mm512_max_epi32(_mm512_sub_epi32(none, shift), none);
-	r.rounding = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), r.right), 1);
-	r.shifts_left = _mm512_test_epi32_mask(r.left, r.left) != 0;
-	r.rounds = _mm512_test_epi32_mask(r.right, r.right);
-	r.zero = _mm512_set1_epi16((int16_t)zero_point);
-	r.lo = _mm512_set1_epi16((int16_t)(lo - zero_point));
-	r.hi = _mm512_set1_epi16((int16_t)(hi - zero_point));
-	r.factor = _mm512_castsi512_ps(r.multiplier);
-	r.in_reach = _mm512_cmp_ps_mask(_mm512_abs_ps(r.factor), _mm512_set1_ps(1), _CMP_LT_OQ) == 0xffff;
-	r.lo_f = _mm512_set1_ps((float)(lo - zero_point));
-	r.hi_f = _mm512_set1_ps((float)(hi - zero_point));
-	return r;
+/* Of all channels. */
+struct requant_range_avx512 {
+	__m512i zero, lo, hi; /* 16 bits; 8 bits, 8 bits */
+	__m512 lo_f, hi_f;    /* less the zero point */
+};
+
+/* The mode for n channels, a multiple of sixteen. */
+static inline enum requant_avx512_mode requant_mode_avx512(const int32_t *multiplier, const int32_t *shift, size_t n,
+							   bool clamps_negative, bool float_scales)
+{
+	bool exact = true;
+
+	for (size_t i = 0; i < n && float_scales; i += 16) {
+		const __m512 factor = _mm512_abs_ps(_mm512_castsi512_ps(_mm512_loadu_si512(multiplier + i)));
+
+		exact &= _mm512_cmp_ps_mask(factor, _mm512_set1_ps(1), _CMP_LT_OQ) == 0xffff;
+	}
+	if (float_scales)
+		return exact ? REQUANT_FLOAT : REQUANT_FLOAT_CLAMPED;
+	for (size_t i = 0; i < n && clamps_negative; i += 16) {
+		const __m512i factor = _mm512_loadu_si512(multiplier + i);
+		const __mmask16 used = _mm512_test_epi32_mask(factor, factor);
+
+		exact &= !_mm512_mask_cmplt_epi32_mask(used, _mm512_loadu_si512(shift + i), _mm512_set1_epi32(1));
+	}
+	return clamps_negative && exact ? REQUANT_POSITIVE : REQUANT_FIXED;
 }
 
-static inline __m512i requant_scale_avx512(const struct requant_avx512 *r, __m512i sum)
+static inline void requant_range_avx512(int32_t zero_point, int32_t lo, int32_t hi,
+					struct requant_range_avx512 *ret_range)
+{
+	ret_range->zero = _mm512_set1_epi16((int16_t)zero_point);
+	ret_range->lo = _mm512_set1_epi8((int8_t)lo);
+	ret_range->hi = _mm512_set1_epi8((int8_t)hi);
+	ret_range->lo_f = _mm512_set1_ps((float)(lo - zero_point));
+	ret_range->hi_f = _mm512_set1_ps((float)(hi - zero_point));
+}
+
+static inline void requant_load_avx512(enum requant_avx512_mode mode, const int32_t *multiplier, const int32_t *shift,
+				       struct requant_avx512 *ret_requant)
+{
+	const __m512i none = _mm512_setzero_si512(), half = _mm512_set1_epi64(1 << 30);
+	const __m512i shifts = _mm512_loadu_si512(shift), right = _mm512_max_epi32(shifts, none);
+
+	ret_requant->multiplier = _mm512_loadu_si512(multiplier);
+	if (mode <= REQUANT_FLOAT_CLAMPED)
+		return;
+	ret_requant->odd_multiplier = _mm512_srli_epi64(ret_requant->multiplier, 32);
+	ret_requant->right = right;
+	if (mode == REQUANT_POSITIVE) {
+		const __m512i even_right = _mm512_and_si512(right, _mm512_set1_epi64(63));
+
+		ret_requant->half = _mm512_add_epi64(half, _mm512_sllv_epi64(half, even_right));
+		ret_requant->odd_half = _mm512_add_epi64(half, _mm512_sllv_epi64(half, _mm512_srli_epi64(right, 32)));
+		ret_requant->right = _mm512_sub_epi32(right, _mm512_set1_epi32(1));
+		return;
+	}
+	ret_requant->left = _mm512_max_epi32(_mm512_sub_epi32(none, shifts), none);
+	ret_requant->rounding = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), right), 1);
+	ret_requant->rounds = _mm512_test_epi32_mask(right, right);
+}
+
+static inline __m512i requant_fixed_avx512(const struct requant_avx512 *r, __m512i sum)
 {
 	const __m512i half = _mm512_set1_epi64(1 << 30);
 	__m512i even, odd, value;
 
-	if (r->shifts_left)
-		sum = _mm512_sllv_epi32(sum, r->left);
+	sum = _mm512_sllv_epi32(sum, r->left);
 	/* Bits 31..62 of the 64-bit products: of even lanes moved down, of odd ones up by one. */
 	even = _mm512_add_epi64(_mm512_mul_epi32(sum, r->multiplier), half);
 	odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(sum, 32), r->odd_multiplier), half);
@@ -59,30 +105,54 @@ static inline __m512i requant_scale_avx512(const struct requant_avx512 *r, __m51
 	return _mm512_srav_epi32(value, r->right);
 }
 
-/* Not yet clamped but where it has to be to become an integer: a sum too large for one would be the smallest. */
-static inline __m512i requant_sum_avx512(const struct requant_avx512 *r, __m512i sum)
+/*
+ * Two roundings half up, one behind the other, are one with both halves added before; of a sum below zero the result
+ * is not above it, which is all that is asked of it.
+ */
+static inline __m512i requant_positive_avx512(const struct requant_avx512 *r, __m512i sum)
 {
-	if (r->float_scales) {
-		const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), r->factor);
+	const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(sum, r->multiplier), r->half);
+	const __m512i odd =
+		_mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(sum, 32), r->odd_multiplier), r->odd_half);
+	const __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
 
-		if (r->in_reach)
-			return _mm512_cvtps_epi32(value);
-		return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, r->lo_f), r->hi_f));
-	}
-	return requant_scale_avx512(r, sum);
+	return _mm512_srav_epi32(high, r->right);
+}
+
+/* Not yet clamped but where it has to be to become an integer: a sum too large for one would be the smallest. */
+static inline __attribute__((always_inline)) __m512i requant_sum_avx512(enum requant_avx512_mode mode,
+									const struct requant_range_avx512 *range,
+									const struct requant_avx512 *r, __m512i sum)
+{
+	__m512 value;
+
+	if (mode == REQUANT_POSITIVE)
+		return requant_positive_avx512(r, sum);
+	if (mode == REQUANT_FIXED)
+		return requant_fixed_avx512(r, sum);
+	value = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_castsi512_ps(r->multiplier));
+	if (mode == REQUANT_FLOAT_CLAMPED)
+		value = _mm512_min_ps(_mm512_max_ps(value, range->lo_f), range->hi_f);
+	return _mm512_cvtps_epi32(value);
 }
 
 /*
- * Two times sixteen sums, as 16 bits clamped and with the zero point; packing has saturated them.  It works within
- * quarters of a register: four of sums0, four of sums1, and so on.
+ * Four times sixteen sums as bytes, clamped and with the zero point: packing and adding saturate.  It works within
+ * quarters of a register: four of sums[0], four of sums[1], and so on.
  */
-static inline __m512i requant_avx512(const struct requant_avx512 *r0, const struct requant_avx512 *r1, __m512i sums0,
-				     __m512i sums1)
+static inline __attribute__((always_inline)) __m512i requant_bytes_avx512(enum requant_avx512_mode mode,
+									  const struct requant_range_avx512 *range,
+									  const struct requant_avx512 *const r[4],
+									  const __m512i sums[4])
 {
-	__m512i words = _mm512_packs_epi32(requant_sum_avx512(r0, sums0), requant_sum_avx512(r1, sums1));
+	const __m512i low = _mm512_packs_epi32(requant_sum_avx512(mode, range, r[0], sums[0]),
+					       requant_sum_avx512(mode, range, r[1], sums[1]));
+	const __m512i high = _mm512_packs_epi32(requant_sum_avx512(mode, range, r[2], sums[2]),
+						requant_sum_avx512(mode, range, r[3], sums[3]));
+	const __m512i bytes =
+		_mm512_packs_epi16(_mm512_adds_epi16(low, range->zero), _mm512_adds_epi16(high, range->zero));
 
-	words = _mm512_min_epi16(_mm512_max_epi16(words, r0->lo), r0->hi);
-	return _mm512_add_epi16(words, r0->zero);
+	return _mm512_min_epi8(_mm512_max_epi8(bytes, range->lo), range->hi);
 }
 
 #endif

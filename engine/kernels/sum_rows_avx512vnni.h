@@ -8,22 +8,37 @@
 
 #include "kernels.h"
 
-/* One row over all taps, in sixteen parts; what lies behind the last channel is not in it. */
-static inline __m512i sum_row(const struct igemm_s8_args *args, size_t mr, size_t row)
+#define SUM_ROWS_AT_ONCE 4
+
+/* Four rows from `first` on over all taps, each in sixteen parts; what lies behind the last channel is not in them. */
+static inline __attribute__((always_inline)) void sum_four(const struct igemm_s8_args *args, size_t mr, size_t first,
+							   __m512i ret_parts[SUM_ROWS_AT_ONCE])
 {
 	const __m512i ones = _mm512_set1_epi8(1);
-	const size_t whole = (args->kc - 1) / 64 * 64;
-	const __mmask64 rest = ~0ull >> (64 - (args->kc - whole));
-	__m512i sum = _mm512_setzero_si512();
+	const size_t kc = args->kc, whole = kc / 64 * 64;
+	const __mmask64 rest = (1ull << (kc - whole)) - 1;
+	const size_t last = args->m - 1;
 
+#pragma GCC unroll 4
+	for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
+		ret_parts[i] = _mm512_setzero_si512();
 	for (size_t t = 0; t < args->taps; t++) {
-		const int8_t *a = args->a[t * mr + row];
+		const int8_t *a[SUM_ROWS_AT_ONCE];
 
+#pragma GCC unroll 4
+		for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
+			a[i] = args->a[t * mr + (first + i < last ? first + i : last)];
 		for (size_t k = 0; k < whole; k += 64)
-			sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(a + k));
-		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_maskz_loadu_epi8(rest, a + whole));
+#pragma GCC unroll 4
+			for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
+				ret_parts[i] = _mm512_dpbusd_epi32(ret_parts[i], ones, _mm512_loadu_si512(a[i] + k));
+		if (!rest)
+			continue;
+#pragma GCC unroll 4
+		for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
+			ret_parts[i] =
+				_mm512_dpbusd_epi32(ret_parts[i], ones, _mm512_maskz_loadu_epi8(rest, a[i] + whole));
 	}
-	return sum;
 }
 
 static inline __m512i add_pairs(__m512i a, __m512i b)
@@ -31,21 +46,20 @@ static inline __m512i add_pairs(__m512i a, __m512i b)
 	return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
 }
 
-/* Four rows at a time: their parts are added across while they are turned into one vector. */
+/* The parts of four rows are added across while they are turned into one vector. */
 static inline void sum_rows_avx512vnni(const struct igemm_s8_args *args, size_t mr, int32_t *ret_sums)
 {
-	const size_t rows = args->m, last = rows - 1;
+	for (size_t r = 0; r < args->m; r += SUM_ROWS_AT_ONCE) {
+		__m512i parts[SUM_ROWS_AT_ONCE], ab, cd, quarters;
+		__m256i halves;
 
-	for (size_t r = 0; r < rows; r += 4) {
-		const __m512i ab = add_pairs(sum_row(args, mr, r), sum_row(args, mr, r + 1 < rows ? r + 1 : last));
-		const __m512i cd = add_pairs(sum_row(args, mr, r + 2 < rows ? r + 2 : last),
-					     sum_row(args, mr, r + 3 < rows ? r + 3 : last));
-		const __m512i quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-		const __m256i halves =
-			_mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
-		const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
-
-		_mm_storeu_si128((__m128i *)(void *)(ret_sums + r), four);
+		sum_four(args, mr, r, parts);
+		ab = add_pairs(parts[0], parts[1]);
+		cd = add_pairs(parts[2], parts[3]);
+		quarters = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+		halves = _mm256_add_epi32(_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64(quarters, 1));
+		_mm_storeu_si128((__m128i *)(void *)(ret_sums + r),
+				 _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
 	}
 }
 

@@ -150,7 +150,7 @@ static void bench_dwconv(const struct kernels *table, size_t width, size_t chann
 	const size_t once = table->dwconv_f32_rows, n_rows = (once - 1) * stride + 3;
 	uint8_t *in = zeros(n_rows * width * channels * sizeof(float));
 	uint8_t *out = zeros(once * width * channels * sizeof(float));
-	void *wf = zeros(dwconv_f32_bytes(channels, 9)), *wq = zeros(dwconv_s8_bytes(channels, 9));
+	void *wf = zeros(dwconv_f32_bytes(channels, 9)), *wq = zeros(table->dwconv_s8_bytes(channels, 3, 3));
 	const void *rows[8];
 	struct dwconv dwconv = {.args = {.rows = rows,
 					 .in_w = width,

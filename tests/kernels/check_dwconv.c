@@ -26,18 +26,24 @@ static void layer_init(struct layer *layer, size_t size, size_t rows_max)
 
 	memset(layer, 0, sizeof(*layer));
 	layer->size = size;
-	args->kh = (size_t)test_random_range(1, 5);
-	args->kw = (size_t)test_random_range(1, 5);
+	args->kh = test_random() & 1 ? 3 : (size_t)test_random_range(1, 5);
+	args->kw = test_random() & 1 ? 3 : (size_t)test_random_range(1, 5);
 	args->stride_h = (size_t)test_random_range(1, 3);
 	args->stride_w = test_random() & 1 ? args->stride_h : (size_t)test_random_range(1, 3);
-	args->dilation_w = (size_t)test_random_range(1, 2);
+	args->dilation_w = test_random_range(0, 3) ? 1 : 2;
 	args->channels = (size_t)test_random_range(1, test_random() & 1 ? 16 : 70);
 	args->in_w = (size_t)test_random_range(1, 24);
 	reach = (args->kw - 1) * args->dilation_w;
 	args->pad_left = (size_t)test_random_range(0, (int64_t)reach);
 	args->out_w = (args->in_w + args->pad_left + (size_t)test_random_range(0, (int64_t)reach)) / args->stride_w + 1;
-	args->in_stride = args->channels + (size_t)test_random_range(0, 3);
-	args->out_stride = args->channels + (size_t)test_random_range(0, 3);
+	/* Dense pixels of as many channels as fill a vector may be taken together, and the window of most networks. */
+	if (test_random() & 1) {
+		args->channels = (size_t)1 << test_random_range(0, 7);
+		args->in_stride = args->out_stride = args->channels;
+	} else {
+		args->in_stride = args->channels + (size_t)test_random_range(0, 3);
+		args->out_stride = args->channels + (size_t)test_random_range(0, 3);
+	}
 	args->out_rows = (size_t)test_random_range(1, (int64_t)rows_max);
 	args->out_row = (args->out_w - 1) * args->out_stride + args->channels + (size_t)test_random_range(0, 3);
 	rows = (args->out_rows - 1) * args->stride_h + args->kh;
@@ -131,24 +137,31 @@ static void check_s8(const struct kernels *table)
 	const struct kernels *scalar = kernels_level("scalar");
 	struct layer layer;
 	size_t taps, n;
+	int64_t least_shift;
 	int16_t *w;
 	int32_t *head;
 	uint8_t *got, *want;
+	void *portable;
 	char text[200];
 
 	layer_init(&layer, 1, 1);
 	n = layer.args.channels;
 	taps = layer.args.kh * layer.args.kw;
+	least_shift = test_random() & 1 ? 1 : -2;
 	layer.args.float_scales = test_random_range(0, 2) == 0;
 	w = malloc(taps * n * sizeof(*w));
 	head = malloc(3 * n * sizeof(*head));
-	layer.packed = aligned_alloc(64, dwconv_s8_bytes(n, taps));
-	for (size_t i = 0; i < taps * n; i++)
-		w[i] = (int16_t)test_random_range(-255, 255);
+	layer.packed = aligned_alloc(64, table->dwconv_s8_bytes(n, layer.args.kh, layer.args.kw));
+	for (size_t i = 0; i < n; i++) {
+		const int64_t least = test_random_range(-255, 0);
+
+		for (size_t t = 0; t < taps; t++)
+			w[t * n + i] = (int16_t)test_random_range(least, least + 255);
+	}
 	for (size_t i = 0; i < n; i++) {
 		head[i] = (int32_t)test_random_range(-100000, 100000);
 		head[n + i] = (int32_t)test_random_range(1 << 30, INT32_MAX);
-		head[2 * n + i] = (int32_t)test_random_range(-2, 14);
+		head[2 * n + i] = (int32_t)test_random_range(least_shift, 14);
 		if (layer.args.float_scales) {
 			const float factor = 0.001f * (1.1f + test_random_float());
 
@@ -157,13 +170,20 @@ static void check_s8(const struct kernels *table)
 	}
 	for (size_t i = 0; i < layer.in.size; i++)
 		((int8_t *)layer.in.data)[i] = (int8_t)test_random_range(-128, 127);
-	pack_dwconv_s8(n, taps, w, &(struct kernel_requant){head, head + n, head + 2 * n}, layer.packed);
-	layer.args.w = layer.packed;
+	table->pack_dwconv_s8(n, layer.args.kh, layer.args.kw, w,
+			      &(struct kernel_requant){head, head + n, head + 2 * n}, layer.packed);
+	portable = aligned_alloc(64, scalar->dwconv_s8_bytes(n, layer.args.kh, layer.args.kw));
+	scalar->pack_dwconv_s8(n, layer.args.kh, layer.args.kw, w,
+			       &(struct kernel_requant){head, head + n, head + 2 * n}, portable);
 	layer.args.zero_point = (int32_t)test_random_range(-128, 127);
 	layer.args.pad = (int8_t)test_random_range(-128, 127);
-	layer.args.lo8 = -128;
 	layer.args.hi8 = (int8_t)test_random_range(0, 127);
+	/* As a ReLU has it, or none. */
+	layer.args.lo8 =
+		test_random() & 1 && layer.args.zero_point <= layer.args.hi8 ? (int8_t)layer.args.zero_point : -128;
+	layer.args.w = layer.packed;
 	got = run(table->dwconv_s8, 1, &layer);
+	layer.args.w = portable;
 	want = run(scalar->dwconv_s8, 1, &layer);
 	describe(&layer, text);
 	for (size_t x = 0; x < layer.args.out_w; x++)
@@ -173,6 +193,7 @@ static void check_s8(const struct kernels *table)
 	free(want);
 	free(w);
 	free(head);
+	free(portable);
 	layer_finish(&layer);
 }
 
