@@ -16,7 +16,7 @@
 #include "import/import.h"
 #include "weights.h"
 
-#define PACKED_VERSION 6
+#define PACKED_VERSION 7
 
 bool packed_is(const uint8_t *data, size_t size);
 

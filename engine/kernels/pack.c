@@ -50,25 +50,28 @@ void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_
 			to[i] = w[i * taps * kc + k];
 }
 
-size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc)
+size_t pack_winograd_panel_bytes(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t kc)
 {
-	return WINOGRAD_PLACES * pack_f32_panel_bytes(kernel, 1, kc);
+	return winograd_places(winograd) * pack_f32_panel_bytes(kernel, 1, kc);
 }
 
-void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, const float *w, const float *bias,
-			 float *turned, void *panel)
+void pack_winograd_panel(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t n, size_t kc,
+			 const float *w, const float *bias, float *turned, void *panel)
 {
-	/* A line of three weights to six, Lavin and Gray's G. */
-	static const double g[WINOGRAD_IN][3] = {{1.0 / 4, 0, 0},
-						 {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-						 {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-						 {1.0 / 24, 1.0 / 12, 1.0 / 6},
-						 {1.0 / 24, -1.0 / 12, 1.0 / 6},
-						 {0, 0, 1}};
+	/* A line of three weights to four and to six, Lavin and Gray's G. */
+	static const double g2[][3] = {{1, 0, 0}, {1.0 / 2, 1.0 / 2, 1.0 / 2}, {1.0 / 2, -1.0 / 2, 1.0 / 2}, {0, 0, 1}};
+	static const double g4[][3] = {{1.0 / 4, 0, 0},
+				       {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+				       {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+				       {1.0 / 24, 1.0 / 12, 1.0 / 6},
+				       {1.0 / 24, -1.0 / 12, 1.0 / 6},
+				       {0, 0, 1}};
+	const double(*g)[3] = winograd->out == 2 ? g2 : g4;
+	size_t in = winograd->in;
 	uint8_t *to = panel;
 
-	for (size_t place = 0; place < WINOGRAD_PLACES; place++, to += pack_f32_panel_bytes(kernel, 1, kc)) {
-		const double *down = g[place / WINOGRAD_IN], *across = g[place % WINOGRAD_IN];
+	for (size_t place = 0; place < in * in; place++, to += pack_f32_panel_bytes(kernel, 1, kc)) {
+		const double *down = g[place / in], *across = g[place % in];
 
 		for (size_t i = 0; i < n * kc; i++) {
 			const float *taps = w + i / kc * 9 * kc + i % kc;
@@ -78,7 +81,7 @@ void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, co
 				sum += down[t / 3] * across[t % 3] * (double)taps[t * kc];
 			turned[i] = (float)sum;
 		}
-		pack_f32_panel(kernel, n, 1, kc, turned, place == WINOGRAD_IN + 1 ? bias : NULL, to);
+		pack_f32_panel(kernel, n, 1, kc, turned, place == in + 1 ? bias : NULL, to);
 	}
 }
 
