@@ -31,7 +31,8 @@ struct trial_outcome {
 
 struct trials {
 	enum trial_mode mode;
-	/* Nanoseconds that a run of all tiles of the step takes; tests have one of their own. */
+	/* Nanoseconds of the processor's time that a run of all tiles of the step takes; tests have one of their own.
+	 */
 	double (*measure)(void *context, const struct step *step, const struct exec *exec);
 	void *context;
 	pthread_mutex_t lock; /* of what follows, and one trial at a time */

@@ -323,7 +323,7 @@ static int packing_allocate(struct packing *p, const struct weights_conv *conv, 
 	}
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
 	p->bias_f32 = malloc(channels * sizeof(*p->bias_f32));
-	p->turned = malloc((KERNEL_NR_MAX * p->kc + 1) * sizeof(*p->turned));
+	p->turned = malloc((conv->winograd ? WINOGRAD_TURNED : 1) * sizeof(*p->turned));
 	p->wide = malloc(conv->wide_bytes + 1);
 	return p->reals && p->w_f32 && p->bias_f32 && p->turned && p->wide ? 0 : -ENOMEM;
 }

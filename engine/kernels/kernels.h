@@ -172,6 +172,8 @@ struct winograd {
 	/* pixels: in x in of a block, row by row, each `channels` values; v[place * stride + channel]. */
 	void (*input)(size_t channels, const float *const *pixels, size_t stride, float *v);
 	void (*output)(const struct winograd_output_args *args);
+	/* WINOGRAD_CHANNELS weights of each of the nine taps, `tap` apart; transformed[place * stride + channel]. */
+	void (*weights)(const float *w, size_t tap, size_t stride, float *transformed);
 };
 enum { WINOGRAD_2X2, WINOGRAD_4X4, WINOGRAD_SIZES };
 static inline size_t winograd_places(const struct winograd *winograd)
@@ -179,7 +181,8 @@ static inline size_t winograd_places(const struct winograd *winograd)
 	return (size_t)winograd->in * winograd->in;
 }
 size_t pack_winograd_panel_bytes(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t kc);
-/* w is [n][3][3][kc] dense; bias NULL for zeros; turned: n * kc floats to work in. */
+/* w is [n][3][3][kc] dense; bias NULL for zeros; turned: WINOGRAD_TURNED floats to work in. */
+#define WINOGRAD_TURNED (WINOGRAD_PLACES_MAX * KERNEL_NR_MAX * WINOGRAD_CHANNELS)
 void pack_winograd_panel(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t n, size_t kc,
 			 const float *w, const float *bias, float *turned, void *panel);
 

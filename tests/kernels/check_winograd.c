@@ -79,7 +79,7 @@ static float *multiply(const struct kernels *table, const struct block *block, c
 	const struct igemm_f32 *kernel = &table->igemm_f32;
 	size_t bytes = pack_f32_panel_bytes(kernel, 1, block->kc), places = winograd_places(block->winograd);
 	uint8_t *panel = aligned_alloc(64, pack_winograd_panel_bytes(block->winograd, kernel, block->kc));
-	float *turned = malloc(block->n * block->kc * sizeof(*turned));
+	float *turned = malloc(WINOGRAD_TURNED * sizeof(*turned));
 	float *m = malloc(places * kernel->nr * sizeof(*m));
 
 	pack_winograd_panel(block->winograd, kernel, block->n, block->kc, block->w, block->bias, turned, panel);
