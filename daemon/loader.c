@@ -10,6 +10,9 @@
 #include "clock.h"
 #include "plugins.h"
 
+/* Of memory_budget_mb, for what Winograd's method takes of a network: of its default, the engine's own. */
+#define WINOGRAD_SHARE 16
+
 static bool same_lanes(const struct config *a, const struct config *b)
 {
 	if (a->n_lanes != b->n_lanes)
@@ -65,6 +68,7 @@ static int load_config(struct loader *loader)
 			return rc;
 	}
 	keep_converted(loader);
+	networks_limit_winograd(((size_t)loader->config->memory_budget_mb << 20) / WINOGRAD_SHARE);
 	rc = plugins_load(loader->config, &loader->error);
 	if (rc < 0)
 		return rc;

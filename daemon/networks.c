@@ -24,6 +24,7 @@ static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 /* Guarded by it: where networks are kept converted. */
 static char kept_in[CONFIG_PATH_BYTES + 16];
 static uint64_t kept_bytes;
+static size_t winograd_bytes = ENGINE_WINOGRAD_BYTES;
 /* Guards the list and the counts, and is held for moments only: the loop asks how much there is. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct network *networks;
@@ -84,14 +85,25 @@ void networks_keep(const char *folder, uint64_t max_bytes)
 	pthread_mutex_unlock(&loading);
 }
 
+void networks_limit_winograd(size_t bytes)
+{
+	pthread_mutex_lock(&loading);
+	winograd_bytes = bytes;
+	pthread_mutex_unlock(&loading);
+}
+
 static int load_model(const char *path, struct engine_error *error, struct engine_model **ret_model)
 {
 	struct engine_error note = {""};
 	int rc;
 
-	if (!kept_bytes)
-		return engine_model_load(path, error, ret_model);
-	rc = engine_model_load_cached(path, kept_in, kept_bytes, error, &note, ret_model);
+	if (!kept_bytes) {
+		rc = engine_model_load(path, error, ret_model);
+		if (rc == 0)
+			engine_model_limit_winograd(*ret_model, winograd_bytes);
+		return rc;
+	}
+	rc = engine_model_load_cached(path, kept_in, kept_bytes, winograd_bytes, error, &note, ret_model);
 	if (note.text[0])
 		log_warning("%s: %s", path, note.text);
 	return rc;

@@ -37,6 +37,9 @@ struct network;
  */
 void networks_keep(const char *folder, uint64_t max_bytes);
 
+/* As engine_model_limit_winograd(), of networks loaded from now on. */
+void networks_limit_winograd(size_t bytes);
+
 /* Loads the file, or finds it loaded already.  As engine_model_load(). */
 int network_get(const char *path, struct engine_error *ret_error, struct network **ret_network);
 void network_put(struct network *network); /* the last one frees it; accepts NULL */

@@ -20,6 +20,7 @@
 #include "checksum.h"
 #include "model.h"
 #include "packed.h"
+#include "trial.h"
 
 #define NAME_BYTES 96
 #define SUFFIX	   ".packed"
@@ -66,14 +67,15 @@ static void add_sums(const struct mapping *mapping, uint64_t sums[2])
 }
 
 /* What the network's files hold, in 128 bits; and all else that a converted file rests on. */
-static void name_of(const struct mapping *file, const struct mapping *weights, char ret_name[NAME_BYTES])
+static void name_of(const struct mapping *file, const struct mapping *weights, size_t winograd_bytes,
+		    char ret_name[NAME_BYTES])
 {
 	uint64_t sums[2] = {1, 2};
 
 	add_sums(file, sums);
 	add_sums(weights, sums);
-	snprintf(ret_name, NAME_BYTES, "%016" PRIx64 "%016" PRIx64 "-%d-%s" SUFFIX, sums[0], sums[1], PACKED_VERSION,
-		 kernels_get()->level);
+	snprintf(ret_name, NAME_BYTES, "%016" PRIx64 "%016" PRIx64 "-%d-%s-%s-%zu" SUFFIX, sums[0], sums[1],
+		 PACKED_VERSION, kernels_get()->level, trials_mode_name(trials_shared()), winograd_bytes);
 }
 
 static bool is_entry(const char *name)
@@ -242,7 +244,7 @@ static int keep(struct engine_model *model, int folder, const char *name, uint64
 }
 
 /* The network's files are mapped once: they are kept under the name of what was read, whatever replaces them. */
-static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, struct mapping *file,
+static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, size_t winograd_bytes, struct mapping *file,
 			  struct mapping *weights, struct engine_error *error, struct engine_error *note,
 			  struct engine_model **ret_model)
 {
@@ -250,12 +252,13 @@ static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, stru
 	char name[NAME_BYTES];
 	int r;
 
-	name_of(file, weights, name);
+	name_of(file, weights, winograd_bytes, name);
 	if (load_entry(folder, name, path, note, ret_model) == 0)
 		return 0;
 	r = model_load_mapped(path, PASSES_ALL, file, weights, error, &model);
 	if (r < 0)
 		return r;
+	engine_model_limit_winograd(model, winograd_bytes);
 	*ret_model = model;
 	if (keep(model, folder, name, max_bytes, note) == 0 && load_entry(folder, name, path, note, &kept) == 0) {
 		engine_model_destroy(model);
@@ -264,8 +267,9 @@ static int load_by_way_of(const char *path, int folder, uint64_t max_bytes, stru
 	return 0;
 }
 
-int engine_model_load_cached(const char *path, const char *folder, uint64_t max_bytes, struct engine_error *ret_error,
-			     struct engine_error *ret_note, struct engine_model **ret_model)
+int engine_model_load_cached(const char *path, const char *folder, uint64_t max_bytes, size_t winograd_bytes,
+			     struct engine_error *ret_error, struct engine_error *ret_note,
+			     struct engine_model **ret_model)
 {
 	struct engine_error unread;
 	struct engine_error *note = ret_note ? ret_note : &unread;
@@ -281,9 +285,11 @@ int engine_model_load_cached(const char *path, const char *folder, uint64_t max_
 	if (fd < 0)
 		r = model_load_mapped(path, PASSES_ALL, &file, &weights, ret_error, ret_model);
 	else
-		r = load_by_way_of(path, fd, max_bytes, &file, &weights, ret_error, note, ret_model);
+		r = load_by_way_of(path, fd, max_bytes, winograd_bytes, &file, &weights, ret_error, note, ret_model);
 	if (fd >= 0)
 		close(fd);
+	else if (r == 0)
+		engine_model_limit_winograd(*ret_model, winograd_bytes);
 	mapping_close(&file);
 	mapping_close(&weights);
 	return r;

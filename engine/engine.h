@@ -33,6 +33,7 @@
 #define ENGINE_SIDE_MAX		16384 /* width or height of an image, in pixels */
 #define ENGINE_TENSOR_BYTES_MAX (1u << 30)
 #define ENGINE_FILE_BYTES_MAX	(1ull << 31)
+#define ENGINE_WINOGRAD_BYTES	(16u << 20) /* see engine_model_limit_winograd() */
 
 /* real = scale * (stored - zero_point); scale 0 means the tensor is not quantised. */
 struct engine_quant {
@@ -90,14 +91,28 @@ int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct 
  * yet is converted and put there, and processes that load it share its pages.  Files are named by what the network's
  * own files hold and by the level of the kernels.  The folder is made where it is missing, and it and its files have to
  * belong to the caller and to be writable by no one else; a file that is not so, or damaged, is made anew.  Together
- * they take at most max_bytes: those not loaded for longest are removed.
+ * they take at most max_bytes: those not loaded for longest are removed.  winograd_bytes is as of
+ * engine_model_limit_winograd(); a network is kept for each number of them that it is loaded with.
  *
  * Whatever is wrong with the folder, the network is loaded.  ret_note, which may be NULL, tells why it was not found,
  * or not put, there; "" for nothing to tell.  Networks that leave their size open, that name further files or are
  * converted already are not kept.
  */
-int engine_model_load_cached(const char *path, const char *folder, uint64_t max_bytes, struct engine_error *ret_error,
-			     struct engine_error *ret_note, struct engine_model **ret_model);
+int engine_model_load_cached(const char *path, const char *folder, uint64_t max_bytes, size_t winograd_bytes,
+			     struct engine_error *ret_error, struct engine_error *ret_note,
+			     struct engine_model **ret_model);
+
+/*
+ * Convolutions of 3x3 in float32 are done by Winograd's method where that is faster, which a trial tells where no rule
+ * does; it takes a plan up to some 20 ms, and is remembered for as long as the process lives.  Weights take up to four
+ * times their memory then: what that is more in all, for this model, is at most so many bytes (ENGINE_WINOGRAD_BYTES
+ * unless it is said; 0: the method is not used).  Layers come in the network's order.  Call it before the first plan,
+ * which decides how a layer is done for all others; in a converted file with panels that is decided.
+ *
+ * Results of the methods differ by rounding: the environment's INFERD_WINOGRAD chooses without a trial, the same on
+ * every machine (rule), never (off), or always the blocks named (2, 4).
+ */
+void engine_model_limit_winograd(struct engine_model *model, size_t bytes);
 
 /* Accepts NULL.  Destroys the model's plans too; no context may still be running one of them. */
 void engine_model_destroy(struct engine_model *model);

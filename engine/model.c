@@ -96,6 +96,7 @@ static struct engine_model *model_new(void)
 		return NULL;
 	graph_init(&model->graph);
 	weights_init(&model->weights, kernels_get(), &model->pool);
+	model->pool.winograd_max = ENGINE_WINOGRAD_BYTES;
 	pthread_mutex_init(&model->lock, NULL);
 	return model;
 }
@@ -264,6 +265,13 @@ bool model_is_packable(const struct engine_model *model)
 {
 	return model->shapes && !model->graph.unread && !model->beside.n_files &&
 	       !packed_is(model->source.data, model->source.size);
+}
+
+void engine_model_limit_winograd(struct engine_model *model, size_t bytes)
+{
+	pthread_mutex_lock(&model->lock);
+	model->pool.winograd_max = bytes;
+	pthread_mutex_unlock(&model->lock);
 }
 
 /* With the reading it was made of. */

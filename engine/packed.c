@@ -324,6 +324,7 @@ struct pack {
 	struct codec c;
 	struct graph *graph;
 	uint64_t *panels;	       /* of each node: where its panels are, or NONE */
+	int *blocks;		       /* of each node's panels: 1 + the index of Winograd's blocks, 0 none */
 	const struct weights *weights; /* writing: NULL for a portable file */
 	bool half;
 	bool *dropped;		/* of each value: only packed convolutions read it */
@@ -468,15 +469,17 @@ static void code_indexes(struct codec *c, int **list, int *n)
 		c->r = *n ? -EINVAL : 0;
 }
 
-/* Where the panels of a node's convolution are in the file. */
-static uint64_t put_panels(struct pack *p, int index)
+/* Where the panels of a node's convolution are in the file, and which blocks they are for. */
+static uint64_t put_panels(struct pack *p, int index, int *ret_blocks)
 {
 	const struct graph_node *node = &p->graph->nodes[index];
+	const struct winograd *winograd = NULL;
 	const void *panels = NULL;
 	size_t bytes = 0;
 
 	if (p->weights && (node->op == GRAPH_CONV || node->op == GRAPH_FC) && p->dropped[node->inputs[1]])
-		panels = weights_panels(p->weights, p->graph, index, &bytes);
+		panels = weights_panels(p->weights, p->graph, index, &bytes, &winograd);
+	*ret_blocks = winograd ? 1 + (int)(winograd - p->weights->kernels->winograd) : 0;
 	return panels ? put_constant(p, panels, bytes) : NONE;
 }
 
@@ -554,9 +557,10 @@ static void choose_storage(struct pack *p)
 	for (int i = 0; i < graph->n_nodes; i++) {
 		const struct graph_node *node = &graph->nodes[i];
 		bool conv = node->op == GRAPH_CONV || node->op == GRAPH_FC;
+		const struct winograd *winograd;
 		size_t bytes;
 		bool panels = conv && p->weights && !reads_image_of_file(graph, node) &&
-			      weights_panels(p->weights, graph, i, &bytes);
+			      weights_panels(p->weights, graph, i, &bytes, &winograd);
 
 		for (int k = 0; k < node->n_inputs; k++) {
 			if (node->inputs[k] < 0)
@@ -588,10 +592,12 @@ static void write_graph(struct pack *p)
 	for (int i = 0; i < n_nodes; i++) {
 		struct graph_node node = graph.nodes[i];
 		uint64_t panels;
+		int blocks;
 
 		code_node(p, &node);
-		panels = put_panels(p, i);
+		panels = put_panels(p, i, &blocks);
 		code_u64(&p->c, &panels);
+		code_below(&p->c, blocks, 1 + WINOGRAD_SIZES);
 	}
 }
 
@@ -708,6 +714,7 @@ static int read_node(struct pack *p, int i)
 
 	code_node(p, &node);
 	code_u64(&p->c, &p->panels[i]);
+	p->blocks[i] = code_below(&p->c, 0, 1 + WINOGRAD_SIZES);
 	r = p->c.r;
 	if (r == 0 && (node.residual < -1 || node.residual >= p->graph->n_values))
 		r = -EINVAL;
@@ -776,7 +783,8 @@ static int read_graph(struct pack *p, struct engine_error *error)
 	code_io(&p->c, graph->outputs, &graph->n_outputs);
 	r = p->c.r < 0 ? p->c.r : read_values(p, n_values);
 	p->panels = calloc((size_t)n_nodes + 1, sizeof(*p->panels));
-	if (!p->panels)
+	p->blocks = calloc((size_t)n_nodes + 1, sizeof(*p->blocks));
+	if (!p->panels || !p->blocks)
 		r = -ENOMEM;
 	/* Indexes of nodes are looked at by graph_add_node(), those of panels here. */
 	for (int i = 0; i < n_nodes && r == 0; i++)
@@ -809,17 +817,19 @@ int packed_read(const uint8_t *data, size_t size, struct graph *graph, struct we
 			     .size = (size_t)header.graph_bytes};
 	r = read_graph(&p, ret_error);
 	for (int i = 0; i < graph->n_nodes && r == 0; i++) {
+		const struct winograd *winograd = p.blocks[i] ? &weights->kernels->winograd[p.blocks[i] - 1] : NULL;
 		const uint8_t *panels;
 		size_t bytes;
 
 		if (p.panels[i] == NONE)
 			continue;
-		bytes = weights_panels_bytes(weights, graph, i);
+		bytes = weights_panels_bytes(weights, graph, i, winograd);
 		panels = bytes ? get_constant(&p, p.panels[i], bytes) : NULL;
-		r = panels ? weights_adopt(weights, graph, i, panels) : -EINVAL;
+		r = panels ? weights_adopt(weights, graph, i, winograd, panels) : -EINVAL;
 		if (r < 0)
 			graph_error(ret_error, r, "malformed in the weights of '%.60s'", graph->nodes[i].name);
 	}
 	free(p.panels);
+	free(p.blocks);
 	return r;
 }

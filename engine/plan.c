@@ -17,6 +17,7 @@
 #include "rows.h"
 #include "squeeze.h"
 #include "step.h"
+#include "trial.h"
 #include "views.h"
 
 /* Multiply-adds of one tile: some tens of microseconds, so that unequal cores finish together. */
@@ -36,7 +37,8 @@ struct planning {
 	struct engine_plan *plan;
 	struct graph_shape *shapes;
 	struct weights_gray gray;
-	bool *gone; /* nodes that views make unnecessary */
+	bool *gone;	 /* nodes that views make unnecessary */
+	double trial_ns; /* that trials took */
 	struct engine_error *error;
 };
 
@@ -274,7 +276,7 @@ static void tile_depthwise(struct step *step, size_t work)
 }
 
 /*
- * Blocks of 4x4 outputs, as many as keep their transformed inputs in the second-level cache.  Each tile has all panels,
+ * Blocks of outputs, as many as keep their transformed inputs in the second-level cache.  Each tile has all panels,
  * or else every range of panels would transform the same inputs again; few blocks are worth that, for two threads'
  * sake.
  */
@@ -282,8 +284,9 @@ static void tile_winograd(struct step *step, size_t mr, size_t nr)
 {
 	const struct plan_window *w = &step->window;
 	struct plan_gemm *g = &step->gemm;
-	size_t blocks = ceil_div((size_t)w->out_h, WINOGRAD_OUT) * ceil_div((size_t)w->out_w, WINOGRAD_OUT);
-	size_t each = WINOGRAD_PLACES * sizeof(float) * (size_t)g->group_c;
+	size_t out = g->weights->winograd->out, places = winograd_places(g->weights->winograd);
+	size_t blocks = ceil_div((size_t)w->out_h, out) * ceil_div((size_t)w->out_w, out);
+	size_t each = places * sizeof(float) * (size_t)g->group_c;
 
 	g->panels = (int)ceil_div((size_t)g->group_n, nr);
 	g->rows = WINOGRAD_BYTES / each / mr * mr;
@@ -295,7 +298,7 @@ static void tile_winograd(struct step *step, size_t mr, size_t nr)
 	g->panel_tiles = g->row_tiles < WINOGRAD_TILES_FEW && g->panels > 1 ? 2 : 1;
 	g->tile_panels = ceil_div((size_t)g->panels, g->panel_tiles);
 	step->tiles = g->row_tiles * g->panel_tiles;
-	step->own_bytes = WINOGRAD_PLACES * g->rows * ((size_t)g->group_c + nr) * sizeof(float) + KERNEL_SLACK;
+	step->own_bytes = places * g->rows * ((size_t)g->group_c + nr) * sizeof(float) + KERNEL_SLACK;
 }
 
 /* Elements from one row of n elements to the next, whether or not they are the tensor's last axis. */
@@ -326,12 +329,40 @@ static void set_fc_window(struct step *step, const struct plan_tensor *x, const 
 	};
 }
 
+void plan_tile_conv(struct step *step, const struct kernels *kernels)
+{
+	const struct igemm_f32 *kernel = &kernels->igemm_f32;
+
+	if (WITH_TYPE_float32 && step->gemm.weights->winograd) {
+		step->run = step_winograd_f32;
+		step->kernel = step->gemm.weights->winograd->out == 2 ? "winograd_2x2_f32" : "winograd_4x4_f32";
+		tile_winograd(step, kernel->mr, kernel->nr);
+		return;
+	}
+	step->run = step_conv_f32;
+	step->kernel = kernel->name;
+	step->own_bytes = step->gemm.weights->wide_bytes;
+	tile_gemm(step, (size_t)step->window.out_h * (size_t)step->window.out_w, kernel->mr, kernel->nr);
+}
+
+/* The blocks of a convolution whose window is set; NULL for none, and where the choice was made before. */
+static const struct winograd *choose_winograd(struct planning *p, const struct step *step, int index,
+					      const struct weights_gray *gray)
+{
+	const struct plan_window *w = &step->window;
+	const struct trial_shape shape = {w->out_h, w->out_w, w->in_c, w->out_c};
+	bool fits[WINOGRAD_SIZES];
+
+	if (!WITH_TYPE_float32 || !weights_winograd_open(p->weights, p->graph, index, gray, fits))
+		return NULL;
+	return trial_choose(p->weights->trials, p->weights->kernels, &shape, fits, &p->trial_ns);
+}
+
 static int make_conv(struct planning *p, struct step *step, int index)
 {
 	const struct graph_node *node = step->node;
-	const struct kernels *k = p->weights->kernels;
 	const struct plan_tensor *t = p->plan->tensors, *x = &t[node->inputs[0]], *out = &t[node->outputs[0]];
-	const struct weights_gray colour = {0};
+	const struct weights_gray colour = {0}, *gray = reads_input(p->graph, node) ? &p->gray : &colour;
 	bool quantised = !WITH_TYPE_float32 || (WITH_TYPE_int8 && x->type == ENGINE_S8), fc = node->op == GRAPH_FC;
 	struct plan_gemm *g = &step->gemm;
 	struct plan_window *w = &step->window;
@@ -340,14 +371,14 @@ static int make_conv(struct planning *p, struct step *step, int index)
 	if (!fc && (size_t)node->conv.window.kernel_h * (size_t)node->conv.window.kernel_w > STEP_TAPS_MAX)
 		return graph_error(p->error, -ENOTSUP, "conv '%.60s' has a kernel of %dx%d", node->name,
 				   node->conv.window.kernel_w, node->conv.window.kernel_h);
-	r = weights_conv(p->weights, p->graph, index, reads_input(p->graph, node) ? &p->gray : &colour, p->error,
-			 &g->weights);
-	if (r < 0)
-		return r;
 	if (fc)
 		set_fc_window(step, x, &t[node->inputs[1]], out);
 	else
 		set_window(w, x, out, &node->conv.window, false);
+	r = weights_conv(p->weights, p->graph, index, gray, choose_winograd(p, step, index, gray), p->error,
+			 &g->weights);
+	if (r < 0)
+		return r;
 	g->groups = fc ? 1 : node->conv.groups;
 	g->group_c = w->in_c / g->groups;
 	g->group_n = w->out_c / g->groups;
@@ -366,17 +397,13 @@ static int make_conv(struct planning *p, struct step *step, int index)
 		tile_depthwise(step, TILE_MACS / 4);
 		return 0;
 	}
-	if (WITH_TYPE_float32 && g->weights->winograd) {
-		step->run = step_winograd_f32;
-		step->kernel = "winograd_f32";
-		tile_winograd(step, k->igemm_f32.mr, k->igemm_f32.nr);
+	if (!quantised) {
+		plan_tile_conv(step, p->weights->kernels);
 		return 0;
 	}
-	step->run = quantised ? step_conv_s8 : step_conv_f32;
-	step->kernel = quantised ? g->weights->igemm_s8->name : k->igemm_f32.name;
-	step->own_bytes = g->weights->wide_bytes;
-	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, quantised ? g->weights->igemm_s8->mr : k->igemm_f32.mr,
-		  quantised ? g->weights->igemm_s8->nr : k->igemm_f32.nr);
+	step->run = step_conv_s8;
+	step->kernel = g->weights->igemm_s8->name;
+	tile_gemm(step, (size_t)w->out_h * (size_t)w->out_w, g->weights->igemm_s8->mr, g->weights->igemm_s8->nr);
 	return 0;
 }
 

@@ -38,8 +38,7 @@ struct plan_window {
 /* How a convolution or fully connected step is cut into tiles: row blocks x ranges of panels, group after group. */
 struct plan_gemm {
 	const struct weights_conv *weights;
-	/* Output pixels of a tile at most, a multiple of the kernel's mr; Winograd: 4x4 blocks; of other steps: rows.
-	 */
+	/* Output pixels of a tile at most, a multiple of the kernel's mr; Winograd: blocks; of other steps: rows. */
 	size_t rows;
 	size_t row_tiles;    /* of one group */
 	size_t tile_panels;  /* Winograd: panels of one tile */
@@ -126,6 +125,9 @@ struct engine_plan {
 int plan_create(const struct graph *graph, struct weights *weights, const struct engine_plan_options *options,
 		struct engine_error *ret_error, struct engine_plan **ret_plan);
 void plan_destroy(struct engine_plan *plan); /* accepts NULL */
+
+/* Cuts a float convolution that is not depthwise, with weights and window set, into tiles; sets own_bytes. */
+void plan_tile_conv(struct step *step, const struct kernels *kernels);
 
 /* Whether a GRAPH_MEAN of these tensors is over height and width of an image, as a pool's. */
 bool plan_mean_is_pool(const struct plan_tensor *tensors, const struct graph_node *node);

@@ -1,7 +1,7 @@
 /*
- * step_winograd.c - convolutions of 3x3 at stride 1 as Winograd's F(4x4, 3x3), see kernels/kernels.h.
+ * step_winograd.c - convolutions of 3x3 at stride 1 as Winograd's F(2x2, 3x3) or F(4x4, 3x3), see kernels/kernels.h.
  *
- * A tile is a run of blocks of 4x4 outputs.  Their inputs are transformed once, then for each panel 36 products and the
+ * A tile is a run of blocks of outputs.  Their inputs are transformed once, then for each panel the products and the
  * transform back, while all of it is in the second-level cache.
  */
 #include "step.h"
@@ -18,7 +18,7 @@ struct tile {
 struct work {
 	float *v; /* [place][block][group_c] */
 	float *m; /* [place][block][nr] */
-	const float *a[WINOGRAD_PLACES * STEP_ROWS];
+	const float *a[WINOGRAD_PLACES_MAX * STEP_ROWS];
 };
 
 static struct tile tile_of(const struct step *step, size_t blocks, size_t index)
@@ -34,28 +34,39 @@ static struct tile tile_of(const struct step *step, size_t blocks, size_t index)
 	return tile;
 }
 
-static size_t blocks_across(const struct plan_window *window)
+static const struct winograd *winograd_of(const struct step *step)
 {
-	return ((size_t)window->out_w + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
+	return step->gemm.weights->winograd;
 }
 
-static size_t blocks_down(const struct plan_window *window)
+static size_t blocks_across(const struct step *step)
 {
-	return ((size_t)window->out_h + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
+	size_t out = winograd_of(step)->out;
+
+	return ((size_t)step->window.out_w + out - 1) / out;
 }
 
-/* The 6x6 pixels under block `index`; those outside are zeros. */
-static void find_pixels(const struct step *step, const float *x, size_t index, const float *ret_pixels[WINOGRAD_PLACES])
+static size_t blocks_down(const struct step *step)
+{
+	size_t out = winograd_of(step)->out;
+
+	return ((size_t)step->window.out_h + out - 1) / out;
+}
+
+/* The pixels under block `index`; those outside are zeros. */
+static void find_pixels(const struct step *step, const float *x, size_t index,
+			const float *ret_pixels[WINOGRAD_PLACES_MAX])
 {
 	const struct plan_window *w = &step->window;
-	int top = (int)(index / blocks_across(w)) * WINOGRAD_OUT - w->top;
-	int left = (int)(index % blocks_across(w)) * WINOGRAD_OUT - w->left;
+	int in = winograd_of(step)->in, out = winograd_of(step)->out;
+	int top = (int)(index / blocks_across(step)) * out - w->top;
+	int left = (int)(index % blocks_across(step)) * out - w->left;
 
-	for (int y = 0; y < WINOGRAD_IN; y++) {
+	for (int y = 0; y < in; y++) {
 		bool inside = (unsigned)(top + y) < (unsigned)w->in_h;
 		const float *row = inside ? x + (size_t)(top + y) * (size_t)w->in_w * w->in_stride : NULL;
 
-		for (int i = 0; i < WINOGRAD_IN; i++)
+		for (int i = 0; i < in; i++)
 			*ret_pixels++ = inside && (unsigned)(left + i) < (unsigned)w->in_w
 						? row + (size_t)(left + i) * w->in_stride
 						: step->gemm.weights->padding;
@@ -64,21 +75,22 @@ static void find_pixels(const struct step *step, const float *x, size_t index, c
 
 static void transform_inputs(const struct step *step, const struct exec *exec, const struct tile *tile, float *v)
 {
-	const float *x = plan_pointer(exec, step->in[0]), *pixels[WINOGRAD_PLACES];
+	const float *x = plan_pointer(exec, step->in[0]), *pixels[WINOGRAD_PLACES_MAX];
 	size_t channels = (size_t)step->gemm.group_c;
 
 	for (size_t i = 0; i < tile->count; i++) {
 		find_pixels(step, x, tile->first + i, pixels);
-		exec->kernels->winograd_input(channels, pixels, step->gemm.rows * channels, v + i * channels);
+		winograd_of(step)->input(channels, pixels, step->gemm.rows * channels, v + i * channels);
 	}
 }
 
 /* The rows of the products, each a block's values in a place; rows past the tile's last repeat it. */
 static void point_at_rows(const struct step *step, const struct tile *tile, const float *v, const float **a)
 {
-	size_t channels = (size_t)step->gemm.group_c, rows = step->gemm.rows;
+	size_t channels = (size_t)step->gemm.group_c, rows = step->gemm.rows,
+	       places = winograd_places(winograd_of(step));
 
-	for (size_t place = 0; place < WINOGRAD_PLACES; place++)
+	for (size_t place = 0; place < places; place++)
 		for (size_t i = 0; i < rows; i++)
 			*a++ = v + (place * rows + (i < tile->count ? i : tile->count - 1)) * channels;
 }
@@ -88,7 +100,7 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 {
 	const struct plan_gemm *g = &step->gemm;
 	const struct igemm_f32 *kernel = &exec->kernels->igemm_f32;
-	size_t place_bytes = g->weights->panel_bytes / WINOGRAD_PLACES;
+	size_t places = winograd_places(winograd_of(step)), place_bytes = g->weights->panel_bytes / places;
 	const uint8_t *w = g->weights->packed + panel * g->weights->panel_bytes;
 	struct igemm_f32_args args = {.m = tile->count,
 				      .n = kernel->nr,
@@ -98,7 +110,7 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 				      .lo = -INFINITY,
 				      .hi = INFINITY};
 
-	for (size_t place = 0; place < WINOGRAD_PLACES; place++) {
+	for (size_t place = 0; place < places; place++) {
 		args.w = (const float *)(const void *)(w + place * place_bytes);
 		args.ahead = args.w + place_bytes / sizeof(*args.w);
 		args.a = work->a + place * g->rows;
@@ -118,7 +130,7 @@ static void transform_outputs(const struct step *step, const struct exec *exec, 
 {
 	const struct plan_window *w = &step->window;
 	const float *residual = step->residual >= 0 ? plan_pointer(exec, step->residual) : NULL;
-	size_t nr = exec->kernels->igemm_f32.nr, width = (size_t)w->out_w;
+	size_t nr = exec->kernels->igemm_f32.nr, width = (size_t)w->out_w, side = winograd_of(step)->out;
 	size_t residual_stride = residual ? exec->plan->tensors[step->residual].stride : 0;
 	struct winograd_output_args args = {
 		.stride = step->gemm.rows * nr,
@@ -132,16 +144,16 @@ static void transform_outputs(const struct step *step, const struct exec *exec, 
 	};
 
 	for (size_t i = 0; i < tile->count; i++) {
-		size_t y = (tile->first + i) / blocks_across(w) * WINOGRAD_OUT;
-		size_t x = (tile->first + i) % blocks_across(w) * WINOGRAD_OUT, pixel = y * width + x;
+		size_t y = (tile->first + i) / blocks_across(step) * side;
+		size_t x = (tile->first + i) % blocks_across(step) * side, pixel = y * width + x;
 
 		args.m = m + i * nr;
-		args.rows = least(WINOGRAD_OUT, (size_t)w->out_h - y);
-		args.columns = least(WINOGRAD_OUT, width - x);
+		args.rows = least(side, (size_t)w->out_h - y);
+		args.columns = least(side, width - x);
 		args.out = (float *)plan_pointer(exec, step->out) + pixel * w->out_stride + n;
 		args.residual = residual ? residual + pixel * residual_stride + n : NULL;
 		args.slope = step->slope ? step->slope + n : NULL;
-		exec->kernels->winograd_output(&args);
+		winograd_of(step)->output(&args);
 	}
 }
 
@@ -149,16 +161,15 @@ static void transform_outputs(const struct step *step, const struct exec *exec, 
 static void finish_blocks(const struct step *step, const struct exec *exec, const struct tile *tile)
 {
 	const struct plan_window *w = &step->window;
-	size_t nr = exec->kernels->igemm_f32.nr, from = tile->panel * nr;
+	size_t nr = exec->kernels->igemm_f32.nr, from = tile->panel * nr, side = winograd_of(step)->out;
 	size_t n = least(tile->panels_end * nr, (size_t)step->gemm.group_n) - from;
 	float *out = (float *)plan_pointer(exec, step->out) + from;
 
 	if (step->act.kind == GRAPH_ACT_NONE)
 		return;
 	for (size_t i = tile->first; i < tile->first + tile->count; i++) {
-		size_t y = i / blocks_across(w) * WINOGRAD_OUT, x = i % blocks_across(w) * WINOGRAD_OUT;
-		size_t bottom = least(y + WINOGRAD_OUT, (size_t)w->out_h),
-		       right = least(x + WINOGRAD_OUT, (size_t)w->out_w);
+		size_t y = i / blocks_across(step) * side, x = i % blocks_across(step) * side;
+		size_t bottom = least(y + side, (size_t)w->out_h), right = least(x + side, (size_t)w->out_w);
 
 		for (size_t row = y; row < bottom; row++)
 			for (size_t column = x; column < right; column++)
@@ -169,11 +180,11 @@ static void finish_blocks(const struct step *step, const struct exec *exec, cons
 void step_winograd_f32(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_gemm *g = &step->gemm;
-	size_t nr = exec->kernels->igemm_f32.nr, blocks = blocks_across(&step->window) * blocks_down(&step->window);
+	size_t nr = exec->kernels->igemm_f32.nr, blocks = blocks_across(step) * blocks_down(step);
 	size_t transformed = SIZE_MAX; /* the block that the inputs in `work` begin with */
 	struct work work = {.m = (float *)(void *)exec->own};
 
-	work.v = work.m + WINOGRAD_PLACES * g->rows * nr;
+	work.v = work.m + winograd_places(g->weights->winograd) * g->rows * nr;
 	for (size_t t = from; t < to; t++) {
 		struct tile tile = tile_of(step, blocks, t);
 

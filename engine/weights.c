@@ -10,9 +10,15 @@
 #include <trim.h>
 
 #include "fixed.h"
+#include "trial.h"
 
 /* Of a file, which are given back together. */
 #define RELEASE_BYTES (512u << 10)
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
 
 static size_t round_up(size_t bytes)
 {
@@ -39,11 +45,16 @@ struct weights_blob {
 	size_t bytes;
 	uint64_t sum;
 	int n_entries; /* that use it */
+	/* Of a convolution: the file's weights that it was made of, NULL unless they stay where they are; and how. */
+	const void *source;
+	const struct winograd *winograd;
+	size_t winograd_bytes; /* that it takes more for it */
 };
 
 void weights_init(struct weights *weights, const struct kernels *kernels, struct weights_pool *pool)
 {
-	*weights = (struct weights){.kernels = kernels, .pool = pool};
+	*weights = (struct weights){
+		.kernels = kernels, .trials = WITH_TYPE_float32 ? trials_shared() : NULL, .pool = pool};
 }
 
 /* ---- what sets have in common ------------------------------------------------------------------ */
@@ -75,7 +86,8 @@ static int share(struct weights *weights, struct weights_entry *entry, size_t by
 		blob = calloc(1, sizeof(*blob));
 		if (!blob)
 			return -ENOMEM;
-		*blob = (struct weights_blob){weights->pool->first, entry->data, bytes, sum, 0};
+		*blob = (struct weights_blob){
+			.next = weights->pool->first, .data = entry->data, .bytes = bytes, .sum = sum};
 		weights->pool->first = blob;
 		atomic_fetch_add(&weights->pool->bytes, round_up(bytes));
 	}
@@ -96,6 +108,7 @@ static void leave(struct weights_pool *pool, struct weights_blob *blob)
 		link = &(*link)->next;
 	*link = blob->next;
 	atomic_fetch_sub(&pool->bytes, round_up(blob->bytes));
+	pool->winograd_bytes -= blob->winograd_bytes;
 	free(blob->data);
 	free(blob);
 }
@@ -310,7 +323,7 @@ static int packing_allocate(struct packing *p, const struct weights_conv *conv, 
 	}
 	p->w_f32 = malloc((n + 1) * sizeof(*p->w_f32));
 	p->bias_f32 = malloc(channels * sizeof(*p->bias_f32));
-	p->turned = malloc((KERNEL_NR_MAX * p->kc + 1) * sizeof(*p->turned));
+	p->turned = malloc((conv->winograd ? WINOGRAD_TURNED : 1) * sizeof(*p->turned));
 	p->wide = malloc(conv->wide_bytes + 1);
 	return p->reals && p->w_f32 && p->bias_f32 && p->turned && p->wide ? 0 : -ENOMEM;
 }
@@ -500,7 +513,8 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 				pack_s8_panel(conv->igemm_s8, count, taps, kc, p->w_s16,
 					      &(struct kernel_requant){p->bias_s32, p->multiplier, p->shift}, to);
 			else if (WITH_TYPE_float32 && conv->winograd)
-				pack_winograd_panel(&k->igemm_f32, count, kc, p->w_f32, p->bias_f32, p->turned, to);
+				pack_winograd_panel(conv->winograd, &k->igemm_f32, count, kc, p->w_f32, p->bias_f32,
+						    p->turned, to);
 			else if (WITH_TYPE_float32 && conv->wide_bytes)
 				pack_half_panel(p, conv, count, taps, kc, to);
 			else
@@ -575,7 +589,7 @@ static bool suits_winograd(const struct packing *p, bool quantised)
 	return !quantised && !is_fc(p->node) && p->groups == 1 && window->kernel_h == 3 && window->kernel_w == 3 &&
 	       window->stride_h == 1 && window->stride_w == 1 && window->dilation_h == 1 && window->dilation_w == 1 &&
 	       !p->gray->channels && p->kc % WINOGRAD_CHANNELS == 0 && p->kc >= WEIGHTS_WINOGRAD_MIN &&
-	       p->channels >= WEIGHTS_WINOGRAD_MIN && p->kc * p->channels <= WEIGHTS_WINOGRAD_MAX;
+	       p->channels >= WEIGHTS_WINOGRAD_MIN;
 }
 
 /*
@@ -597,8 +611,9 @@ static bool suits_half(const struct packing *p, const struct weights_conv *conv,
 	return true;
 }
 
-/* What the layout of the panels is; p is of a node whose shapes were checked. */
-static void choose_layout(const struct packing *p, bool quantised, struct weights_conv *ret_conv)
+/* What the layout of the panels is; p is of a node whose shapes were checked, and that suits the blocks if any. */
+static void choose_layout(const struct packing *p, bool quantised, const struct winograd *winograd,
+			  struct weights_conv *ret_conv)
 {
 	const struct kernels *k = p->weights->kernels;
 	size_t taps = p->taps, kc = p->kc;
@@ -608,7 +623,7 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 		.igemm_s8 = quantised ? choose_igemm_s8(p) : NULL,
 		.params = (uint64_t)p->channels * p->taps * p->kc + (p->bias ? p->channels : 0),
 	};
-	ret_conv->winograd = WITH_TYPE_float32 && suits_winograd(p, quantised);
+	ret_conv->winograd = WITH_TYPE_float32 ? winograd : NULL;
 	ret_conv->flat = !ret_conv->winograd && p->groups == 1 && p->kw > 1 && p->node->conv.window.dilation_w == 1 &&
 			 p->taps * p->kc <= WEIGHTS_FLAT_MAX;
 	if (ret_conv->flat) {
@@ -616,7 +631,7 @@ static void choose_layout(const struct packing *p, bool quantised, struct weight
 		kc *= p->kw;
 	}
 	if (ret_conv->winograd)
-		ret_conv->panel_bytes = pack_winograd_panel_bytes(&k->igemm_f32, kc);
+		ret_conv->panel_bytes = pack_winograd_panel_bytes(ret_conv->winograd, &k->igemm_f32, kc);
 	else if (!ret_conv->depthwise)
 		ret_conv->panel_bytes = quantised ? pack_s8_panel_bytes(ret_conv->igemm_s8, taps, kc)
 						  : pack_f32_panel_bytes(&k->igemm_f32, taps, kc);
@@ -642,8 +657,69 @@ static int add_padding(struct weights *weights, const struct packing *p, bool qu
 	return 0;
 }
 
+static size_t bytes_with(const struct packing *p, const struct winograd *winograd)
+{
+	struct weights_conv conv;
+
+	choose_layout(p, false, winograd, &conv);
+	return packed_bytes(p, &conv, false);
+}
+
+/* What became of a file's weights that were packed before: readings and nodes that share them share the panels too. */
+static const struct weights_blob *find_source(const struct weights_pool *pool, const struct graph_value *w)
+{
+	const struct weights_blob *blob = pool->first;
+
+	while (blob && (w->owned || !w->data || blob->source != w->data))
+		blob = blob->next;
+	return blob;
+}
+
+bool weights_winograd_open(const struct weights *weights, const struct graph *graph, int index,
+			   const struct weights_gray *gray, bool ret_fits[WINOGRAD_SIZES])
+{
+	const struct weights_pool *pool = weights->pool;
+	size_t left = pool->winograd_max - least(pool->winograd_max, pool->winograd_bytes), plain;
+	struct packing p;
+
+	if (!WITH_TYPE_float32 || find(weights, ENTRY_CONV, index, gray))
+		return false;
+	packing_init(&p, (struct weights *)(uintptr_t)weights, graph, index, gray);
+	if (!suits_winograd(&p, is_integer(p.x->type)) || find_source(pool, p.w))
+		return false;
+	plain = bytes_with(&p, NULL);
+	for (int i = 0; i < WINOGRAD_SIZES; i++)
+		ret_fits[i] = bytes_with(&p, &weights->kernels->winograd[i]) - plain <= left;
+	return true;
+}
+
+/* The blocks for a node whose weights are to be packed. */
+static const struct winograd *settle_winograd(const struct packing *p, bool quantised, const struct winograd *chosen)
+{
+	const struct weights_blob *same;
+
+	if (!WITH_TYPE_float32 || !suits_winograd(p, quantised))
+		return NULL;
+	same = find_source(p->weights->pool, p->w);
+	return same ? same->winograd : chosen;
+}
+
+/* The entry's data is shared: how it was made, for those who make the same. */
+static void note_source(const struct packing *p, const struct weights_conv *conv, struct weights_entry *entry)
+{
+	struct weights_blob *blob = entry->blob;
+
+	if (blob->n_entries > 1)
+		return;
+	blob->source = p->w->owned || p->gray->channels ? NULL : p->w->data;
+	blob->winograd = conv->winograd;
+	if (WITH_TYPE_float32 && conv->winograd)
+		blob->winograd_bytes = blob->bytes - least(blob->bytes, bytes_with(p, NULL));
+	p->weights->pool->winograd_bytes += blob->winograd_bytes;
+}
+
 int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
-		 struct engine_error *ret_error, const struct weights_conv **ret_conv)
+		 const struct winograd *winograd, struct engine_error *ret_error, const struct weights_conv **ret_conv)
 {
 	struct weights_entry *entry = find(weights, ENTRY_CONV, index, gray);
 	struct packing p;
@@ -660,7 +736,7 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	if (p.w->packed || (p.bias && p.bias->packed))
 		return graph_error(ret_error, -ENOTSUP,
 				   "'%.60s' was converted for colour, and for one level of kernels only", p.node->name);
-	choose_layout(&p, quantised, &conv);
+	choose_layout(&p, quantised, settle_winograd(&p, quantised, winograd), &conv);
 	r = packing_allocate(&p, &conv, quantised);
 	if (r == 0) {
 		entry = add(weights, ENTRY_CONV, -1, packed_bytes(&p, &conv, quantised));
@@ -674,6 +750,7 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 	if (r == 0)
 		r = share(weights, entry, packed_bytes(&p, &conv, quantised));
 	if (r == 0) {
+		note_source(&p, &conv, entry);
 		conv.packed = entry->data;
 		conv.padding = entry->padding;
 		entry->conv = conv;
@@ -692,7 +769,8 @@ int weights_conv(struct weights *weights, const struct graph *graph, int index, 
 
 /* ---- panels of a file -------------------------------------------------------------------------- */
 
-const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes)
+const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes,
+			   const struct winograd **ret_winograd)
 {
 	const struct weights_gray colour = {0};
 	const struct weights_entry *entry = find(weights, ENTRY_CONV, index, &colour);
@@ -702,6 +780,7 @@ const void *weights_panels(const struct weights *weights, const struct graph *gr
 		return NULL;
 	packing_init(&p, (struct weights *)(uintptr_t)weights, graph, index, &colour);
 	*ret_bytes = packed_bytes(&p, &entry->conv, is_integer(p.x->type));
+	*ret_winograd = entry->conv.winograd;
 	return entry->conv.packed;
 }
 
@@ -725,7 +804,8 @@ static bool has_layout(const struct graph *graph, const struct graph_node *node)
 	return is_integer(x->type) ? x->type == ENGINE_S8 && x->quant.n_scales == 1 : x->type == ENGINE_F32;
 }
 
-size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index)
+size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index,
+			    const struct winograd *winograd)
 {
 	const struct weights_gray colour = {0};
 	struct weights_conv conv;
@@ -736,11 +816,14 @@ size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, 
 		return 0;
 	packing_init(&p, weights, graph, index, &colour);
 	quantised = is_integer(p.x->type);
-	choose_layout(&p, quantised, &conv);
+	if (winograd && !suits_winograd(&p, quantised))
+		return 0;
+	choose_layout(&p, quantised, winograd, &conv);
 	return packed_bytes(&p, &conv, quantised);
 }
 
-int weights_adopt(struct weights *weights, const struct graph *graph, int index, const void *panels)
+int weights_adopt(struct weights *weights, const struct graph *graph, int index, const struct winograd *winograd,
+		  const void *panels)
 {
 	const struct weights_gray colour = {0};
 	struct weights_entry *entry = calloc(1, sizeof(*entry));
@@ -752,7 +835,7 @@ int weights_adopt(struct weights *weights, const struct graph *graph, int index,
 		return -ENOMEM;
 	packing_init(&p, weights, graph, index, &colour);
 	quantised = is_integer(p.x->type);
-	choose_layout(&p, quantised, &entry->conv);
+	choose_layout(&p, quantised, winograd, &entry->conv);
 	r = add_padding(weights, &p, quantised, entry->conv.flat, entry);
 	if (r < 0) {
 		free(entry);

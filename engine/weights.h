@@ -16,12 +16,7 @@
 /* Weights of an output channel up to which a row of the window is one tap: few channels a pixel, as in stems. */
 #define WEIGHTS_FLAT_MAX 256
 
-/*
- * Input times output channels up to which a convolution of 3x3 is done as Winograd's: its weights take four times as
- * much, and beyond this reading them costs more than the multiplications that are saved.
- */
-#define WEIGHTS_WINOGRAD_MAX (128 * 256)
-#define WEIGHTS_WINOGRAD_MIN 16 /* of either */
+#define WEIGHTS_WINOGRAD_MIN 16 /* channels, input or output, for Winograd's method */
 
 /* The gray first layer of engine_plan_options: 0 input channels: colour, as the file has it. */
 struct weights_gray {
@@ -38,8 +33,9 @@ struct weights_conv {
 	 */
 	size_t wide_bytes;
 	bool depthwise;
-	bool flat;     /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
-	bool winograd; /* the panels are pack_winograd_panel()'s */
+	bool flat; /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
+	const struct winograd
+		*winograd; /* the panels are pack_winograd_panel()'s for these blocks; NULL: they are not */
 	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
 	const void *padding;		 /* a tap of the input's zero, with slack behind it */
 	uint64_t params;
@@ -53,11 +49,15 @@ struct weights_pool {
 	/* Told of bytes of borrowed weights that are packed: their pages need not stay in memory.  NULL: nobody is. */
 	void (*release)(void *context, const void *data, size_t bytes);
 	void *context;
+	/* What panels for Winograd's method may take more than others, and what they do; under the model's lock. */
+	size_t winograd_max, winograd_bytes;
 };
 
 struct weights_entry;
+struct trials;
 struct weights {
 	const struct kernels *kernels;
+	struct trials *trials;	   /* borrowed: for the plans that choose a method */
 	struct weights_pool *pool; /* borrowed; outlives the weights */
 	struct weights_entry *first;
 	atomic_size_t bytes; /* besides the pool's; may be read without the model's lock, which is held while weights
@@ -68,20 +68,30 @@ void weights_init(struct weights *weights, const struct kernels *kernels, struct
 void weights_finish(struct weights *weights);
 
 /*
- * The packed weights of convolution or fully connected node `index`.  0, -ENOMEM, or -ENOTSUP where 32-bit sums could
- * overflow; ret_error names the node.
+ * Whether there is a choice of Winograd's blocks for node `index`: it suits them, and its weights are not packed yet,
+ * for another size of the network or another node.  ret_fits: those for which there is memory.
  */
-int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
-		 struct engine_error *ret_error, const struct weights_conv **ret_conv);
+bool weights_winograd_open(const struct weights *weights, const struct graph *graph, int index,
+			   const struct weights_gray *gray, bool ret_fits[WINOGRAD_SIZES]);
 
 /*
- * For a file of the engine's own.  The panels of node `index` in colour and their size; NULL where no plan has made
- * them. The size they have to have, 0 where the node has none.  adopt: from now on they are these, which are as large
- * as that and outlive the weights; -EINVAL, -ENOMEM.
+ * The packed weights of convolution or fully connected node `index`.  winograd: the blocks chosen where there is a
+ * choice, NULL for none.  0, -ENOMEM, or -ENOTSUP where 32-bit sums could overflow; ret_error names the node.
  */
-const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes);
-size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index);
-int weights_adopt(struct weights *weights, const struct graph *graph, int index, const void *panels);
+int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
+		 const struct winograd *winograd, struct engine_error *ret_error, const struct weights_conv **ret_conv);
+
+/*
+ * For a file of the engine's own.  The panels of node `index` in colour, their size and the blocks they are for, NULL
+ * for none; NULL where no plan has made them.  The size they have to have, 0 where the node has none or none for these
+ * blocks.  adopt: from now on they are these, which are as large as that and outlive the weights; -EINVAL, -ENOMEM.
+ */
+const void *weights_panels(const struct weights *weights, const struct graph *graph, int index, size_t *ret_bytes,
+			   const struct winograd **ret_winograd);
+size_t weights_panels_bytes(struct weights *weights, const struct graph *graph, int index,
+			    const struct winograd *winograd);
+int weights_adopt(struct weights *weights, const struct graph *graph, int index, const struct winograd *winograd,
+		  const void *panels);
 
 /* A constant as an operand: same type and values.  NULL when memory is short. */
 const void *weights_operand(struct weights *weights, const struct graph *graph, int value);

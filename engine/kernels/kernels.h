@@ -146,22 +146,23 @@ void pack_dwconv_s8(size_t channels, size_t kh, size_t kw, const int16_t *w, con
 		    void *packed);
 
 /*
- * Winograd's F(4x4, 3x3): a convolution of 3x3 at stride 1 as 36 small matrix products, one for each place in blocks of
- * 6x6 inputs that make 4x4 outputs, with a quarter of the multiplications.  winograd_input() transforms the pixels of a
- * block, igemm_f32 multiplies, winograd_output() transforms back.  Errors are some ten times those of the plain sum.
+ * Winograd's F(2x2, 3x3) and F(4x4, 3x3): a convolution of 3x3 at stride 1 as 16 or 36 small matrix products, one for
+ * each place in blocks of 4x4 or 6x6 inputs that make 2x2 or 4x4 outputs, with 4/9 or a quarter of the multiplications
+ * and 16/9 or four times the weights.  input() transforms the pixels of a block, igemm_f32 multiplies, output()
+ * transforms back.  Errors of the larger are some ten times those of the plain sum, of the smaller about twice.
  *
  * A panel is that of igemm_f32 with one tap for each place, one behind the other, of transformed weights.  The bias is
  * in the place of the point 1 in both directions, which every output gets once.
  */
-#define WINOGRAD_IN	  6
-#define WINOGRAD_OUT	  4
-#define WINOGRAD_PLACES	  (WINOGRAD_IN * WINOGRAD_IN)
-#define WINOGRAD_CHANNELS 16 /* input channels come in multiples of it */
+#define WINOGRAD_IN_MAX	    6
+#define WINOGRAD_OUT_MAX    4
+#define WINOGRAD_PLACES_MAX (WINOGRAD_IN_MAX * WINOGRAD_IN_MAX)
+#define WINOGRAD_CHANNELS   16 /* input channels come in multiples of it */
 
 struct winograd_output_args {
 	const float *m; /* sums of place p from m + p * stride on; n rounded up to the columns of igemm_f32 readable */
 	size_t stride, n;
-	size_t rows, columns; /* 1..4 of the block that lie in the picture */
+	size_t rows, columns; /* 1..out of the block that lie in the picture */
 	float *out;
 	size_t out_row, out_pixel; /* elements from one to the next */
 	const float *residual;	   /* added before the clamp, NULL none */
@@ -169,10 +170,24 @@ struct winograd_output_args {
 	const float *slope; /* of the n channels, as of igemm_f32; NULL none */
 	float lo, hi;
 };
-size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc);
-/* w is [n][3][3][kc] dense; bias NULL for zeros; turned: n * kc floats to work in. */
-void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, const float *w, const float *bias,
-			 float *turned, void *panel);
+struct winograd {
+	uint8_t in, out; /* sides of a block */
+	/* pixels: in x in of a block, row by row, each `channels` values; v[place * stride + channel]. */
+	void (*input)(size_t channels, const float *const *pixels, size_t stride, float *v);
+	void (*output)(const struct winograd_output_args *args);
+	/* WINOGRAD_CHANNELS weights of each of the nine taps, `tap` apart; transformed[place * stride + channel]. */
+	void (*weights)(const float *w, size_t tap, size_t stride, float *transformed);
+};
+enum { WINOGRAD_2X2, WINOGRAD_4X4, WINOGRAD_SIZES };
+static inline size_t winograd_places(const struct winograd *winograd)
+{
+	return (size_t)winograd->in * winograd->in;
+}
+size_t pack_winograd_panel_bytes(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t kc);
+/* w is [n][3][3][kc] dense; bias NULL for zeros; turned: WINOGRAD_TURNED floats to work in. */
+#define WINOGRAD_TURNED (WINOGRAD_PLACES_MAX * KERNEL_NR_MAX * WINOGRAD_CHANNELS)
+void pack_winograd_panel(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t n, size_t kc,
+			 const float *w, const float *bias, float *turned, void *panel);
 
 enum kernel_binary { KERNEL_ADD, KERNEL_SUB, KERNEL_MUL, KERNEL_DIV, KERNEL_MIN, KERNEL_MAX, KERNEL_BINARY_COUNT };
 
@@ -227,9 +242,7 @@ struct kernels {
 	size_t (*dwconv_s8_bytes)(size_t channels, size_t kh, size_t kw);
 	void (*pack_dwconv_s8)(size_t channels, size_t kh, size_t kw, const int16_t *w,
 			       const struct kernel_requant *requant, void *packed);
-	/* pixels: 6x6 of a block, row by row, each `channels` values; v[place * stride + channel]. */
-	void (*winograd_input)(size_t channels, const float *const *pixels, size_t stride, float *v);
-	void (*winograd_output)(const struct winograd_output_args *args);
+	struct winograd winograd[WINOGRAD_SIZES];
 
 	/* One output pixel from the n pixels of its window, each `channels` values.  n >= 1. */
 	void (*maxpool_f32)(const float *const *pixels, size_t n, size_t channels, float lo, float hi, float *out);

@@ -50,35 +50,36 @@ void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_
 			to[i] = w[i * taps * kc + k];
 }
 
-size_t pack_winograd_panel_bytes(const struct igemm_f32 *kernel, size_t kc)
+size_t pack_winograd_panel_bytes(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t kc)
 {
-	return WINOGRAD_PLACES * pack_f32_panel_bytes(kernel, 1, kc);
+	return winograd_places(winograd) * pack_f32_panel_bytes(kernel, 1, kc);
 }
 
-void pack_winograd_panel(const struct igemm_f32 *kernel, size_t n, size_t kc, const float *w, const float *bias,
-			 float *turned, void *panel)
+/* Some channels of all places of a panel; `turned` has them as they are transformed, [place][n][channel]. */
+static void pack_winograd_channels(size_t places, size_t n, size_t nr, size_t place_floats, const float *turned,
+				   float *to)
 {
-	/* A line of three weights to six, Lavin and Gray's G. */
-	static const double g[WINOGRAD_IN][3] = {{1.0 / 4, 0, 0},
-						 {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-						 {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-						 {1.0 / 24, 1.0 / 12, 1.0 / 6},
-						 {1.0 / 24, -1.0 / 12, 1.0 / 6},
-						 {0, 0, 1}};
-	uint8_t *to = panel;
+	for (size_t place = 0; place < places; place++, to += place_floats)
+		for (size_t k = 0; k < WINOGRAD_CHANNELS; k++)
+			for (size_t i = 0; i < n; i++)
+				to[k * nr + i] = turned[(place * n + i) * WINOGRAD_CHANNELS + k];
+}
 
-	for (size_t place = 0; place < WINOGRAD_PLACES; place++, to += pack_f32_panel_bytes(kernel, 1, kc)) {
-		const double *down = g[place / WINOGRAD_IN], *across = g[place % WINOGRAD_IN];
+void pack_winograd_panel(const struct winograd *winograd, const struct igemm_f32 *kernel, size_t n, size_t kc,
+			 const float *w, const float *bias, float *turned, void *panel)
+{
+	size_t places = winograd_places(winograd), place_floats = pack_f32_panel_bytes(kernel, 1, kc) / sizeof(float);
+	float *to = panel;
 
-		for (size_t i = 0; i < n * kc; i++) {
-			const float *taps = w + i / kc * 9 * kc + i % kc;
-			double sum = 0;
-
-			for (size_t t = 0; t < 9; t++)
-				sum += down[t / 3] * across[t % 3] * (double)taps[t * kc];
-			turned[i] = (float)sum;
-		}
-		pack_f32_panel(kernel, n, 1, kc, turned, place == WINOGRAD_IN + 1 ? bias : NULL, to);
+	memset(panel, 0, places * place_floats * sizeof(*to));
+	if (bias)
+		memcpy(to + (winograd->in + 1) * place_floats, bias, n * sizeof(*to));
+	to += kernel->nr;
+	for (size_t k = 0; k < kc; k += WINOGRAD_CHANNELS, to += WINOGRAD_CHANNELS * kernel->nr) {
+		for (size_t i = 0; i < n; i++)
+			winograd->weights(w + i * 9 * kc + k, kc, n * WINOGRAD_CHANNELS,
+					  turned + i * WINOGRAD_CHANNELS);
+		pack_winograd_channels(places, n, kernel->nr, place_floats, turned, to);
 	}
 }
 

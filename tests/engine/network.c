@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/passes.h"
+#include "engine/trial.h"
 #include "support/test.h"
 
 void network_init(struct network *network)
@@ -13,6 +14,11 @@ void network_init(struct network *network)
 	*network = (struct network){0};
 	graph_init(&network->graph);
 	weights_init(&network->weights, kernels_get(), &network->pool);
+	network->pool.winograd_max = ENGINE_WINOGRAD_BYTES;
+	network->trials = malloc(sizeof(*network->trials));
+	cr_assert_not_null(network->trials);
+	trials_init(network->trials, TRIAL_RULE);
+	network->weights.trials = network->trials;
 	cr_assert_eq(engine_team_create(NULL, 0, 4, &network->team), 0);
 	cr_assert_eq(engine_context_create(network->team, &network->context), 0);
 }
@@ -24,6 +30,8 @@ void network_finish(struct network *network)
 	engine_team_destroy(network->team);
 	weights_finish(&network->weights);
 	graph_finish(&network->graph);
+	trials_finish(network->trials);
+	free(network->trials);
 }
 
 int network_value(struct network *network, enum engine_type type, int rank, const int32_t *dims)

@@ -11,12 +11,14 @@ struct network {
 	struct graph graph;
 	struct weights_pool pool;
 	struct weights weights;
+	struct trials *trials; /* the network's own */
 	struct engine_plan *plan;
 	struct engine_team *team;
 	struct engine_context *context;
 	struct engine_error error;
 };
 
+/* Winograd's method by the rule; network.weights.trials may be set to others of the test's before network_plan(). */
 void network_init(struct network *network);
 void network_finish(struct network *network);
 

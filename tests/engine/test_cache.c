@@ -86,7 +86,8 @@ static const char *load(uint64_t max_bytes)
 	struct engine_model *loaded;
 	float answers[NUMBERS];
 
-	cr_assert_eq(engine_model_load_cached(model, folder, max_bytes, &error, &note, &loaded), 0, "%s", error.text);
+	cr_assert_eq(engine_model_load_cached(model, folder, max_bytes, ENGINE_WINOGRAD_BYTES, &error, &note, &loaded),
+		     0, "%s", error.text);
 	run(loaded, answers);
 	engine_model_destroy(loaded);
 	cr_assert_arr_eq(answers, expected, sizeof(answers));
@@ -178,7 +179,7 @@ Test(cache, a_model_that_changed_is_another_one, .init = set_up, .fini = tear_do
 	load(PLENTY);
 	write_model(path, 2.0f);
 	cr_assert_eq(rename(path, model), 0);
-	cr_assert_eq(engine_model_load_cached(model, folder, PLENTY, NULL, NULL, &loaded), 0);
+	cr_assert_eq(engine_model_load_cached(model, folder, PLENTY, ENGINE_WINOGRAD_BYTES, NULL, NULL, &loaded), 0);
 	run(loaded, answers);
 	engine_model_destroy(loaded);
 	cr_assert(memcmp(answers, expected, sizeof(answers)) != 0);
@@ -225,7 +226,8 @@ Test(cache, every_piece_of_a_model_has_part_in_its_name, .init = set_up, .fini =
 			cr_assert_eq(count(NULL, 0), (int)i + 1);
 		}
 	}
-	cr_assert_eq(engine_model_load_cached(below(root, "missing.onnx"), folder, PLENTY, NULL, NULL, &loaded),
+	cr_assert_eq(engine_model_load_cached(below(root, "missing.onnx"), folder, PLENTY, ENGINE_WINOGRAD_BYTES, NULL,
+					      NULL, &loaded),
 		     -ENOENT);
 	free(bytes);
 }
@@ -300,12 +302,27 @@ Test(cache, the_limit_removes_what_was_not_used_for_longest, .init = set_up, .fi
 	size = status_of(first).st_size;
 	cr_assert_eq(utimensat(AT_FDCWD, first, past, 0), 0);
 	write_model(path, 3.0f);
-	cr_assert_eq(engine_model_load_cached(path, folder, (uint64_t)size * 3 / 2, NULL, NULL, &loaded), 0);
+	cr_assert_eq(engine_model_load_cached(path, folder, (uint64_t)size * 3 / 2, ENGINE_WINOGRAD_BYTES, NULL, NULL,
+					      &loaded),
+		     0);
 	engine_model_destroy(loaded);
 	cr_assert_eq(count(NULL, 0), 1);
 	cr_assert_neq(access(first, F_OK), 0);
 	cr_assert_not_null(strstr(load((uint64_t)size - 1), "too large"));
 	cr_assert_eq(count(NULL, 0), 1);
+}
+
+/* Which methods the memory allows decides what the panels are. */
+Test(cache, a_network_is_kept_for_each_limit_of_memory, .init = set_up, .fini = tear_down)
+{
+	struct engine_model *loaded;
+
+	load(PLENTY);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(engine_model_load_cached(model, folder, PLENTY, 0, NULL, NULL, &loaded), 0);
+		engine_model_destroy(loaded);
+		cr_assert_eq(count(NULL, 0), 2);
+	}
 }
 
 /* Written to the end or not at all: a limit of the process stands for a disk that is full. */
@@ -329,7 +346,7 @@ static void *load_often(void *argument)
 		/* Now and then it is gone for all of them. */
 		if (i % 8 == 7 && count(path, sizeof(path)))
 			unlink(path);
-		if (engine_model_load_cached(model, folder, PLENTY, NULL, NULL, &loaded) < 0)
+		if (engine_model_load_cached(model, folder, PLENTY, ENGINE_WINOGRAD_BYTES, NULL, NULL, &loaded) < 0)
 			return folder;
 		engine_model_destroy(loaded);
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/packed.h"
+#include "engine/trial.h"
 #include "imported.h"
 #include "protobuf_builder.h"
 #include "support/test.h"
@@ -154,6 +155,52 @@ Test(packed, panels_of_halves_are_smaller)
 }
 
 /* A plan makes the panels; without one there is nothing to store. */
+/* 1x1 to 16 channels, then 3x3. */
+static void make_winograd(void)
+{
+	static float first[16 * 3], second[16 * 16 * 9];
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++)
+		first[i] = test_random_float();
+	for (size_t i = 0; i < sizeof(second) / sizeof(*second); i++)
+		second[i] = test_random_float();
+	for (size_t i = 0; i < sizeof(pixels) / sizeof(*pixels); i++)
+		pixels[i] = test_random_float();
+	graph.size = 0;
+	onnx_input(&graph, "x", 4, DIMS(1, 3, SIDE, SIDE));
+	onnx_floats(&graph, "w", 4, DIMS(16, 3, 1, 1), first);
+	onnx_floats(&graph, "v", 4, DIMS(16, 16, 3, 3), second);
+	onnx_node(&graph, "Conv", "x w", "c");
+	onnx_attribute_integers(onnx_node(&graph, "Conv", "c v", "y"), "pads", 4, DIMS(1, 1, 1, 1));
+	onnx_output(&graph, "y");
+	onnx_file(&whole, &graph, 20);
+}
+
+/* Panels are read as they were packed, whatever would be chosen now. */
+Test(packed, panels_keep_the_method_they_are_for)
+{
+	static const enum trial_mode modes[] = {TRIAL_DIRECT, TRIAL_2X2, TRIAL_4X4};
+	float expected[16 * SIDE * SIDE], answers[16 * SIDE * SIDE];
+	size_t sizes[3];
+
+	make_winograd();
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		struct file file = {whole.data, whole.size, NULL, 0};
+		uint8_t *data;
+
+		trials_shared()->mode = modes[i];
+		imported_run(&file, pixels, sizeof(pixels), expected, sizeof(expected));
+		pack(ENGINE_PACK_PANELS, &data, &sizes[i]);
+		trials_shared()->mode = modes[(i + 1) % 3];
+		file = (struct file){data, sizes[i], NULL, 0};
+		imported_run(&file, pixels, sizeof(pixels), answers, sizeof(answers));
+		cr_assert_arr_eq(answers, expected, sizeof(answers), "mode %zu", i);
+		free(data);
+	}
+	cr_assert_lt(sizes[0], sizes[1]);
+	cr_assert_lt(sizes[1], sizes[2]);
+}
+
 Test(packed, panels_want_a_plan)
 {
 	struct engine_error error = {""};

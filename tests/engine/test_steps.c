@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/trial.h"
 #include "network.h"
 #include "support/test.h"
 
@@ -36,7 +37,7 @@ struct geometry {
 	int h, w, c, out, kernel, stride, pad, dilation, groups;
 };
 
-enum layer { LAYER_ANY, LAYER_DEPTHWISE, LAYER_WINOGRAD };
+enum layer { LAYER_ANY, LAYER_DEPTHWISE, LAYER_2X2, LAYER_4X4 };
 
 /* What is computed as Winograd's: many channels under a kernel of 3x3 that takes every pixel. */
 static struct geometry winograd_geometry(void)
@@ -134,25 +135,35 @@ static double conv_at(const struct network *n, const struct geometry *g, const v
 	return fmin(fmax(sum * scale, -30.0), 40.0);
 }
 
+/* How far sums of up to 432 products may be off; of int8, two roundings. */
+static double tolerance(enum layer layer, enum engine_type type)
+{
+	if (type != ENGINE_F32)
+		return 0.4510;
+	return layer == LAYER_4X4 ? 4e-4 : 1e-4;
+}
+
 static void check_conv(enum layer layer, enum engine_type type)
 {
+	bool winograd = layer == LAYER_2X2 || layer == LAYER_4X4;
+	double off = tolerance(layer, type);
+
 	for (int round = 0; round < 60; round++) {
-		struct geometry g =
-			layer == LAYER_WINOGRAD ? winograd_geometry() : random_geometry(layer == LAYER_DEPTHWISE);
+		struct geometry g = winograd ? winograd_geometry() : random_geometry(layer == LAYER_DEPTHWISE);
 		struct network n;
 		int w, b, out_h, out_w;
-		double off = type != ENGINE_F32	       ? 0.4510 /* two roundings */
-			     : layer == LAYER_WINOGRAD ? 4e-4
-						       : 1e-4;
 		void *x;
 
 		network_init(&n);
+		if (winograd)
+			n.trials->mode = layer == LAYER_2X2 ? TRIAL_2X2 : TRIAL_4X4;
 		build_conv(&n, &g, type, &w, &b);
 		if (network_plan(&n, NULL) < 0) { /* a kernel larger than its padded input */
 			network_finish(&n);
 			continue;
 		}
-		cr_assert(layer != LAYER_WINOGRAD || n.plan->steps[0].gemm.weights->winograd);
+		if (winograd)
+			cr_assert_eq(n.plan->steps[0].gemm.weights->winograd->out, layer == LAYER_2X2 ? 2 : 4);
 		x = type == ENGINE_F32 ? (void *)random_floats((size_t)(g.h * g.w * g.c))
 				       : (void *)random_bytes((size_t)(g.h * g.w * g.c));
 		network_run(&n, x, 1 + round % 4);
@@ -182,7 +193,8 @@ Test(steps, conv_float)
 
 Test(steps, conv_winograd)
 {
-	check_conv(LAYER_WINOGRAD, ENGINE_F32);
+	check_conv(LAYER_2X2, ENGINE_F32);
+	check_conv(LAYER_4X4, ENGINE_F32);
 }
 
 Test(steps, conv_int8)

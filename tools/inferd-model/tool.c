@@ -419,7 +419,8 @@ int tool_team(int threads, struct engine_team **ret_team)
 bool tool_network_load(struct tool_network *network, const char *path, const char *cache)
 {
 	struct engine_error error = {""}, note = {""};
-	int err = cache ? engine_model_load_cached(path, cache, UINT64_MAX, &error, &note, &network->model)
+	int err = cache ? engine_model_load_cached(path, cache, UINT64_MAX, ENGINE_WINOGRAD_BYTES, &error, &note,
+						   &network->model)
 			: engine_model_load(path, &error, &network->model);
 
 	if (note.text[0])
