@@ -294,9 +294,8 @@ static void tile_winograd(struct step *step, size_t mr, size_t nr)
 		g->rows = mr;
 	if (g->rows > STEP_ROWS)
 		g->rows = STEP_ROWS / mr * mr;
-	g->row_tiles = ceil_div(blocks, g->rows);
+	g->row_tiles = step_even_tiles(ceil_div(blocks, mr), g->rows / mr);
 	g->panel_tiles = g->row_tiles < WINOGRAD_TILES_FEW && g->panels > 1 ? 2 : 1;
-	g->tile_panels = ceil_div((size_t)g->panels, g->panel_tiles);
 	step->tiles = g->row_tiles * g->panel_tiles;
 	step->own_bytes = places * g->rows * ((size_t)g->group_c + nr) * sizeof(float) + KERNEL_SLACK;
 }

@@ -41,7 +41,6 @@ struct plan_gemm {
 	/* Output pixels of a tile at most, a multiple of the kernel's mr; Winograd: blocks; of other steps: rows. */
 	size_t rows;
 	size_t row_tiles;    /* of one group */
-	size_t tile_panels;  /* Winograd: panels of one tile */
 	size_t panel_tiles;  /* of one row tile */
 	bool by_panels;	     /* neighbouring tiles are of the same panels; otherwise of the same rows */
 	int groups, group_c; /* input channels of one group */

@@ -21,16 +21,18 @@ struct work {
 	const float *a[WINOGRAD_PLACES_MAX * STEP_ROWS];
 };
 
-static struct tile tile_of(const struct step *step, size_t blocks, size_t index)
+static struct tile tile_of(const struct step *step, size_t blocks, size_t index, size_t mr)
 {
 	const struct plan_gemm *g = &step->gemm;
-	struct tile tile = {.first = index / g->panel_tiles * g->rows};
-	size_t end;
+	size_t row = index / g->panel_tiles, panel = index % g->panel_tiles, rows = (blocks + mr - 1) / mr, end;
+	struct tile tile = {
+		.first = step_cut(rows, row, g->row_tiles) * mr,
+		.panel = step_cut((size_t)g->panels, panel, g->panel_tiles),
+		.panels_end = step_cut((size_t)g->panels, panel + 1, g->panel_tiles),
+	};
 
-	tile.count = blocks - tile.first < g->rows ? blocks - tile.first : g->rows;
-	tile.panel = index % g->panel_tiles * g->tile_panels;
-	end = tile.panel + g->tile_panels;
-	tile.panels_end = end < (size_t)g->panels ? end : (size_t)g->panels;
+	end = step_cut(rows, row + 1, g->row_tiles) * mr;
+	tile.count = (end < blocks ? end : blocks) - tile.first;
 	return tile;
 }
 
@@ -186,7 +188,7 @@ void step_winograd_f32(const struct step *step, const struct exec *exec, size_t 
 
 	work.v = work.m + winograd_places(g->weights->winograd) * g->rows * nr;
 	for (size_t t = from; t < to; t++) {
-		struct tile tile = tile_of(step, blocks, t);
+		struct tile tile = tile_of(step, blocks, t, exec->kernels->igemm_f32.mr);
 
 		if (transformed != tile.first) {
 			transform_inputs(step, exec, &tile, work.v);

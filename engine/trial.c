@@ -250,7 +250,6 @@ static double run_way(struct bench *b, const struct winograd *winograd, double *
 	some = run(b);
 	if (winograd) {
 		b->step.gemm.panels = 0;
-		b->step.gemm.tile_panels = 0;
 		b->step.gemm.panel_tiles = 1;
 		b->step.tiles = b->step.gemm.row_tiles;
 		none = b->trials->measure(b->trials->context, &b->step, &b->exec);
