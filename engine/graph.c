@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 static const char *const op_names[GRAPH_OP_COUNT] = {
 	[GRAPH_CONV] = "conv",
@@ -128,7 +129,7 @@ static void value_finish(struct graph_value *value)
 
 void graph_node_finish(struct graph_node *node)
 {
-	if (node->op == GRAPH_GENERAL)
+	if (WITH_general && node->op == GRAPH_GENERAL)
 		attributes_free(node->general.attributes);
 	free(node->name);
 	free(node->inputs);

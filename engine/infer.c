@@ -855,7 +855,7 @@ static int infer_node(const struct infer *in, struct graph_shape *shapes)
 	struct graph_shape out = {0};
 	int r;
 
-	if (in->node->op == GRAPH_GENERAL)
+	if (WITH_general && in->node->op == GRAPH_GENERAL)
 		return infer_general(in, shapes);
 	r = check_not_empty(in);
 	if (r == 0)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <trim.h>
 
 #include "mapping.h"
 #include "model.h"
@@ -183,7 +184,8 @@ static void release_pages(void *context, const void *data, size_t bytes)
 
 	mapping_release(&model->file, data, bytes);
 	mapping_release(&model->weights_file, data, bytes);
-	mapping_beside_release(&model->beside, data, bytes);
+	if (WITH_FORMAT_onnx)
+		mapping_beside_release(&model->beside, data, bytes);
 }
 
 /*
@@ -196,7 +198,7 @@ static void release_files(const struct engine_model *model)
 		return;
 	mapping_release(&model->file, model->file.data, model->file.size);
 	mapping_release(&model->weights_file, model->weights_file.data, model->weights_file.size);
-	for (int i = 0; i < model->beside.n_files; i++) {
+	for (int i = 0; WITH_FORMAT_onnx && i < model->beside.n_files; i++) {
 		const struct mapping *mapping = &model->beside.files[i].mapping;
 
 		mapping_release(mapping, mapping->data, mapping->size);
@@ -223,7 +225,7 @@ int model_load_mapped(const char *path, enum passes_purpose purpose, struct mapp
 		.size = file->size,
 		.weights = weights->data,
 		.weights_size = weights->size,
-		.find_beside = find_beside,
+		.find_beside = WITH_FORMAT_onnx ? find_beside : NULL,
 		.copies = purpose == PASSES_TO_QUANTIZE,
 	};
 	int r;
@@ -300,7 +302,8 @@ void engine_model_destroy(struct engine_model *model)
 	free(model->name);
 	mapping_close(&model->file);
 	mapping_close(&model->weights_file);
-	mapping_beside_finish(&model->beside);
+	if (WITH_FORMAT_onnx)
+		mapping_beside_finish(&model->beside);
 	pthread_mutex_destroy(&model->lock);
 	free(model);
 }
@@ -310,6 +313,8 @@ int engine_model_pack(struct engine_model *model, enum engine_pack kind, struct 
 {
 	int r;
 
+	if (!WITH_FORMAT_converted)
+		return reading_left_out("converted", ret_error);
 	pthread_mutex_lock(&model->lock);
 	if (model->graph.unread)
 		r = graph_error(ret_error, -ENOTSUP, "a converted network has one size, which the file leaves open");

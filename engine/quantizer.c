@@ -12,6 +12,7 @@
 #include "quantize.h"
 #include "reading.h"
 
+/* Of a build that leaves converted files out there are none: the functions below are empty. */
 struct engine_quantizer {
 	struct engine_model *real, *small; /* small: NULL before engine_quantizer_finish() */
 	const struct engine_plan *real_plan, *small_plan;
@@ -106,7 +107,7 @@ int engine_quantizer_create(const char *path, int width, int height, struct engi
 
 void engine_quantizer_destroy(struct engine_quantizer *q)
 {
-	if (!q)
+	if (!WITH_FORMAT_converted || !q)
 		return;
 	for (int i = 0; q->histograms && q->means && i < graph_of(q)->n_values; i++) {
 		free(q->histograms[i]);
@@ -153,6 +154,8 @@ static void add_means(struct engine_quantizer *q, int value, const float *data)
 
 void engine_quantizer_observe(struct engine_quantizer *q, struct engine_context *context)
 {
+	if (!WITH_FORMAT_converted)
+		return;
 	for (int i = 0; i < graph_of(q)->n_values; i++) {
 		const float *data = q->histograms[i] ? tensor_of(context, q->real_plan, i) : NULL;
 
@@ -257,6 +260,8 @@ int engine_quantizer_finish(struct engine_quantizer *q, enum engine_range method
 
 void engine_quantizer_compare(struct engine_quantizer *q, struct engine_context *real, struct engine_context *small)
 {
+	if (!WITH_FORMAT_converted)
+		return;
 	for (int l = 0; l < q->n_layers; l++) {
 		int value = graph_of(q)->nodes[q->layers[l]].outputs[0];
 		const struct plan_tensor *t = &q->small_plan->tensors[q->values[value]];
@@ -285,6 +290,8 @@ void engine_quantizer_layer(const struct engine_quantizer *q, int index, struct 
 	int value = node->outputs[0];
 	const struct plan_tensor *t = &q->small_plan->tensors[q->values[value]];
 
+	if (!WITH_FORMAT_converted)
+		return;
 	*ret_error = (struct engine_layer_error){
 		.name = node->name,
 		.op = graph_op_name(node->op),

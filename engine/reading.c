@@ -108,7 +108,8 @@ void reading_trim(struct reading *reading)
 	/* Without memory for it nothing is let go of, which costs memory only. */
 	if (!is_kept)
 		return;
-	mark_prepared(graph, is_kept);
+	if (WITH_general)
+		mark_prepared(graph, is_kept);
 	for (int i = 0; i < graph->n_values; i++) {
 		struct graph_value *value = &graph->values[i];
 

@@ -212,6 +212,15 @@ static int read_tensors(struct tflite *t, size_t subgraph)
 	return r;
 }
 
+/* The parts that the file means, where the value is the image they were cut from. */
+static int cut_output(struct tflite *t, struct tflite_tensor *tensor)
+{
+	if (!WITH_general)
+		return graph_error(t->error, -ENOTSUP,
+				   "an output in parts needs the operator general, which " OPERATORS_LEFT_OUT);
+	return tflite_cut(t, tensor) < 0 ? -ENOTSUP : 0;
+}
+
 static int read_io(struct tflite *t, size_t subgraph, int field, bool inputs)
 {
 	struct flatbuffer_vector list = flatbuffer_vector(&t->fb, subgraph, field, 4);
@@ -225,7 +234,7 @@ static int read_io(struct tflite *t, size_t subgraph, int field, bool inputs)
 		struct graph_value *value;
 
 		if (!inputs && index >= 0 && index < t->n_tensors && t->tensors[index].blocks.h &&
-		    tflite_cut(t, &t->tensors[index]) < 0)
+		    cut_output(t, &t->tensors[index]) < 0)
 			return -ENOTSUP;
 		if (index < 0 || index >= t->n_tensors || t->tensors[index].value < 0)
 			return graph_error(t->error, -EINVAL, "%s %u of the network is no tensor that can be",

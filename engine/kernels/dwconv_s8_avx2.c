@@ -29,8 +29,10 @@ static inline struct requant_avx2 requant_of(const struct dwconv_args *args, siz
 		(const int32_t *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels)) + c;
 	const int32_t *shift =
 		(const int32_t *)(const void *)((const uint8_t *)args->w + 2 * dwconv_part(args->channels)) + c;
-	struct requant_avx2 requant = {
-		.zero_point = args->zero_point, .lo = args->lo8, .hi = args->hi8, .float_scales = args->float_scales};
+	struct requant_avx2 requant = {.zero_point = args->zero_point,
+				       .lo = args->lo8,
+				       .hi = args->hi8,
+				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
 
 	load_split(multiplier, requant.multiplier);
 	load_split(shift, requant.shift);

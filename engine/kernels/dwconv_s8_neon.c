@@ -23,7 +23,7 @@ static inline void store_s8(const struct dwconv_args *args, size_t c, int32x4_t 
 		args->zero_point,
 		args->lo8,
 		args->hi8,
-		args->float_scales,
+		WITH_FLOAT_SCALES && args->float_scales,
 	};
 	int8x8_t bytes = requant_neon(&requant, low, high);
 	int8_t values[CHANNELS];

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "kernels.h"
+#include "levels.h"
 #include "requant_neon.h"
 
 /* The base of any of the panel's nr columns is not 0; see kernels.h. */
@@ -59,8 +59,9 @@ static inline __attribute__((always_inline)) void finish_bytes(const struct igem
 		const int32_t row_sum = based ? sum_of_row(args, mr, r) : 0;
 
 		for (size_t i = 0; i < nr; i += 8, sums += 8) {
-			const struct requant_neon requant = {head + nr + i, head + 2 * nr + i, args->zero_point,
-							     args->lo,	    args->hi,	       args->float_scales};
+			const struct requant_neon requant = {head + nr + i,    head + 2 * nr + i,
+							     args->zero_point, args->lo,
+							     args->hi,	       WITH_FLOAT_SCALES && args->float_scales};
 			const int32x4_t low = vmlaq_n_s32(vld1q_s32(sums), vld1q_s32(base + i), row_sum);
 			const int32x4_t high = vmlaq_n_s32(vld1q_s32(sums + 4), vld1q_s32(base + i + 4), row_sum);
 

@@ -133,8 +133,10 @@ static inline void store_row(const struct igemm_s8_args *args, size_t row, __m12
 /* By two rows, all before any is stored, which could change what they are scaled by for all that compilers know. */
 INLINE void finish(const struct igemm_s8_args *args, int rows, const struct sums *sums)
 {
-	struct requant_avx2 requant = {
-		.zero_point = args->zero_point, .lo = args->lo, .hi = args->hi, .float_scales = args->float_scales};
+	struct requant_avx2 requant = {.zero_point = args->zero_point,
+				       .lo = args->lo,
+				       .hi = args->hi,
+				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
 	const int32_t *head = args->w;
 	__m128i bytes[MR];
 

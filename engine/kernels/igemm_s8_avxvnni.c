@@ -67,8 +67,10 @@ static inline __m256i complete(const int32_t *head, __m256i sums, int32_t row_su
 static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high, int32_t row_sum)
 {
 	const int32_t *head = args->w;
-	struct requant_avx2 requant = {
-		.zero_point = args->zero_point, .lo = args->lo, .hi = args->hi, .float_scales = args->float_scales};
+	struct requant_avx2 requant = {.zero_point = args->zero_point,
+				       .lo = args->lo,
+				       .hi = args->hi,
+				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
 	__m128i bytes;
 

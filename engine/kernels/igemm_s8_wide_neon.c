@@ -19,7 +19,7 @@ static inline void store_row(const struct igemm_s8_args *args, size_t row, int32
 {
 	const int32_t *head = args->w;
 	const struct requant_neon requant = {head + NR, head + 2 * NR, args->zero_point,
-					     args->lo,	args->hi,      args->float_scales};
+					     args->lo,	args->hi,      WITH_FLOAT_SCALES && args->float_scales};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
 	int8x8_t bytes = requant_neon(&requant, low, high);
 

@@ -71,12 +71,14 @@ static void igemm_s8_4x8_scalar(const struct igemm_s8_args *args)
 			}
 	}
 	for (size_t n = 0; n < args->n; n++) {
-		const struct requant requant = {head[NR + n], head[2 * NR + n], args->zero_point,
-						args->lo,     args->hi,		args->float_scales};
+		const struct requant requant = {head[NR + n],	  head[2 * NR + n],
+						args->zero_point, args->lo,
+						args->hi,	  WITH_FLOAT_SCALES && args->float_scales};
 
 		for (size_t r = 0; r < args->m; r++)
-			args->c[r * args->c_stride + n] = args->float_scales ? requantise_in_float(&requant, sums[r][n])
-									     : requantise(&requant, sums[r][n]);
+			args->c[r * args->c_stride + n] = requant.float_scales
+								  ? requantise_in_float(&requant, sums[r][n])
+								  : requantise(&requant, sums[r][n]);
 	}
 }
 
@@ -153,10 +155,11 @@ static void dwconv_s8_block(const struct dwconv_args *args, size_t x, size_t c, 
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct requant requant = {multiplier[c + i], shift[c + i], args->zero_point,
-						args->lo8,	   args->hi8,	 args->float_scales};
+		const struct requant requant = {multiplier[c + i], shift[c + i],
+						args->zero_point,  args->lo8,
+						args->hi8,	   WITH_FLOAT_SCALES && args->float_scales};
 
-		out[i] = args->float_scales ? requantise_in_float(&requant, sums[i]) : requantise(&requant, sums[i]);
+		out[i] = requant.float_scales ? requantise_in_float(&requant, sums[i]) : requantise(&requant, sums[i]);
 	}
 }
 
@@ -170,18 +173,21 @@ static void dwconv_s8_scalar(const struct dwconv_args *args)
 
 void kernels_scalar(struct kernels *table)
 {
-	table->igemm_f32 = (struct igemm_f32){"igemm_f32_4x8_scalar", MR, NR, igemm_f32_4x8_scalar};
-	table->igemm_s8 =
-		(struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar, .panel = KERNEL_WORDS};
-	table->igemm_s8_wide = table->igemm_s8;
-	table->dwconv_f32 = dwconv_f32_scalar;
-	table->dwconv_f32_rows = 1;
-	table->dwconv_s8 = dwconv_s8_scalar;
-	table->dwconv_s8_bytes = dwconv_s8_bytes;
-	table->pack_dwconv_s8 = pack_dwconv_s8;
+	if (WITH_TYPE_float32) {
+		table->igemm_f32 = (struct igemm_f32){"igemm_f32_4x8_scalar", MR, NR, igemm_f32_4x8_scalar};
+		table->dwconv_f32 = dwconv_f32_scalar;
+		table->dwconv_f32_rows = 1;
+		kernels_winograd_scalar(table);
+	}
+	if (WITH_TYPE_int8) {
+		table->igemm_s8 = (struct igemm_s8){"igemm_s8_4x8_scalar", MR, NR, KR, igemm_s8_4x8_scalar,
+						    .panel = KERNEL_WORDS};
+		table->igemm_s8_wide = table->igemm_s8;
+		table->dwconv_s8 = dwconv_s8_scalar;
+		table->dwconv_s8_bytes = dwconv_s8_bytes;
+		table->pack_dwconv_s8 = pack_dwconv_s8;
+	}
 	kernels_elementwise_scalar(table);
 	kernels_dots_s8_scalar(table);
 	kernels_resample_scalar(table);
-	if (WITH_TYPE_float32)
-		kernels_winograd_scalar(table);
 }

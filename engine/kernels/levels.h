@@ -4,7 +4,12 @@
 #ifndef INFERD_KERNELS_LEVELS_H
 #define INFERD_KERNELS_LEVELS_H
 
+#include <trim.h>
+
 #include "kernels.h"
+
+/* What rounds as ONNX's runtimes do, see float_scales: networks of that pass, and files that keep them. */
+#define WITH_FLOAT_SCALES (WITH_PASS_quant || WITH_FORMAT_converted)
 
 void kernels_scalar(struct kernels *table);
 void kernels_elementwise_scalar(struct kernels *table);
