@@ -49,7 +49,60 @@ static inline __attribute__((always_inline)) void finish_in(enum requant_avx512_
 	}
 }
 
-static inline void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
+/* The same of sixteen columns, four rows at a time. */
+static inline __attribute__((always_inline)) void
+finish_narrow_in(enum requant_avx512_mode mode, const struct igemm_s8_args *args, const int32_t (*sums)[NR])
+{
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	const int32_t *head = args->w;
+	const __mmask16 mask = (__mmask16)(0xffff >> (LANES - args->n));
+	struct requant_avx512 requant;
+	const struct requant_avx512 *const alike[4] = {&requant, &requant, &requant, &requant};
+	struct requant_range_avx512 range;
+
+	requant_range_avx512(args->zero_point, args->lo, args->hi, &range);
+	requant_load_avx512(mode, head + NR, head + 2 * NR, &requant);
+	for (size_t r = 0; r < args->m; r += 4) {
+		const size_t last = args->m - 1;
+		const __m512i four[4] = {_mm512_load_si512(sums[r]),
+					 _mm512_load_si512(sums[r + 1 < last ? r + 1 : last]),
+					 _mm512_load_si512(sums[r + 2 < last ? r + 2 : last]),
+					 _mm512_load_si512(sums[r + 3 < last ? r + 3 : last])};
+		const __m512i bytes = _mm512_permutexvar_epi32(order, requant_bytes_avx512(mode, &range, alike, four));
+		int8_t *c = args->c + r * args->c_stride;
+
+		_mm_mask_storeu_epi8(c, mask, _mm512_castsi512_si128(bytes));
+		if (r + 1 <= last)
+			_mm_mask_storeu_epi8(c + args->c_stride, mask, _mm512_extracti32x4_epi32(bytes, 1));
+		if (r + 2 <= last)
+			_mm_mask_storeu_epi8(c + 2 * args->c_stride, mask, _mm512_extracti32x4_epi32(bytes, 2));
+		if (r + 3 <= last)
+			_mm_mask_storeu_epi8(c + 3 * args->c_stride, mask, _mm512_extracti32x4_epi32(bytes, 3));
+	}
+}
+
+static void finish_narrow(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
+{
+	const int32_t *head = args->w;
+
+	switch (requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point,
+				    args->float_scales)) {
+	case REQUANT_FLOAT:
+		finish_narrow_in(REQUANT_FLOAT, args, sums);
+		break;
+	case REQUANT_FLOAT_CLAMPED:
+		finish_narrow_in(REQUANT_FLOAT_CLAMPED, args, sums);
+		break;
+	case REQUANT_POSITIVE:
+		finish_narrow_in(REQUANT_POSITIVE, args, sums);
+		break;
+	case REQUANT_FIXED:
+		finish_narrow_in(REQUANT_FIXED, args, sums);
+		break;
+	}
+}
+
+static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
 	const int32_t *head = args->w;
 
@@ -138,9 +191,13 @@ static inline __attribute__((always_inline)) void tile(const struct igemm_s8_arg
 #pragma GCC unroll 14
 	for (int r = 0; r < rows; r++) {
 		_mm512_store_si512(totals[r], sums[r][0]);
-		_mm512_store_si512(totals[r] + LANES, sums[r][1]);
+		if (vectors > 1)
+			_mm512_store_si512(totals[r] + LANES, sums[r][1]);
 	}
-	finish(args, (const int32_t(*)[NR])totals);
+	if (vectors > 1)
+		finish(args, (const int32_t(*)[NR])totals);
+	else
+		finish_narrow(args, (const int32_t(*)[NR])totals);
 }
 
 /* Few rows are left at the end of an image, one in a fully connected layer; many layers end in half a panel. */
@@ -149,7 +206,7 @@ static void igemm_s8_14x32_avx512vnni(const struct igemm_s8_args *args)
 	const bool narrow = args->n <= LANES;
 
 	if (args->m == 1)
-		tile(args, 1, 2);
+		narrow ? tile(args, 1, 1) : tile(args, 1, 2);
 	else if (args->m <= MR / 2)
 		narrow ? tile(args, MR / 2, 1) : tile(args, MR / 2, 2);
 	else

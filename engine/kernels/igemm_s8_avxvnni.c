@@ -64,19 +64,9 @@ static inline __m256i complete(const int32_t *head, __m256i sums, int32_t row_su
 	return _mm256_add_epi32(_mm256_add_epi32(sums, below), load(head));
 }
 
-static inline void store_row(const struct igemm_s8_args *args, size_t row, __m256i low, __m256i high, int32_t row_sum)
+static inline void store_row(const struct igemm_s8_args *args, size_t row, __m128i bytes)
 {
-	const int32_t *head = args->w;
-	struct requant_avx2 requant = {.zero_point = args->zero_point,
-				       .lo = args->lo,
-				       .hi = args->hi,
-				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
 	int8_t *c = args->c + row * args->c_stride, values[NR];
-	__m128i bytes;
-
-	requant_load_avx2(head + NR, requant.multiplier);
-	requant_load_avx2(head + 2 * NR, requant.shift);
-	bytes = requant_avx2(&requant, complete(head, low, row_sum), complete(head + 8, high, row_sum));
 
 	if (args->n == NR) {
 		_mm_storeu_si128((__m128i *)(void *)c, bytes);
@@ -84,6 +74,21 @@ static inline void store_row(const struct igemm_s8_args *args, size_t row, __m25
 	}
 	_mm_storeu_si128((__m128i *)(void *)values, bytes);
 	memcpy(c, values, args->n);
+}
+
+/* Two rows, of which the second need not be there. */
+static inline __attribute__((always_inline)) void finish_rows(const struct igemm_s8_args *args,
+							      const struct requant_avx2 *requant, size_t row,
+							      const __m256i *low, const __m256i *high)
+{
+	const int32_t *head = args->w, *row_sums = args->row_sums + row;
+	const __m256i first[2] = {complete(head, low[0], row_sums[0]), complete(head, low[1], row_sums[1])};
+	const __m256i second[2] = {complete(head + 8, high[0], row_sums[0]), complete(head + 8, high[1], row_sums[1])};
+	const __m256i bytes = requant_rows_avx2(requant, first, second);
+
+	store_row(args, row, _mm256_castsi256_si128(bytes));
+	if (row + 1 < args->m)
+		store_row(args, row + 1, _mm256_extracti128_si256(bytes, 1));
 }
 
 static inline __m256i quad(const int8_t *a)
@@ -96,7 +101,13 @@ static inline __m256i quad(const int8_t *a)
 
 static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 {
-	const uint8_t *w = (const uint8_t *)args->w + 4 * NR * sizeof(int32_t);
+	const int32_t *head = args->w;
+	const uint8_t *w = (const uint8_t *)(head + 4 * NR);
+	struct requant_avx2 requant = {.zero_point = args->zero_point,
+				       .lo = args->lo,
+				       .hi = args->hi,
+				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
+	const ptrdiff_t ahead = args->ahead ? (const uint8_t *)args->ahead - (const uint8_t *)args->w : 0;
 	__m256i low[MR], high[MR];
 
 #pragma GCC unroll 6
@@ -111,6 +122,8 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 		for (size_t k = 0; k < args->kc; k += KR, w += NR * KR) {
 			const __m256i b0 = load(w), b1 = load(w + 32);
 
+			if (ahead)
+				_mm_prefetch((const char *)(w + ahead), _MM_HINT_T0);
 #pragma GCC unroll 6
 			for (int r = 0; r < MR; r++) {
 				const __m256i v = quad(a[r] + k);
@@ -120,10 +133,12 @@ static void igemm_s8_6x16_avxvnni(const struct igemm_s8_args *args)
 			}
 		}
 	}
-#pragma GCC unroll 6
-	for (size_t r = 0; r < MR; r++)
+	requant_load_avx2(head + NR, requant.multiplier);
+	requant_load_avx2(head + 2 * NR, requant.shift);
+#pragma GCC unroll 3
+	for (size_t r = 0; r < MR; r += 2)
 		if (r < args->m)
-			store_row(args, r, low[r], high[r], args->row_sums[r]);
+			finish_rows(args, &requant, r, low + r, high + r);
 }
 
 void kernels_igemm_s8_avxvnni(struct kernels *table)

@@ -10,13 +10,16 @@
 
 #define SUM_ROWS_AT_ONCE 4
 
-/* Four rows from `first` on over all taps, each in sixteen parts; what lies behind the last channel is not in them. */
+/*
+ * Four rows from `first` on over all taps, each in sixteen parts.  What lies behind the last channel is read, as
+ * KERNEL_SLACK allows, and multiplied by zero.
+ */
 static inline __attribute__((always_inline)) void sum_four(const struct igemm_s8_args *args, size_t mr, size_t first,
 							   __m512i ret_parts[SUM_ROWS_AT_ONCE])
 {
 	const __m512i ones = _mm512_set1_epi8(1);
 	const size_t kc = args->kc, whole = kc / 64 * 64;
-	const __mmask64 rest = (1ull << (kc - whole)) - 1;
+	const __m512i last_ones = _mm512_maskz_set1_epi8((1ull << (kc - whole)) - 1, 1);
 	const size_t last = args->m - 1;
 
 #pragma GCC unroll 4
@@ -32,12 +35,11 @@ static inline __attribute__((always_inline)) void sum_four(const struct igemm_s8
 #pragma GCC unroll 4
 			for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
 				ret_parts[i] = _mm512_dpbusd_epi32(ret_parts[i], ones, _mm512_loadu_si512(a[i] + k));
-		if (!rest)
+		if (kc == whole)
 			continue;
 #pragma GCC unroll 4
 		for (size_t i = 0; i < SUM_ROWS_AT_ONCE; i++)
-			ret_parts[i] =
-				_mm512_dpbusd_epi32(ret_parts[i], ones, _mm512_maskz_loadu_epi8(rest, a[i] + whole));
+			ret_parts[i] = _mm512_dpbusd_epi32(ret_parts[i], last_ones, _mm512_loadu_si512(a[i] + whole));
 	}
 }
 
