@@ -145,35 +145,7 @@ static void igemm_f16_8x16_fp16(const struct igemm_f16_args *all)
 	}
 }
 
-/* Rounds half to even.  Bits of halves without their sign are in the order of what they stand for. */
-static inline __attribute__((always_inline)) uint16x8_t narrow(const float *in, float scale, uint16_t *out)
-{
-	const float16x4_t low = vcvt_f16_f32(vmulq_n_f32(vld1q_f32(in), scale));
-	const uint16x8_t bits = vreinterpretq_u16_f16(vcvt_high_f16_f32(low, vmulq_n_f32(vld1q_f32(in + 4), scale)));
-
-	vst1q_u16(out, bits);
-	return vbicq_u16(bits, vdupq_n_u16(0x8000));
-}
-
-static uint16_t narrow_f16_fp16(size_t n, float scale, const float *in, uint16_t *out)
-{
-	uint16x8_t most = vdupq_n_u16(0);
-	size_t i = 0;
-
-	for (; i + 8 <= n; i += 8)
-		most = vmaxq_u16(most, narrow(in + i, scale, out + i));
-	if (i < n) {
-		float rest[8] = {0};
-		uint16_t halves[8];
-
-		memcpy(rest, in + i, (n - i) * sizeof(*rest));
-		most = vmaxq_u16(most, narrow(rest, scale, halves));
-		memcpy(out + i, halves, (n - i) * sizeof(*halves));
-	}
-	return vmaxvq_u16(most);
-}
-
 void kernels_igemm_f16_fp16(struct kernels *table)
 {
-	table->igemm_f16 = (struct igemm_f16){"igemm_f16_8x16_fp16", MR, NR, igemm_f16_8x16_fp16, narrow_f16_fp16};
+	table->igemm_f16 = (struct igemm_f16){"igemm_f16_8x16_fp16", MR, NR, igemm_f16_8x16_fp16, kernels_narrow_fp16};
 }

@@ -216,8 +216,8 @@ Test(config, trace_is_off_on_or_a_path)
 
 Test(config, variants_of_one_file_may_multiply_in_float16)
 {
-	struct config *config = load_good("models: [{name: m, task: classify, variants: [{name: a, file: /a.tflite}, "
-					  "{name: b, file: /a.tflite, half_arithmetic: true}]}]\n");
+	struct config *config = load_good("models: [{name: m, task: classify, variants: [{name: a, file: /etc/passwd}, "
+					  "{name: b, file: /etc/passwd, half_arithmetic: true}]}]\n");
 
 	cr_assert(!config->models[0].variants[0].half_arithmetic);
 	cr_assert(config->models[0].variants[1].half_arithmetic);

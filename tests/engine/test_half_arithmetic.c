@@ -142,7 +142,7 @@ enum kind { POINTWISE, PLAIN, STRIDED, GROUPED, STEM, FIFTH, DILATED, RESIDUAL, 
 
 static int add_kind(struct network *n, bool whole, enum kind kind, int *ret_in)
 {
-	struct layer layer = {.out = (int)test_random_range(24, 70),
+	struct layer layer = {.out = (int)test_random_range(32, 70),
 			      .kernel = kind == POINTWISE || kind == RESIDUAL ? 1
 					: kind == FIFTH			      ? 5
 									      : 3,
@@ -159,9 +159,9 @@ static int add_kind(struct network *n, bool whole, enum kind kind, int *ret_in)
 	in = kind == STEM ? 3 : kind == GROUPED ? in / 3 * 3 : kind == WINOGRAD ? 32 : in;
 	in += kind == PLAIN && in % 4 == 0; /* so that it is not Winograd's */
 	layer.out = kind == GROUPED			    ? 3 *layer.out
-		    : kind == DEPTHWISE || kind == RESIDUAL ? in = in < 24 ? 24 : in
+		    : kind == DEPTHWISE || kind == RESIDUAL ? in = in < 32 ? 32 : in
 		    : kind == WINOGRAD			    ? 16
-		    : kind == FEW			    ? 23
+		    : kind == FEW			    ? 31
 							    : layer.out;
 	if (layer.slope)
 		layer.act = GRAPH_ACT_NONE;
@@ -253,7 +253,7 @@ Test(half_arithmetic, convolutions_are_near, .init = setup)
 Test(half_arithmetic, fully_connected_layers_of_numbers_that_halves_have_are_exact, .init = setup)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		int in = (int)test_random_range(16, 300), out = (int)test_random_range(24, 300), x, y;
+		int in = (int)test_random_range(16, 300), out = (int)test_random_range(32, 300), x, y;
 		int rows = test_random() & 1 ? 1 : (int)test_random_range(2, 70);
 		struct network n;
 		float *input;
@@ -310,8 +310,8 @@ Test(half_arithmetic, squeezes_of_numbers_that_halves_have_are_exact, .init = se
 	mean = network_image(&n, ENGINE_F32, -1, -1, -1);
 	network_node(&n, GRAPH_AVGPOOL, x, -1, -1, mean)->pool.global = true;
 	gate = add_conv(&n, true, mean, 80,
-			(struct layer){.out = 24, .kernel = 1, .groups = 1, .stride = 1, .act = GRAPH_ACT_RELU});
-	gate = add_conv(&n, true, gate, 24,
+			(struct layer){.out = 32, .kernel = 1, .groups = 1, .stride = 1, .act = GRAPH_ACT_RELU});
+	gate = add_conv(&n, true, gate, 32,
 			(struct layer){.out = 80, .kernel = 1, .groups = 1, .stride = 1, .act = GRAPH_ACT_SIGMOID});
 	y = network_image(&n, ENGINE_F32, -1, -1, -1);
 	network_node(&n, GRAPH_MUL, gate, x, -1, y);
@@ -335,7 +335,7 @@ Test(half_arithmetic, gray_is_planned_for, .init = setup)
 
 	network_init(&n);
 	in = network_image(&n, ENGINE_F32, 9, 11, 3);
-	network_io(&n, in, add_conv(&n, true, in, 3, (struct layer){.out = 30, .kernel = 5, .groups = 1, .stride = 2}));
+	network_io(&n, in, add_conv(&n, true, in, 3, (struct layer){.out = 34, .kernel = 5, .groups = 1, .stride = 2}));
 	plan(&n);
 	x = whole_input(&n, 1);
 	want = answer(&n, &gray[0], x, 1);
@@ -359,15 +359,15 @@ Test(half_arithmetic, inputs_without_a_size_do_no_harm, .init = setup)
 
 		network_init(&n);
 		in = network_image(&n, ENGINE_F32, 3, 3, 20);
-		out = add_conv(&n, true, in, 20, (struct layer){.out = 30, .kernel = 1, .groups = 1, .stride = 1});
+		out = add_conv(&n, true, in, 20, (struct layer){.out = 34, .kernel = 1, .groups = 1, .stride = 1});
 		network_io(&n, in, out);
 		plan(&n);
 		x = whole_input(&n, 0);
 		for (int c = 0; c < 20; c++)
 			x[4 * 20 + c] = odd[i];
 		y = answer(&n, &halves, x, 1);
-		for (int c = 0; c < 30; c++) {
-			cr_assert_eq(y[c], y[8 * 30 + c], "pixels without it are as ever");
+		for (int c = 0; c < 34; c++) {
+			cr_assert_eq(y[c], y[8 * 34 + c], "pixels without it are as ever");
 			cr_assert(isfinite(y[c]));
 		}
 		free(x);
