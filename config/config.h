@@ -58,6 +58,7 @@ struct config_variant {
 	char file[CONFIG_PATH_BYTES]; /* absolute; a relative one is resolved against the file that names it */
 	float accuracy;		      /* 0..1, at the network's own size in colour; default 0.5 */
 	float sure, maybe;	      /* 0: those of the model's gallery */
+	bool half_arithmetic;	      /* multiply in float16 where the processor has that; default false */
 };
 
 struct config_preprocess {

@@ -155,6 +155,8 @@ static const struct key keys[] = {
 	{"models[].variants[].name", TYPE_NAME, true, ANY, AT(config_variant, name), NULL, NULL},
 	{"models[].variants[].file", TYPE_PATH, true, ANY, AT(config_variant, file), NULL, NULL},
 	{"models[].variants[].accuracy", TYPE_FLOAT, false, {0, 1, false}, AT(config_variant, accuracy), "0.5", NULL},
+	{"models[].variants[].half_arithmetic", TYPE_BOOL, false, ANY, AT(config_variant, half_arithmetic), "false",
+	 NULL},
 	{"models[].variants[].sure", TYPE_FLOAT, false, {0, 1, true}, AT(config_variant, sure), NULL, NULL},
 	{"models[].variants[].maybe", TYPE_FLOAT, false, {0, 1, true}, AT(config_variant, maybe), NULL, NULL},
 	{"models[].gallery.sure", TYPE_FLOAT, false, {0, 1, true}, AT(config_model, gallery.sure), "0.85", NULL},

@@ -271,6 +271,7 @@ static int add_size(struct builder *b, int width, int height, int channels)
 	const struct engine_plan *plan;
 	int rc;
 
+	options.half_arithmetic = variant->half_arithmetic;
 	if (channels == 1 && b->own_channels == 3)
 		engine_gray_options(&b->ladder->normalize, &options);
 	rc = engine_model_plan(network_model(b->ladder->variants[b->variant].network), &options, &why, &plan);
@@ -334,6 +335,7 @@ static int add_variant(struct builder *b)
 		return rc;
 	}
 	memcpy(variant->name, config->name, sizeof(variant->name));
+	variant->half_arithmetic = config->half_arithmetic;
 	b->ladder->n_variants = b->variant + 1;
 	rc = read_input(b);
 	if (rc < 0)
@@ -370,6 +372,8 @@ static uint64_t space_of(const struct ladder *ladder, const struct ladder_varian
 
 	hash = add_normalize(hash, &ladder->normalize);
 	hash = identity_add_number(hash, ladder->n_outputs);
+	if (variant->half_arithmetic)
+		hash = identity_add_text(hash, "half arithmetic");
 	return hash ? hash : 1;
 }
 
@@ -385,6 +389,8 @@ static uint64_t digest(const struct ladder *ladder)
 
 		hash = identity_add_text(hash, ladder->details[i].name);
 		hash = identity_add_number(hash, (int64_t)network_digest(ladder->variants[rung->variant].network));
+		if (ladder->variants[rung->variant].half_arithmetic)
+			hash = identity_add_text(hash, "half arithmetic");
 		hash = identity_add_number(hash, rung->width);
 		hash = identity_add_number(hash, rung->height);
 		hash = identity_add_number(hash, rung->channels);

@@ -40,6 +40,7 @@ struct ladder_variant {
 	char name[CONFIG_NAME_BYTES];
 	struct network *network; /* NULL: not in memory */
 	uint64_t space;		 /* of its vectors, of task embed: a hash of its network and of preprocessing; not 0 */
+	bool half_arithmetic;	 /* its plans may multiply in float16 */
 	bool distribution;	 /* the output is probabilities; known after the first warm-up */
 };
 

@@ -150,6 +150,13 @@ struct engine_plan_options {
 	int width, height, channels;
 	float gray_gain[3], gray_bias[3];
 	int keep_tensors; /* not 0: memory of tensors is not used again within a run, so that all can be looked at */
+	/*
+	 * Not 0: convolutions and fully connected layers of floats may multiply in float16, where the processor has
+	 * arithmetic on it (engine_cpu_half_arithmetic()) and they are large enough.  Answers differ a little from
+	 * those in float32.  Such weights are packed a second time, in half the memory.  Elsewhere it is as if it were
+	 * 0.
+	 */
+	int half_arithmetic;
 };
 
 /*
@@ -492,5 +499,7 @@ bool engine_operator_at(int index, struct engine_operator_info *ret_info);
  * INFERD_CPU_MASK (a level's name) forces a lower one, for tests.
  */
 const char *engine_cpu_level(void);
+/* Whether plans of half_arithmetic differ from others on this processor, in this build. */
+bool engine_cpu_half_arithmetic(void);
 
 #endif

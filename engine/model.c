@@ -554,13 +554,17 @@ int engine_model_plan(struct engine_model *model, const struct engine_plan_optio
 		      struct engine_error *ret_error, const struct engine_plan **ret_plan)
 {
 	struct graph_shape shapes[ENGINE_IO_MAX] = {0};
+	struct engine_plan_options wanted = *options;
 	struct engine_plan *plan;
 	int r = model->graph.unread ? fill_open(model, options, shapes, ret_error) : 0;
+
+	/* Or the same plan would be made twice. */
+	wanted.half_arithmetic = options->half_arithmetic && engine_cpu_half_arithmetic();
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&model->lock);
-	r = get_plan(model, options, model->graph.unread ? shapes : NULL, ret_error, &plan);
+	r = get_plan(model, &wanted, model->graph.unread ? shapes : NULL, ret_error, &plan);
 	if (r == 0)
 		plan->lasting = true;
 	pthread_mutex_unlock(&model->lock);
@@ -679,4 +683,9 @@ void engine_plan_step(const struct engine_plan *plan, int index, struct engine_s
 const char *engine_cpu_level(void)
 {
 	return kernels_get()->level;
+}
+
+bool engine_cpu_half_arithmetic(void)
+{
+	return WITH_TYPE_float32 && kernels_get()->igemm_f16.name;
 }

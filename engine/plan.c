@@ -27,6 +27,10 @@
 /* Of the transformed inputs of one tile of a Winograd convolution; and tiles that are too few for several threads. */
 #define WINOGRAD_BYTES	   (384u << 10)
 #define WINOGRAD_TILES_FEW 4
+/* Inputs in float16 at once; tiles that are enough for several threads, and panels that are worth narrowing inputs. */
+#define HALF_BYTES	(256u << 10)
+#define HALF_TILES	8
+#define HALF_PANELS_MIN 6
 /* A step below both is left to one thread: waking the others costs more. */
 #define SERIAL_MACS	50000
 #define SERIAL_ELEMENTS 16384
@@ -300,6 +304,26 @@ static void tile_winograd(struct step *step, size_t mr, size_t nr)
 	step->own_bytes = places * g->rows * ((size_t)g->group_c + nr) * sizeof(float) + KERNEL_SLACK;
 }
 
+/* As for Winograd: every range of panels narrows the same inputs again. */
+static void tile_half(struct step *step, size_t pixels, const struct igemm_f16 *kernel)
+{
+	struct plan_gemm *g = &step->gemm;
+	size_t row = step_half_length(step) * sizeof(uint16_t), most = HALF_BYTES / row / kernel->mr * kernel->mr;
+
+	tile_gemm(step, pixels, kernel->mr, kernel->nr);
+	if (g->rows > most)
+		g->rows = most ? most : kernel->mr;
+	if (pixels > 1) {
+		size_t ranges = ceil_div(HALF_TILES, g->row_tiles * (size_t)g->groups);
+		size_t worth = (size_t)g->panels / HALF_PANELS_MIN;
+
+		g->panel_tiles = worth < 1 ? 1 : worth < ranges ? worth : ranges;
+		g->by_panels = false;
+	}
+	step->tiles = (size_t)g->groups * g->row_tiles * g->panel_tiles;
+	step->own_bytes = g->rows * row + KERNEL_SLACK;
+}
+
 /* Elements from one row of n elements to the next, whether or not they are the tensor's last axis. */
 static size_t row_stride(const struct plan_tensor *tensor, size_t n)
 {
@@ -331,6 +355,7 @@ static void set_fc_window(struct step *step, const struct plan_tensor *x, const 
 void plan_tile_conv(struct step *step, const struct kernels *kernels)
 {
 	const struct igemm_f32 *kernel = &kernels->igemm_f32;
+	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w;
 
 	if (WITH_TYPE_float32 && step->gemm.weights->winograd) {
 		step->run = step_winograd_f32;
@@ -339,9 +364,14 @@ void plan_tile_conv(struct step *step, const struct kernels *kernels)
 		return;
 	}
 	step->run = step_conv_f32;
+	if (WITH_TYPE_float32 && step->gemm.weights->half) {
+		step->kernel = kernels->igemm_f16.name;
+		tile_half(step, pixels, &kernels->igemm_f16);
+		return;
+	}
 	step->kernel = kernel->name;
 	step->own_bytes = step->gemm.weights->wide_bytes;
-	tile_gemm(step, (size_t)step->window.out_h * (size_t)step->window.out_w, kernel->mr, kernel->nr);
+	tile_gemm(step, pixels, kernel->mr, kernel->nr);
 }
 
 /* The blocks of a convolution whose window is set; NULL for none, and where the choice was made before. */
@@ -374,8 +404,8 @@ static int make_conv(struct planning *p, struct step *step, int index)
 		set_fc_window(step, x, &t[node->inputs[1]], out);
 	else
 		set_window(w, x, out, &node->conv.window, false);
-	r = weights_conv(p->weights, p->graph, index, gray, choose_winograd(p, step, index, gray), p->error,
-			 &g->weights);
+	r = weights_conv(p->weights, p->graph, index, gray, choose_winograd(p, step, index, gray),
+			 p->plan->options.half_arithmetic != 0, p->error, &g->weights);
 	if (r < 0)
 		return r;
 	g->groups = fc ? 1 : node->conv.groups;

@@ -54,6 +54,10 @@ void step_multiply_begin(const struct step *step, size_t kc);
 void step_multiply(const struct step *step, const struct exec *exec, const struct step_product *product);
 void step_multiply_end(const struct step *step);
 
+/* The same by igemm_f16, in step_half.c.  Halves of a row of inputs there: its taps', and zeros behind them. */
+void step_half_multiply(const struct step *step, const struct exec *exec, const struct step_product *product);
+size_t step_half_length(const struct step *step);
+
 /* Applies what the clamp of a kernel does not cover to n finished values. */
 void step_finish(const struct step *step, const struct exec *exec, size_t n, void *values);
 /* The same of n pixels, which begin `pixel` bytes apart. */

@@ -23,6 +23,8 @@ size_t step_mr(const struct step *step, const struct kernels *kernels)
 {
 	const struct igemm_s8 *s8 = step->gemm.weights->igemm_s8;
 
+	if (WITH_TYPE_float32 && step->gemm.weights->half)
+		return kernels->igemm_f16.mr;
 	return s8 ? s8->mr : kernels->igemm_f32.mr;
 }
 
@@ -30,6 +32,8 @@ size_t step_nr(const struct step *step, const struct kernels *kernels)
 {
 	const struct igemm_s8 *s8 = step->gemm.weights->igemm_s8;
 
+	if (WITH_TYPE_float32 && step->gemm.weights->half)
+		return kernels->igemm_f16.nr;
 	return s8 ? s8->nr : kernels->igemm_f32.nr;
 }
 
@@ -117,6 +121,8 @@ void step_multiply(const struct step *step, const struct exec *exec, const struc
 {
 	if (WITH_TYPE_int8 && step->gemm.weights->igemm_s8)
 		multiply_s8(step, exec, product);
+	else if (WITH_TYPE_float32 && step->gemm.weights->half)
+		step_half_multiply(step, exec, product);
 	else if (WITH_TYPE_float32)
 		multiply_f32(step, exec, product);
 }

@@ -142,10 +142,10 @@ static void *allocate(struct weights *weights, size_t bytes)
 }
 
 static struct weights_entry *find(const struct weights *weights, enum entry_kind kind, int index,
-				  const struct weights_gray *gray)
+				  const struct weights_gray *gray, bool half)
 {
 	for (struct weights_entry *entry = weights->first; entry; entry = entry->next)
-		if (entry->kind == kind && entry->index == index &&
+		if (entry->kind == kind && entry->index == index && entry->conv.half == half &&
 		    (!gray || memcmp(&entry->gray, gray, sizeof(*gray)) == 0))
 			return entry;
 	return NULL;
@@ -221,7 +221,7 @@ static float real(const struct weights *weights, const struct graph_value *value
 const void *weights_operand(struct weights *weights, const struct graph *graph, int value)
 {
 	const struct graph_value *v = &graph->values[value];
-	struct weights_entry *entry = find(weights, ENTRY_OPERAND, value, NULL);
+	struct weights_entry *entry = find(weights, ENTRY_OPERAND, value, NULL, false);
 
 	if (v->aligned)
 		return v->data;
@@ -272,6 +272,8 @@ struct packing {
 	size_t kw;
 	size_t file_kc; /* as in the file */
 	float *reals;	/* of one channel: [taps][file_kc] */
+	const struct weights_conv
+		*panels; /* of float32, all that a converted file has of the weights; NULL: w has them */
 	/* of one panel's channels, dense, for the packers */
 	float *w_f32, *bias_f32, *turned, *wide;
 	int16_t *w_s16;
@@ -345,6 +347,26 @@ static void packing_finish(struct packing *p)
 static size_t place_of(const struct packing *p, size_t t, size_t c)
 {
 	return p->w->filed ? c * p->taps + t : t * p->file_kc + c;
+}
+
+/* The same from panels of float32, in which all is folded already. */
+static void channel_of_panels(struct packing *p, size_t channel, float *w, float *bias)
+{
+	const struct kernels *k = p->weights->kernels;
+	size_t nr = k->igemm_f32.nr, panels = (p->group_n + nr - 1) / nr, each = p->taps * p->kc;
+	size_t panel = channel / p->group_n * panels + channel % p->group_n / nr, column = channel % p->group_n % nr;
+	const uint8_t *from = p->panels->packed + panel * p->panels->panel_bytes;
+
+	memcpy(bias, from + column * sizeof(*bias), sizeof(*bias));
+	from += nr * sizeof(float);
+	for (size_t i = 0; i < each; i++) {
+		size_t place = i * nr + column;
+
+		if (p->panels->wide_bytes)
+			k->f16_to_f32(1, (const uint16_t *)(const void *)from + place, &w[i]);
+		else
+			w[i] = ((const float *)(const void *)from)[place];
+	}
 }
 
 /* One output channel in float: weights, bias and the factors folded into the node. */
@@ -453,7 +475,9 @@ static int fill_channels(struct packing *p, size_t first, size_t count, bool qua
 	for (size_t n = 0; n < count; n++) {
 		size_t channel = first + n;
 
-		if (!quantised)
+		if (WITH_TYPE_float32 && p->panels)
+			channel_of_panels(p, channel, p->w_f32 + n * each, &p->bias_f32[n]);
+		else if (!quantised)
 			channel_f32(p, channel, p->w_f32 + n * each, &p->bias_f32[n]);
 		else if (channel_s8(p, channel, p->w_s16 + n * each, &p->bias_s32[n]) < 0)
 			return -EOVERFLOW;
@@ -465,6 +489,8 @@ static int fill_channels(struct packing *p, size_t first, size_t count, bool qua
 
 static size_t panel_channels(const struct packing *p, const struct weights_conv *conv)
 {
+	if (WITH_TYPE_float32 && conv->half)
+		return p->weights->kernels->igemm_f16.nr;
 	return conv->igemm_s8 ? conv->igemm_s8->nr : p->weights->kernels->igemm_f32.nr;
 }
 
@@ -477,7 +503,7 @@ static void release_channels(struct packing *p, size_t n)
 	const struct weights_pool *pool = p->weights->pool;
 	size_t end = p->w->data_bytes / p->channels * n;
 
-	if (!pool->release || p->w->owned || (end - p->released < RELEASE_BYTES && n < p->channels))
+	if (!pool->release || p->w->owned || p->panels || (end - p->released < RELEASE_BYTES && n < p->channels))
 		return;
 	pool->release(pool->context, (const uint8_t *)p->w->data + p->released, end - p->released);
 	p->released = end;
@@ -515,6 +541,8 @@ static int pack_panels(struct packing *p, struct weights_conv *conv, uint8_t *to
 			else if (WITH_TYPE_float32 && conv->winograd)
 				pack_winograd_panel(conv->winograd, &k->igemm_f32, count, kc, p->w_f32, p->bias_f32,
 						    p->turned, to);
+			else if (WITH_TYPE_float32 && conv->half)
+				pack_f16_panel(k, count, each, p->w_f32, p->bias_f32, to);
 			else if (WITH_TYPE_float32 && conv->wide_bytes)
 				pack_half_panel(p, conv, count, taps, kc, to);
 			else
@@ -611,6 +639,12 @@ static bool suits_half(const struct packing *p, const struct weights_conv *conv,
 	return true;
 }
 
+static bool suits_f16(const struct packing *p, const struct weights_conv *conv, bool quantised)
+{
+	return p->weights->kernels->igemm_f16.name && !quantised && !conv->winograd && !conv->depthwise &&
+	       p->group_n >= WEIGHTS_HALF_CHANNELS_MIN && p->taps * p->kc >= WEIGHTS_HALF_LENGTH_MIN;
+}
+
 /* What the layout of the panels is; p is of a node whose shapes were checked, and that suits the blocks if any. */
 static void choose_layout(const struct packing *p, bool quantised, const struct winograd *winograd,
 			  struct weights_conv *ret_conv)
@@ -682,7 +716,7 @@ bool weights_winograd_open(const struct weights *weights, const struct graph *gr
 	size_t left = pool->winograd_max - least(pool->winograd_max, pool->winograd_bytes), plain;
 	struct packing p;
 
-	if (!WITH_TYPE_float32 || find(weights, ENTRY_CONV, index, gray))
+	if (!WITH_TYPE_float32 || find(weights, ENTRY_CONV, index, gray, false))
 		return false;
 	packing_init(&p, (struct weights *)(uintptr_t)weights, graph, index, gray);
 	if (!suits_winograd(&p, is_integer(p.x->type)) || find_source(pool, p.w))
@@ -709,7 +743,7 @@ static void note_source(const struct packing *p, const struct weights_conv *conv
 {
 	struct weights_blob *blob = entry->blob;
 
-	if (blob->n_entries > 1)
+	if (blob->n_entries > 1 || conv->half)
 		return;
 	blob->source = p->w->owned || p->gray->channels ? NULL : p->w->data;
 	blob->winograd = conv->winograd;
@@ -718,25 +752,48 @@ static void note_source(const struct packing *p, const struct weights_conv *conv
 	p->weights->pool->winograd_bytes += blob->winograd_bytes;
 }
 
-int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
-		 const struct winograd *winograd, struct engine_error *ret_error, const struct weights_conv **ret_conv)
+/* For igemm_f16, in place of the panels of float32 that conv is of. */
+static void choose_f16_layout(const struct packing *p, struct weights_conv *conv)
 {
-	struct weights_entry *entry = find(weights, ENTRY_CONV, index, gray);
+	conv->half = true;
+	conv->wide_bytes = 0;
+	conv->panel_bytes = pack_f16_panel_bytes(&p->weights->kernels->igemm_f16, p->taps * p->kc);
+}
+
+/* Of a converted file, which has panels in place of weights. */
+static bool is_packed(const struct packing *p)
+{
+	return p->w->packed || (p->bias && p->bias->packed);
+}
+
+int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
+		 const struct winograd *winograd, bool half, struct engine_error *ret_error,
+		 const struct weights_conv **ret_conv)
+{
+	struct weights_entry *entry = find(weights, ENTRY_CONV, index, gray, false);
 	struct packing p;
 	struct weights_conv conv;
 	bool quantised;
 	int r;
 
+	packing_init(&p, weights, graph, index, gray);
+	quantised = is_integer(p.x->type);
+	if (entry)
+		conv = entry->conv;
+	else
+		choose_layout(&p, quantised, settle_winograd(&p, quantised, winograd), &conv);
+	if (WITH_TYPE_float32 && half && suits_f16(&p, &conv, quantised)) {
+		p.panels = entry && is_packed(&p) ? &entry->conv : NULL;
+		choose_f16_layout(&p, &conv);
+		entry = find(weights, ENTRY_CONV, index, gray, true);
+	}
 	if (entry) {
 		*ret_conv = &entry->conv;
 		return 0;
 	}
-	packing_init(&p, weights, graph, index, gray);
-	quantised = is_integer(p.x->type);
-	if (p.w->packed || (p.bias && p.bias->packed))
+	if (is_packed(&p) && !p.panels)
 		return graph_error(ret_error, -ENOTSUP,
 				   "'%.60s' was converted for colour, and for one level of kernels only", p.node->name);
-	choose_layout(&p, quantised, settle_winograd(&p, quantised, winograd), &conv);
 	r = packing_allocate(&p, &conv, quantised);
 	if (r == 0) {
 		entry = add(weights, ENTRY_CONV, -1, packed_bytes(&p, &conv, quantised));
@@ -773,7 +830,7 @@ const void *weights_panels(const struct weights *weights, const struct graph *gr
 			   const struct winograd **ret_winograd)
 {
 	const struct weights_gray colour = {0};
-	const struct weights_entry *entry = find(weights, ENTRY_CONV, index, &colour);
+	const struct weights_entry *entry = find(weights, ENTRY_CONV, index, &colour, false);
 	struct packing p;
 
 	if (!entry)

@@ -18,6 +18,12 @@
 
 #define WEIGHTS_WINOGRAD_MIN 16 /* channels, input or output, for Winograd's method */
 
+/*
+ * What a layer has to have for its products to be of halves: less, and narrowing the inputs costs more than is gained.
+ */
+#define WEIGHTS_HALF_CHANNELS_MIN 32 /* output channels of a group */
+#define WEIGHTS_HALF_LENGTH_MIN	  16 /* weights of one */
+
 /* The gray first layer of engine_plan_options: 0 input channels: colour, as the file has it. */
 struct weights_gray {
 	int channels; /* 0, 1 or 2 */
@@ -36,6 +42,7 @@ struct weights_conv {
 	bool flat; /* a row of the window is one tap of as many channels as it has in all pixels; not depthwise */
 	const struct winograd
 		*winograd; /* the panels are pack_winograd_panel()'s for these blocks; NULL: they are not */
+	bool half;	   /* they are pack_f16_panel()'s: inputs become halves too */
 	const struct igemm_s8 *igemm_s8; /* the kernel that the panels are for, NULL where they are not int8 */
 	const void *padding;		 /* a tap of the input's zero, with slack behind it */
 	uint64_t params;
@@ -76,10 +83,12 @@ bool weights_winograd_open(const struct weights *weights, const struct graph *gr
 
 /*
  * The packed weights of convolution or fully connected node `index`.  winograd: the blocks chosen where there is a
- * choice, NULL for none.  0, -ENOMEM, or -ENOTSUP where 32-bit sums could overflow; ret_error names the node.
+ * choice, NULL for none; half: for igemm_f16, where there is one, the layer suits it and is not done by blocks.  0,
+ * -ENOMEM, or -ENOTSUP where 32-bit sums could overflow; ret_error names the node.
  */
 int weights_conv(struct weights *weights, const struct graph *graph, int index, const struct weights_gray *gray,
-		 const struct winograd *winograd, struct engine_error *ret_error, const struct weights_conv **ret_conv);
+		 const struct winograd *winograd, bool half, struct engine_error *ret_error,
+		 const struct weights_conv **ret_conv);
 
 /*
  * For a file of the engine's own.  The panels of node `index` in colour, their size and the blocks they are for, NULL

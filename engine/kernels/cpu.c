@@ -82,6 +82,8 @@ bool cpu_has_level(const char *level)
 #if defined(__x86_64__)
 	return has_x86_level(level);
 #elif defined(__aarch64__)
+	if (strcmp(level, "fp16") == 0)
+		return getauxval(AT_HWCAP) & HWCAP_ASIMDHP;
 	if (strcmp(level, "dotprod") == 0)
 		return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 	if (strcmp(level, "i8mm") == 0)

@@ -3,52 +3,17 @@
  * is multiplied from its lane.
  */
 #include <arm_neon.h>
-#include <string.h>
 
+#include "finish_floats_neon.h"
 #include "igemm_f32_blocks.h"
 #include "levels.h"
 
 #define MR 8
 #define NR 8
 
-/* What is below zero times the slope. */
-static inline float32x4_t bend(float32x4_t sums, float32x4_t slope)
-{
-	return vbslq_f32(vcltzq_f32(sums), vmulq_f32(sums, slope), sums);
-}
-
-/* Adds what is added to, bends, clamps and writes the rows. */
 static __attribute__((noinline)) void finish(const struct igemm_f32_args *args, float (*sums)[NR])
 {
-	const float32x4_t lo = vdupq_n_f32(args->lo), hi = vdupq_n_f32(args->hi);
-	float slope[NR] = {0};
-
-	if (args->slope)
-		memcpy(slope, args->slope, args->n * sizeof(*slope));
-	for (size_t r = 0; r < args->m; r++) {
-		float32x4_t low = vld1q_f32(sums[r]), high = vld1q_f32(sums[r] + 4);
-		float *c = args->c + r * args->c_stride, values[NR] = {0};
-
-		if (args->residual) {
-			memcpy(values, args->residual + r * args->residual_stride, args->n * sizeof(*values));
-			low = vaddq_f32(low, vld1q_f32(values));
-			high = vaddq_f32(high, vld1q_f32(values + 4));
-		}
-		if (args->slope) {
-			low = bend(low, vld1q_f32(slope));
-			high = bend(high, vld1q_f32(slope + 4));
-		}
-		low = vminq_f32(vmaxq_f32(low, lo), hi);
-		high = vminq_f32(vmaxq_f32(high, lo), hi);
-		if (args->n == NR) {
-			vst1q_f32(c, low);
-			vst1q_f32(c + 4, high);
-			continue;
-		}
-		vst1q_f32(values, low);
-		vst1q_f32(values + 4, high);
-		memcpy(c, values, args->n * sizeof(*values));
-	}
+	finish_floats(args, *sums, NR);
 }
 
 /*

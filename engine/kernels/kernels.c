@@ -34,6 +34,9 @@ static const struct {
 #if defined(KERNELS_HAVE_NEON)
 	{"neon", kernels_neon},
 #endif
+#if defined(KERNELS_HAVE_FP16)
+	{"fp16", kernels_fp16},
+#endif
 #if defined(KERNELS_HAVE_DOTPROD)
 	{"dotprod", kernels_dotprod},
 #endif

@@ -1,6 +1,6 @@
 # Sources of the kernels and the flags of each level; sets ENGINE_KERNEL_SOURCES.
 set(dir ${CMAKE_CURRENT_LIST_DIR})
-set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c
+set(ENGINE_KERNEL_SOURCES ${dir}/kernels.c ${dir}/cpu.c ${dir}/pack.c ${dir}/pack_f16.c ${dir}/igemm_scalar.c ${dir}/elementwise_scalar.c
     ${dir}/dots_s8_scalar.c ${dir}/pixels_scalar.c ${dir}/resample_scalar.c ${dir}/winograd_scalar.c)
 
 # For loops that compilers vectorise: GCC's -O3 without what it unrolls and peels beside that, which takes half as much
@@ -47,13 +47,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   inferd_kernel_level(amx ${avx512} -mavx512vnni -mamx-tile -mamx-int8 -O2)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   inferd_kernel_level(neon)
+  inferd_kernel_level(fp16 -march=armv8.2-a+fp16)
   inferd_kernel_level(dotprod -march=armv8.2-a+dotprod)
   inferd_kernel_level(i8mm -march=armv8.2-a+dotprod+i8mm)
   # Their loads are where a core that keeps the order of instructions wants them.  GCC would gather them in pairs, and
   # move multiplications about until it lacks registers.
   if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     set(placed ${ENGINE_KERNEL_SOURCES})
-    list(FILTER placed INCLUDE REGEX "/(igemm|dots)_[a-z0-9_]*_(neon|dotprod|i8mm)\\.c$")
+    list(FILTER placed INCLUDE REGEX "/(igemm|dots)_[a-z0-9_]*_(neon|fp16|dotprod|i8mm)\\.c$")
     set_property(SOURCE ${placed} APPEND PROPERTY COMPILE_OPTIONS -fno-schedule-insns -fno-schedule-fusion)
   endif()
 endif()

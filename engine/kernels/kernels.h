@@ -3,8 +3,8 @@
  *
  * Kernels know tensors as pointers and strides, nothing of graphs, threads or memory.  Every entry has a
  * portable C version (<op>_scalar.c); kernels.c copies that table and overwrites entries level by level
- * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON, dot products, I8MM), so that a level fills in only what it does
- * better.
+ * (AVX2+FMA, AVX-VNNI, AVX-512, AVX-512 VNNI; NEON, FP16, dot products, I8MM), so that a level fills in only what it
+ * does better.
  *
  * Contracts shared by all:
  *   - no alignment is required of tensors beyond their element; packed weights are 64-byte aligned
@@ -71,6 +71,46 @@ struct igemm_f32 {
 	uint8_t mr, nr;
 	void (*run)(const struct igemm_f32_args *args);
 };
+
+/*
+ * GEMM in float16, of levels that multiply halves; none is portable.  C[m][n] as igemm_f32's, of rows that are packed:
+ * each holds the inputs of all taps, kc of them.  They are multiplied and added up one after the other, rounded once
+ * each, over KERNEL_F16_RUN of them; those sums are added up in float32.
+ *
+ * So that no sum overflows and few underflow, the weights of a column are times a power of two that makes the largest
+ * of them 1/2..1, and the inputs of a row times one that makes theirs KERNEL_F16_LEAST..KERNEL_F16_MOST, whose product
+ * with a run is below 65504 even as it is rounded.  An output is then off by at most (1 + 2^-11)^(KERNEL_F16_RUN + 2) -
+ * 1 times the sum of |input * weight|, and 2^-17 * kc times the row's largest input times the column's largest weight.
+ * That is the worst case; networks see a twentieth of it.
+ */
+#define KERNEL_F16_RUN	 64
+#define KERNEL_F16_LEAST 0x2400 /* 2^-6 as a half, in bits */
+#define KERNEL_F16_MOST	 0x6000 /* 2^9 */
+#define KERNEL_F16_KR	 8	/* channels come in multiples of it, filled up with zeros */
+
+struct igemm_f16_args {
+	size_t m, n;	     /* rows 1.. and columns 1..nr */
+	size_t kc;	     /* a multiple of KERNEL_F16_KR */
+	const uint16_t *a;   /* kc halves a row; whole blocks of mr readable */
+	const float *scales; /* of each row, whole blocks: what its sums are times */
+	const void *w;	     /* one panel, see pack_f16_panel() */
+	const void *ahead;   /* as of igemm_f32 */
+	float *c;
+	size_t c_stride;
+	const float *residual;
+	size_t residual_stride;
+	const float *slope;
+	float lo, hi;
+};
+struct igemm_f16 {
+	const char *name; /* NULL: the level has none, nor any of those before it */
+	uint8_t mr, nr;
+	void (*run)(const struct igemm_f16_args *args);
+	/* out[i] = in[i] * scale as halves.  Bits of the largest without its sign; those of NaN are above infinity's.
+	 */
+	uint16_t (*narrow)(size_t n, float scale, const float *in, uint16_t *out);
+};
+
 /* What weights are in the panels, see pack_s8_panel(). */
 enum kernel_panel { KERNEL_WORDS, KERNEL_BYTES, KERNEL_SIGNED_BYTES, KERNEL_PAIRS };
 
@@ -116,6 +156,14 @@ void pack_f32_panel(const struct igemm_f32 *kernel, size_t n, size_t taps, size_
 		    void *panel);
 void pack_s8_panel(const struct igemm_s8 *kernel, size_t n, size_t taps, size_t kc, const int16_t *w,
 		   const struct kernel_requant *requant, void *panel);
+
+/*
+ * A panel of float16: bias[nr] and the power of two that sums are times [nr] in float32, then [kc][nr] halves, kc
+ * filled up with zeros.  w is [n][kc] dense; bias NULL for zeros.
+ */
+struct kernels;
+size_t pack_f16_panel_bytes(const struct igemm_f16 *kernel, size_t kc);
+void pack_f16_panel(const struct kernels *kernels, size_t n, size_t kc, const float *w, const float *bias, void *panel);
 
 /*
  * Depthwise, one output row, or in float up to kernels.dwconv_f32_rows of them.  rows[y] is the start of an input row
@@ -233,6 +281,7 @@ enum kernel_unary {
 struct kernels {
 	const char *level; /* highest level that filled in an entry */
 	struct igemm_f32 igemm_f32;
+	struct igemm_f16 igemm_f16;
 	struct igemm_s8 igemm_s8;
 	struct igemm_s8 igemm_s8_wide; /* for weights of any 16 bits */
 	void (*dwconv_f32)(const struct dwconv_args *args);

@@ -63,6 +63,10 @@ void kernels_dots_s8_neon(struct kernels *table);
 void kernels_resample_neon(struct kernels *table);
 void kernels_pixels_neon(struct kernels *table);
 
+void kernels_fp16(struct kernels *table);
+void kernels_igemm_f16_fp16(struct kernels *table);
+uint16_t kernels_narrow_fp16(size_t n, float scale, const float *in, uint16_t *out);
+
 void kernels_dotprod(struct kernels *table);
 void kernels_igemm_s8_dotprod(struct kernels *table);
 void kernels_dots_s8_dotprod(struct kernels *table);

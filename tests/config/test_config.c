@@ -214,6 +214,16 @@ Test(config, trace_is_off_on_or_a_path)
 	config_destroy(config);
 }
 
+Test(config, variants_of_one_file_may_multiply_in_float16)
+{
+	struct config *config = load_good("models: [{name: m, task: classify, variants: [{name: a, file: /etc/passwd}, "
+					  "{name: b, file: /etc/passwd, half_arithmetic: true}]}]\n");
+
+	cr_assert(!config->models[0].variants[0].half_arithmetic);
+	cr_assert(config->models[0].variants[1].half_arithmetic);
+	config_destroy(config);
+}
+
 Test(config, bad_values_are_named_with_line_and_key)
 {
 	static const char *const bad[][2] = {
@@ -250,6 +260,8 @@ Test(config, bad_values_are_named_with_line_and_key)
 		 "c.yaml:1: models[m].task: 'draw' is not classify, detect, landmarks, segment, embed or raw"},
 		{"models: [{name: m, task: raw, variants: []}]\n",
 		 "c.yaml:1: models[m].variants: at least one variant is due"},
+		{"models: [{name: m, task: raw, variants: [{name: v, file: a, half_arithmetic: 1}]}]\n",
+		 "c.yaml:1: models[m].variants[v].half_arithmetic: '1' is not true or false"},
 		{"models: [{name: m, task: raw}]\n", "c.yaml:1: models[m]: the key 'variants' is missing"},
 		{"models: [{name: m, task: detect, variants: [{name: v, file: a.tflite}]}]\n",
 		 "c.yaml:1: models[m]: the key 'detector' (blazeface, palm, pose, rfb, corners, nanodet, ssd or ssd-anchors) "

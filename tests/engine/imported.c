@@ -11,6 +11,7 @@
 #include "support/test.h"
 
 struct engine_error imported_error;
+struct engine_plan_options imported_options;
 
 static int load(const struct file *file, struct engine_model **ret_model)
 {
@@ -50,7 +51,6 @@ static void keep(const struct file *file)
 
 void imported_run(const struct file *file, const void *input, size_t input_bytes, void *output, size_t output_bytes)
 {
-	const struct engine_plan_options options = {0};
 	const struct engine_plan *plan;
 	struct engine_model *model;
 	struct engine_team *team;
@@ -59,7 +59,7 @@ void imported_run(const struct file *file, const void *input, size_t input_bytes
 
 	keep(file);
 	cr_assert_eq(load(file, &model), 0, "%s", imported_error.text);
-	cr_assert_eq(engine_model_plan(model, &options, &imported_error, &plan), 0, "%s", imported_error.text);
+	cr_assert_eq(engine_model_plan(model, &imported_options, &imported_error, &plan), 0, "%s", imported_error.text);
 	engine_plan_input(plan, 0, &io);
 	cr_assert_eq(io.bytes, input_bytes);
 	engine_plan_output(plan, 0, &io);

@@ -14,6 +14,9 @@ struct file {
 /* Of the last call below. */
 extern struct engine_error imported_error;
 
+/* What imported_run() plans with; zeros at first. */
+extern struct engine_plan_options imported_options;
+
 /* Loads, plans and runs the file; its first input and output have these sizes in bytes. */
 void imported_run(const struct file *file, const void *input, size_t input_bytes, void *output, size_t output_bytes);
 /* Loads the file in vain; the error must say this. */

@@ -173,3 +173,34 @@ Test(goldens, squeezenet)
 					.side = 227,
 					.mean = {104, 117, 123}});
 }
+
+/* Where the processor multiplies halves: near what float32 answers, and the same class first. */
+Test(goldens, squeezenet_in_half_arithmetic)
+{
+	static const char *const photographs[] = {"n01440764_tench.JPEG", "n02391049_zebra.JPEG",
+						  "n03642806_laptop.JPEG"};
+	static const float mean[] = {104, 117, 123};
+	static float input[227 * 227 * 3], full[1000], half[1000];
+	struct file file = {0};
+
+	imported_map("models/ncnn/squeezenet_v1.1.param", &file.data, &file.size);
+	imported_map("models/ncnn/squeezenet_v1.1.bin", &file.weights, &file.weights_size);
+	if (!engine_cpu_half_arithmetic())
+		cr_skip_test("this processor has no arithmetic on float16");
+	for (size_t p = 0; p < sizeof(photographs) / sizeof(*photographs); p++) {
+		uint8_t *pixels = middle_of(photographs[p], 227);
+		int first;
+
+		for (size_t i = 0; i < sizeof(input) / sizeof(*input); i++)
+			input[i] = (float)pixels[i - i % 3 + 2 - i % 3] - mean[i % 3];
+		imported_options.half_arithmetic = 0;
+		imported_run(&file, input, sizeof(input), full, sizeof(full));
+		imported_options.half_arithmetic = 1;
+		imported_run(&file, input, sizeof(input), half, sizeof(half));
+		first = first_of(full, 1000);
+		cr_assert_eq(first_of(half, 1000), first, "%s: another class is first", photographs[p]);
+		cr_assert_leq(largest_difference(full, half, 1000), 0.02f * full[first], "%s", photographs[p]);
+		cr_assert_gt(largest_difference(full, half, 1000), 0);
+		free(pixels);
+	}
+}

@@ -1,5 +1,6 @@
 /* test_packed.c - converted files: the same answers, and what is damaged, foreign or hostile is refused. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "engine/trial.h"
 #include "imported.h"
 #include "protobuf_builder.h"
+#include "support/halves.h"
 #include "support/test.h"
 
 TEST_SUITE(packed);
@@ -109,6 +111,81 @@ Test(packed, answers_are_those_of_the_original)
 		run(data, size, answers);
 		cr_assert_arr_eq(answers, expected, sizeof(answers), "kind %zu", i);
 		free(data);
+	}
+}
+
+/* A layer of as many channels as multiply in float16, behind it one of few. */
+static void make_wide(bool half)
+{
+	static float first[WIDE * 3 * 9], second[4 * WIDE];
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++)
+		first[i] = test_random_float();
+	for (size_t i = 0; i < sizeof(second) / sizeof(*second); i++)
+		second[i] = test_random_float();
+	graph.size = 0;
+	onnx_input(&graph, "x", 4, DIMS(1, 3, SIDE, SIDE));
+	onnx_node(&graph, "Sqrt", "x", "a");
+	add_weights("w", DIMS(WIDE, 3, 3, 3), first, half);
+	onnx_attribute_integers(onnx_node(&graph, "Conv", "a w", "c"), "pads", 4, DIMS(1, 1, 1, 1));
+	onnx_node(&graph, "Relu", "c", "r");
+	add_weights("v", DIMS(4, WIDE, 1, 1), second, half);
+	onnx_node(&graph, "Conv", "r v", "y");
+	onnx_output(&graph, "y");
+	onnx_file(&whole, &graph, 20);
+	for (size_t i = 0; i < sizeof(pixels) / sizeof(*pixels); i++)
+		pixels[i] = fabsf(test_random_float());
+}
+
+/* Of a file of panels they are made from those, since it has no other weights. */
+Test(packed, converted_networks_multiply_in_float16)
+{
+	static const enum engine_pack kinds[] = {ENGINE_PACK_PANELS, ENGINE_PACK_PORTABLE};
+	float full[ANSWERS], expected[ANSWERS], answers[ANSWERS];
+
+	halves_install();
+	for (size_t i = 0; i < 4; i++) {
+		uint8_t *data;
+		size_t size;
+
+		make_wide(i % 2);
+		pack(kinds[i / 2], &data, &size);
+		imported_options.half_arithmetic = 0;
+		run(whole.data, whole.size, full);
+		imported_options.half_arithmetic = 1;
+		run(whole.data, whole.size, expected);
+		run(data, size, answers);
+		cr_assert_arr_eq(answers, expected, sizeof(answers), "kind %zu", i);
+		cr_assert(memcmp(full, expected, sizeof(full)) != 0, "the option did nothing");
+		free(data);
+	}
+}
+
+/* Plans with and without the option are two, where the processor makes a difference. */
+Test(packed, half_arithmetic_is_a_plan_of_its_own)
+{
+	struct engine_plan_options options = {0};
+	const struct engine_plan *plan, *same, *half;
+	struct engine_error error = {""};
+	struct engine_model *model;
+	struct engine_step_info step;
+
+	make_wide(false);
+	for (int installed = 0; installed < 2; installed++) {
+		if (installed)
+			halves_install();
+		cr_assert_eq(engine_model_load_memory("x", whole.data, whole.size, NULL, 0, &error, &model), 0);
+		options.half_arithmetic = 0;
+		cr_assert_eq(engine_model_plan(model, &options, &error, &plan), 0);
+		options.half_arithmetic = 1;
+		cr_assert_eq(engine_model_plan(model, &options, &error, &half), 0);
+		cr_assert_eq(engine_model_plan(model, &options, &error, &same), 0);
+		cr_assert_eq(same, half);
+		cr_assert_eq(half != plan, engine_cpu_half_arithmetic());
+		engine_plan_step(half, 1, &step);
+		cr_assert_eq(strncmp(step.kernel, "igemm_f16", 9) == 0, engine_cpu_half_arithmetic(), "%s",
+			     step.kernel);
+		engine_model_destroy(model);
 	}
 }
 

@@ -6,7 +6,8 @@
     tools/bench/mca.py [--build build/aarch64] [--llvm-mca llvm-mca-22] [--loop KERNEL] [--markdown]
 
 A kernel's inner loop is that of its compiled function, without a loop inside, that multiplies most; --loop prints it.
-Cycles are those of many iterations with all data in the first cache.  The peak is what llvm-mca says of the densest
+Cycles are those of many iterations with all data in the first cache.
+Of a kernel that works in runs it is the loop around that, with the inner one as often as a whole run has it.  The peak is what llvm-mca says of the densest
 multiply-add that the kernel's level has, alone and without dependencies; rows of plain C have that of the row above.
 """
 import argparse
@@ -21,11 +22,15 @@ CORES = {"A55": "cortex-a55", "A76": "neoverse-n1", "X1": "cortex-x1"}
 FEATURES = "+dotprod,+i8mm,+fullfp16,+fp16fml"
 ITERATIONS = 200
 
+# Inner loops of a run: KERNEL_F16_RUN / KERNEL_F16_KR.
+RUNS = {"igemm_f16 fp16": 8}
+
 # Kernel, object, function, densest multiply-add; what is indented is plain C.  Of plain depthwise int8 GCC makes no loop
 # that would stand for it.
 KERNELS = [
     ("igemm_f32 neon", "igemm_f32_neon", "igemm_f32_8x8_neon", "fmla {}.4s, v30.4s, v31.4s"),
     ("  plain C", "igemm_scalar", "igemm_f32_4x8_scalar", None),
+    ("igemm_f16 fp16", "igemm_f16_fp16", "igemm_f16_8x16_fp16", "fmla {}.8h, v30.8h, v31.8h"),
     ("igemm_s8 neon", "igemm_s8_neon", "igemm_s8_4x8_neon", "smlal {}.8h, v30.8b, v31.8b"),
     ("igemm_s8_wide neon", "igemm_s8_wide_neon", "igemm_s8_wide_8x8_neon", "smlal {}.4s, v30.4h, v31.4h"),
     ("  plain C", "igemm_scalar", "igemm_s8_4x8_scalar", None),
@@ -96,20 +101,35 @@ def multiply_adds(mnemonic, operands):
     return 0
 
 
-def inner_loop(instructions):
-    """(multiply-adds, instructions) of the busiest loop that has none inside."""
+def loops_of(instructions):
+    """(first address, last) of each."""
     loops = []
     for address, mnemonic, operands in instructions:
         target = target_of(mnemonic, operands)
         # The unconditional come back from code that seldom runs.
         if target is not None and target <= address and mnemonic != "b":
             loops.append((target, address))
+    return loops
+
+
+def inner_loop(instructions):
+    """(multiply-adds, instructions) of the busiest loop that has none inside."""
+    loops = loops_of(instructions)
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
     best = (0, [])
     for first, last in inner:
         body = [i for i in instructions if first <= i[0] <= last]
         best = max(best, (sum(multiply_adds(i[1], i[2]) for i in body), body), key=lambda loop: loop[0])
     return best
+
+
+def whole_run(instructions, inner, times):
+    """Instructions of the loop around an inner one, which is repeated."""
+    first, last = inner[0][0], inner[-1][0]
+    around = [loop for loop in loops_of(instructions) if loop[0] < first and last < loop[1]]
+    begin, end = min(around, key=lambda loop: loop[1] - loop[0])
+    before = [i for i in instructions if begin <= i[0] < first]
+    return before + times * inner + [i for i in instructions if last < i[0] <= end]
 
 
 def assembler_of(body):
@@ -149,6 +169,9 @@ def rows_of(args, program):
         count, body = inner_loop(functions[function])
         if not count:
             sys.exit(f"mca.py: {function} has no loop that multiplies")
+        if name in RUNS:
+            # What is added to the sums of a run is no product of the network's.
+            count, body = count * RUNS[name], whole_run(functions[function], body, RUNS[name])
         text = assembler_of(body)
         if args.loop and args.loop == name.strip():
             print(text)

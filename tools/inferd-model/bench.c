@@ -12,7 +12,7 @@
 
 static const char usage[] =
 	"usage: inferd-model bench FILE [--threads N] [--runs R] [--profile] [--size WxH] [--gray] [--json]\n"
-	"                               [--input [NAME=]SHAPE...] [--cache DIR]\n"
+	"                               [--input [NAME=]SHAPE...] [--half-arithmetic] [--cache DIR]\n"
 	"\n"
 	"Runs a network on random input and prints the least, median and 90th percentile time of a run; the speed at the\n"
 	"median (two operations a multiply-add) beside what float multiply-adds alone reach on as many cores; the CPU\n"
@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --size WxH   input size instead of the file's own\n"
 	"  --input [NAME=]SHAPE  as of inspect\n"
 	"  --gray       run a network of three channels on one\n"
+	"  --half-arithmetic  multiply in float16 where the processor has arithmetic on it\n"
 	"  --cache DIR  keep the network converted in this folder, and load it from there\n"
 	"  --json       one object on one line\n";
 
@@ -167,10 +168,12 @@ static bool measure_runs(struct bench *bench)
 
 static bool plan(struct tool_network *network, const struct tool_args *args)
 {
-	struct engine_plan_options wanted = {
-		.width = args->width, .height = args->height, .channels = args->gray ? 1 : 0};
+	struct engine_plan_options wanted = {.width = args->width,
+					     .height = args->height,
+					     .channels = args->gray ? 1 : 0,
+					     .half_arithmetic = args->half_arithmetic};
 
-	if (!args->gray && (args->n_inputs || tool_has_open_size(network->model)))
+	if (!args->gray && (args->n_inputs || (!args->half_arithmetic && tool_has_open_size(network->model))))
 		return tool_network_plan_shapes(network, args);
 	return tool_network_plan(network, &wanted);
 }
@@ -352,4 +355,4 @@ out:
 	return status;
 }
 
-const struct tool_command tool_bench = {"bench", "trpsgjiK", usage, bench_run};
+const struct tool_command tool_bench = {"bench", "trpsgjiKa", usage, bench_run};

@@ -10,7 +10,7 @@
 #define OPERATORS_MAX 512 /* names that --ops knows; the engine has fewer */
 
 static const char usage[] =
-	"usage: inferd-model inspect FILE [--size WxH | --input [NAME=]SHAPE...] [--passes] [--json]\n"
+	"usage: inferd-model inspect FILE [--size WxH | --input [NAME=]SHAPE...] [--passes] [--half-arithmetic] [--json]\n"
 	"       inferd-model inspect --ops FILE...\n"
 	"\n"
 	"Prints the inputs and outputs of a network (images as NHWC), the steps it is run in, and what they cost.\n"
@@ -19,6 +19,7 @@ static const char usage[] =
 	"  --input [NAME=]SHAPE   lengths of an input, such as 1x3x320x320 in the file's order, where the file leaves\n"
 	"                         them open; may be repeated.  Open ones not given: 1 first, sides of an image 224, else 16\n"
 	"  --passes               also what the nodes of the file were simplified by, and what is no step at this size\n"
+	"  --half-arithmetic      the steps of a plan that may multiply in float16, where the processor has arithmetic on it\n"
 	"  --json                 one object on one line\n"
 	"  --ops                  the operators that a build of the engine needs for all these networks, one a line: a file\n"
 	"                         for CMake's option INFERD_OPERATORS\n";
@@ -153,9 +154,10 @@ static void print_json(const struct tool_network *network)
 
 static bool plan(struct tool_network *network, const struct tool_args *args)
 {
-	struct engine_plan_options wanted = {.width = args->width, .height = args->height};
+	struct engine_plan_options wanted = {
+		.width = args->width, .height = args->height, .half_arithmetic = args->half_arithmetic};
 
-	if (args->n_inputs || tool_has_open_size(network->model))
+	if (args->n_inputs || (!args->half_arithmetic && tool_has_open_size(network->model)))
 		return tool_network_plan_shapes(network, args);
 	return tool_network_plan(network, &wanted);
 }
@@ -228,4 +230,4 @@ static int inspect(const struct tool_args *args)
 	return status;
 }
 
-const struct tool_command tool_inspect = {"inspect", "sijAL", usage, inspect};
+const struct tool_command tool_inspect = {"inspect", "sijALa", usage, inspect};

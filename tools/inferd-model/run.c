@@ -14,7 +14,8 @@
 #include "tool.h"
 
 static const char usage[] =
-	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--threads N] [--runs R] [--cache DIR]\n"
+	"usage: inferd-model run FILE -i [NAME=]X.npy... -o DIR [--gray] [--half-arithmetic] [--threads N] [--runs R]\n"
+	"                             [--cache DIR]\n"
 	"\n"
 	"Runs a network once.  Each input comes from an .npy file of the network's own type and axis order, with or\n"
 	"without the leading axis of 1; where the network's file leaves lengths open, those of the arrays are taken, and\n"
@@ -25,6 +26,7 @@ static const char usage[] =
 	"  -i, --input NAME=X.npy  input NAME (a network of one input needs no NAME=); may be repeated\n"
 	"  -o, --out DIR           where outputs go; made when it is absent\n"
 	"  --gray                  run a network of three channels on one: an input of one channel\n"
+	"  --half-arithmetic       multiply in float16 where the processor has arithmetic on it\n"
 	"  --threads N             threads to use (all CPUs)\n"
 	"  --cache DIR             keep the network converted in this folder, and load it from there\n"
 	"  --runs R                run R times, after a few that are not counted, and print one object on a line instead\n"
@@ -200,14 +202,15 @@ static bool open_shapes(const struct job *job, struct engine_shape shapes[ENGINE
 	return open;
 }
 
-static bool plan_job(struct job *job, bool gray)
+static bool plan_job(struct job *job, const struct tool_args *args)
 {
 	struct engine_shape shapes[ENGINE_IO_MAX];
 	struct engine_plan_options wanted;
 
-	if (!gray && open_shapes(job, shapes))
+	if (!args->gray && !args->half_arithmetic && open_shapes(job, shapes))
 		return tool_network_plan_at(&job->network, shapes, engine_model_input_count(job->network.model));
-	wanted = options_for(job, gray);
+	wanted = options_for(job, args->gray);
+	wanted.half_arithmetic = args->half_arithmetic;
 	return tool_network_plan(&job->network, &wanted);
 }
 
@@ -358,7 +361,7 @@ static bool run_job(struct job *job, const struct tool_args *args)
 	}
 	if (!tool_network_load(network, args->file, args->cache) || !read_inputs(job, args))
 		return false;
-	if (!plan_job(job, args->gray) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
+	if (!plan_job(job, args) || !tool_network_prepare(network, args->threads) || !fill_inputs(job))
 		return false;
 	if (!(args->runs ? run_many(job) : run_once(job)) || !write_outputs(job, args->out_dir, !args->runs))
 		return false;
@@ -390,4 +393,4 @@ static int run(const struct tool_args *args)
 	return good ? TOOL_DONE : TOOL_FAILED;
 }
 
-const struct tool_command tool_run = {"run", "iogtrK", usage, run};
+const struct tool_command tool_run = {"run", "iogtrKa", usage, run};

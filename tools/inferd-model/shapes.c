@@ -137,6 +137,10 @@ bool tool_network_plan_shapes(struct tool_network *network, const struct tool_ar
 	struct engine_shape shapes[ENGINE_IO_MAX] = {0};
 	int n = engine_model_input_count(network->model);
 
+	if (args->half_arithmetic) {
+		tool_error("%s: --half-arithmetic goes with --size and not with --input", network->path);
+		return false;
+	}
 	for (int i = 0; i < args->n_inputs; i++)
 		if (!take_argument(network->model, args->inputs[i], shapes))
 			return false;

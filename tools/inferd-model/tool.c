@@ -26,6 +26,7 @@ static const struct option options[] = {
 	{"profile", no_argument, NULL, 'p'},
 	{"portable", no_argument, NULL, 'P'},
 	{"half", no_argument, NULL, 'H'},
+	{"half-arithmetic", no_argument, NULL, 'a'},
 	{"passes", no_argument, NULL, 'A'},
 	{"ops", no_argument, NULL, 'L'},
 	{"images", required_argument, NULL, 'I'},
@@ -286,6 +287,9 @@ static bool set_option(struct tool_args *args, int option, const char *value)
 	case 'H':
 		args->half = true;
 		return true;
+	case 'a':
+		args->half_arithmetic = true;
+		return true;
 	case 'A':
 		args->passes = true;
 		return true;
@@ -443,6 +447,8 @@ bool tool_network_plan(struct tool_network *network, const struct engine_plan_op
 	int err = engine_model_plan(network->model, wanted, &error, &network->plan);
 	const char *hint = "";
 
+	if (wanted->half_arithmetic && !engine_cpu_half_arithmetic())
+		tool_error("this processor has no arithmetic on float16: --half-arithmetic does nothing");
 	if (err == 0)
 		return true;
 	if (wanted->width == 0 && tool_has_open_size(network->model))

@@ -24,7 +24,7 @@ struct tool_args {
 	int n_inputs;
 	int width, height; /* 0: the file's own */
 	int threads, runs; /* 0: not given */
-	bool gray, json, profile, portable, half, passes, ops;
+	bool gray, json, profile, portable, half, half_arithmetic, passes, ops;
 	const char *images, *test, *cache; /* folders */
 	enum engine_range range;
 	double percentile;

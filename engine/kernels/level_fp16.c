@@ -1,0 +1,7 @@
+/* level_fp16.c - what arithmetic on halves adds, which ARMv8.2 may have: what plans use that allow it. */
+#include "levels.h"
+
+void kernels_fp16(struct kernels *table)
+{
+	kernels_igemm_f16_fp16(table);
+}
