@@ -325,6 +325,7 @@ static void take_welcome(struct inferd *client, const struct ipc_welcome *welcom
 {
 	memcpy(client->server, welcome->server, sizeof(client->server));
 	client->memories_max = welcome->memories ? welcome->memories : 1;
+	client->vectors_max = welcome->vectors ? welcome->vectors : 1;
 	link_established(&client->link);
 }
 

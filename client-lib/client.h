@@ -99,6 +99,7 @@ struct inferd {
 	char name[IPC_NAME_MAX + 1];
 	char server[IPC_NAME_MAX + 1];
 	uint32_t memories_max; /* of a stream, as this daemon takes them */
+	uint32_t vectors_max;  /* version of the file that vectors go in */
 	char error[IPC_TEXT_MAX + 128];
 };
 

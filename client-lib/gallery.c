@@ -13,6 +13,7 @@
 /* Of the file that vectors go in, as docs/protocol.md has it. */
 #define HEAD_BYTES     16
 #define VARIANT_BYTES  16
+#define MOMENT_BYTES   16
 #define FILE_BYTES_MAX (16u << 20)
 
 static int put_name(struct inferd *client, const char *what, const char *from, char to[IPC_NAME_MAX + 1])
@@ -71,11 +72,24 @@ static uint8_t *put_floats(uint8_t *to, const float *values, size_t n)
 	return to;
 }
 
-static void fill(uint8_t *bytes, const struct inferd_vectors *variants, size_t n_variants, size_t n_pictures)
+static uint8_t *put_moments(uint8_t *to, const struct inferd_moment *moments, size_t n)
+{
+	for (size_t i = 0; i < n; i++, to += MOMENT_BYTES) {
+		put_le32(to, moments[i].source);
+		put_le32(to + 4, moments[i].from_ms);
+		put_le32(to + 8, moments[i].to_ms);
+		put_le32(to + 12, 0);
+	}
+	return to;
+}
+
+static void fill(uint8_t *bytes, const struct inferd_vectors *variants, size_t n_variants,
+		 const struct inferd_moment *moments, size_t n_pictures)
 {
 	uint8_t *to = bytes + HEAD_BYTES + n_variants * VARIANT_BYTES;
 
-	memcpy(bytes, "INFVECS1", 8);
+	memcpy(bytes, moments ? "INFVECS2" : "INFVECS1", 8);
+	to = put_moments(to, moments, moments ? n_pictures : 0);
 	put_le32(bytes + 8, (uint32_t)n_variants);
 	put_le32(bytes + 12, (uint32_t)n_pictures);
 	for (size_t i = 0; i < n_variants; i++) {
@@ -91,9 +105,9 @@ static void fill(uint8_t *bytes, const struct inferd_vectors *variants, size_t n
 
 /* A file without a name that holds the vectors; negative errno. */
 static int hold_vectors(struct inferd *client, const struct inferd_vectors *variants, size_t n_variants,
-			size_t n_pictures)
+			const struct inferd_moment *moments, size_t n_pictures)
 {
-	uint64_t size = HEAD_BYTES + n_variants * VARIANT_BYTES;
+	uint64_t size = HEAD_BYTES + n_variants * VARIANT_BYTES + (moments ? (uint64_t)n_pictures * MOMENT_BYTES : 0);
 	uint8_t *bytes;
 	int fd, r;
 
@@ -109,7 +123,7 @@ static int hold_vectors(struct inferd *client, const struct inferd_vectors *vari
 		free(bytes);
 		return client_fail(client, r, "no memory for the vectors: %s", strerror(-r));
 	}
-	fill(bytes, variants, n_variants, n_pictures);
+	fill(bytes, variants, n_variants, moments, n_pictures);
 	r = pwrite(fd, bytes, size, 0) == (ssize_t)size ? fd : -ENOSPC;
 	free(bytes);
 	if (r < 0) {
@@ -123,10 +137,18 @@ int inferd_gallery_add(struct inferd *client, const char *gallery, const char *n
 		       const struct inferd_vectors *variants, size_t n_variants, size_t n_pictures, int timeout_ms,
 		       char **ret_json)
 {
+	return inferd_gallery_add_moments(client, gallery, name, model, variants, n_variants, NULL, n_pictures,
+					  timeout_ms, ret_json);
+}
+
+int inferd_gallery_add_moments(struct inferd *client, const char *gallery, const char *name, const char *model,
+			       const struct inferd_vectors *variants, size_t n_variants,
+			       const struct inferd_moment *moments, size_t n_pictures, int timeout_ms, char **ret_json)
+{
 	int fd, r;
 
 	client->error[0] = 0;
-	fd = hold_vectors(client, variants, n_variants, n_pictures);
+	fd = hold_vectors(client, variants, n_variants, client->vectors_max < 2 ? NULL : moments, n_pictures);
 	if (fd < 0)
 		return fd;
 	r = ask(client, "add", gallery, name, model, fd, timeout_ms, ret_json);

@@ -133,6 +133,25 @@ INFERD_API int inferd_gallery_add(struct inferd *client, const char *gallery, co
 				  const struct inferd_vectors *variants, size_t n_variants, size_t n_pictures,
 				  int timeout_ms, char **ret_json);
 
+/*
+ * When in a video a picture was: what is between from_ms and to_ms after the video's start is like it.  Pictures of one
+ * video have one `source`, 1..2^31-1, which no other video of the name has; 0, with times of 0, is a picture of no
+ * video. Times are below 2^31.
+ */
+struct inferd_moment {
+	uint32_t source, from_ms, to_ms;
+};
+
+/*
+ * The same with the moments of the n_pictures, so that a video is told by the order of its pictures, too; NULL: they
+ * have none.  A picture is then left out for one whose moment is next to it.  A daemon from before there were moments
+ * does without them.
+ */
+INFERD_API int inferd_gallery_add_moments(struct inferd *client, const char *gallery, const char *name,
+					  const char *model, const struct inferd_vectors *variants, size_t n_variants,
+					  const struct inferd_moment *moments, size_t n_pictures, int timeout_ms,
+					  char **ret_json);
+
 /* Takes a name, or with NULL the whole gallery, for good.  For who made it, and those who may change models. */
 INFERD_API int inferd_gallery_remove(struct inferd *client, const char *gallery, const char *name, int timeout_ms,
 				     char **ret_json);

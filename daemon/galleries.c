@@ -246,6 +246,8 @@ static bool check_memory(const struct galleries *galleries, struct galleries_cha
 
 	for (int i = 0; i < batch->n_variants; i++)
 		more += (size_t)batch->n_pictures * gallery_vector_bytes(batch->variants[i].length);
+	for (int i = 0; i < batch->n_pictures; i++)
+		more += batch->moments[i].source ? sizeof(struct gallery_moment) : 0;
 	if (used <= change->memory_max && more <= change->memory_max - used)
 		return true;
 	return refuse(
@@ -312,23 +314,69 @@ static const float *vector_of(const struct adding *adding, int variant, int pict
 	return adding->batch->variants[at].vectors + (size_t)picture * (size_t)adding->batch->variants[at].length;
 }
 
+/* What the batch says of when a picture was; false: nothing. */
+static bool moment_of(const struct adding *adding, int picture, struct gallery_moment *ret_moment)
+{
+	const struct gallery_batch_moment *moment = &adding->batch->moments[picture];
+
+	*ret_moment = (struct gallery_moment){
+		.name = (uint32_t)adding->name,
+		.source = moment->source,
+		.from_ms = moment->from_ms,
+		.to_ms = moment->to_ms,
+	};
+	return moment->source != 0;
+}
+
+/* The place of a new picture's moment, or a negative errno. */
+static int add_moment(struct adding *adding, struct gallery_moment *moment, int64_t picture)
+{
+	int rc;
+
+	moment->picture = picture;
+	rc = galleries_insert_moment(adding->db, moment);
+	return rc < 0 ? rc : gallery_add_moment(adding->gallery, moment);
+}
+
 static int add_picture(struct adding *adding, int picture)
 {
 	const struct galleries_change *change = adding->change;
 	struct gallery_name *name = &adding->gallery->names[adding->name];
+	uint32_t place = GALLERY_NO_MOMENT;
+	struct gallery_moment moment;
 	int64_t row;
 	int rc = galleries_insert_picture(adding->db, (int64_t)name->id, &row);
 
+	if (rc == 0 && moment_of(adding, picture, &moment)) {
+		rc = add_moment(adding, &moment, row);
+		place = (uint32_t)rc;
+		rc = rc < 0 ? rc : 0;
+	}
 	for (int i = 0; rc == 0 && i < change->n_variants; i++) {
 		const float *vector = vector_of(adding, i, picture);
 
 		rc = galleries_insert_vector(adding->db, row, adding->gallery->spaces[adding->spaces[i]].row, vector,
 					     change->variants[i].length);
 		if (rc == 0)
-			rc = gallery_add_vector(adding->gallery, adding->spaces[i], adding->name, vector);
+			rc = gallery_add_vector(adding->gallery, adding->spaces[i], adding->name, place, vector);
 	}
 	name->n_pictures++;
 	return rc;
+}
+
+/* Lets the picture of the moment at this place, if it has any, stand for another one that is left out, too. */
+static int extend_moment(struct adding *adding, uint32_t place, const struct gallery_moment *by)
+{
+	struct gallery_moment *moment;
+
+	if (place == GALLERY_NO_MOMENT)
+		return 0;
+	moment = &adding->gallery->moments[place];
+	if (moment->from_ms <= by->from_ms && moment->to_ms >= by->to_ms)
+		return 0;
+	moment->from_ms = moment->from_ms < by->from_ms ? moment->from_ms : by->from_ms;
+	moment->to_ms = moment->to_ms > by->to_ms ? moment->to_ms : by->to_ms;
+	return galleries_update_moment(adding->db, moment);
 }
 
 /* The best variant decides, so that all of them have the same pictures. */
@@ -338,11 +386,14 @@ static int add_pictures(struct adding *adding)
 	int best = change->best, rc = 0;
 
 	for (int i = 0; rc == 0 && i < adding->batch->n_pictures; i++) {
-		float score = -INFINITY;
+		struct gallery_moment moment;
+		bool timed = moment_of(adding, i, &moment), found;
+		uint32_t place;
 
-		rc = gallery_score(adding->gallery, adding->spaces[best], adding->name, vector_of(adding, best, i),
-				   adding->buffer, &score);
-		if (rc == 0 && score > GALLERIES_DUPLICATE) {
+		rc = gallery_find_alike(adding->gallery, adding->spaces[best], adding->name, vector_of(adding, best, i),
+					timed ? &moment : NULL, GALLERIES_DUPLICATE, adding->buffer, &found, &place);
+		if (rc == 0 && found) {
+			rc = extend_moment(adding, place, &moment);
 			change->n_duplicates++;
 		} else if (rc == 0) {
 			rc = add_picture(adding, i);

@@ -15,7 +15,7 @@ static int drop_nothing(struct sqlite3 *db)
 
 const struct store_schema galleries_schema = {
 	.file = "gallery.db",
-	.version = 1,
+	.version = 2,
 	/* AUTOINCREMENT: a number is never used again, so that a vote cannot take a new name for an old one. */
 	.tables = "CREATE TABLE gallery(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
 		  "model TEXT NOT NULL, creator INTEGER NOT NULL);"
@@ -28,6 +28,9 @@ const struct store_schema galleries_schema = {
 		  "CREATE TABLE vector(id INTEGER PRIMARY KEY, picture INTEGER NOT NULL, space INTEGER NOT NULL, "
 		  "data BLOB NOT NULL);"
 		  "CREATE UNIQUE INDEX vector_of_picture ON vector(picture, space);",
+	/* Pictures of photographs, and all that were added before there were times, have none. */
+	.added = "CREATE TABLE moment(picture INTEGER PRIMARY KEY, source INTEGER NOT NULL, from_ms INTEGER NOT NULL, "
+		 "to_ms INTEGER NOT NULL);",
 	.drop_oldest = drop_nothing,
 };
 
@@ -79,6 +82,18 @@ int galleries_insert_picture(struct sqlite3 *db, int64_t name, int64_t *ret_row)
 	return run(db, ret_row, "INSERT INTO picture(name) VALUES(?)", "i", name);
 }
 
+int galleries_insert_moment(struct sqlite3 *db, const struct gallery_moment *moment)
+{
+	return run(db, NULL, "INSERT INTO moment(picture, source, from_ms, to_ms) VALUES(?, ?, ?, ?)", "iiii",
+		   moment->picture, (int64_t)moment->source, (int64_t)moment->from_ms, (int64_t)moment->to_ms);
+}
+
+int galleries_update_moment(struct sqlite3 *db, const struct gallery_moment *moment)
+{
+	return run(db, NULL, "UPDATE moment SET from_ms = ?, to_ms = ? WHERE picture = ?", "iii",
+		   (int64_t)moment->from_ms, (int64_t)moment->to_ms, moment->picture);
+}
+
 int galleries_insert_vector(struct sqlite3 *db, int64_t picture, int64_t space, const float *vector, int length)
 {
 	sqlite3_stmt *statement = NULL;
@@ -95,14 +110,24 @@ int galleries_insert_vector(struct sqlite3 *db, int64_t picture, int64_t space, 
 	return rc;
 }
 
+/* Statements about one row. */
+static int run_all(struct sqlite3 *db, const char *const *statements, size_t n, int64_t row)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = run(db, NULL, statements[i], "i", row);
+	return rc;
+}
+
 int galleries_delete_name(struct sqlite3 *db, int64_t name)
 {
-	int rc =
-		run(db, NULL, "DELETE FROM vector WHERE picture IN (SELECT id FROM picture WHERE name = ?)", "i", name);
+	static const char *const statements[] = {
+		"DELETE FROM vector WHERE picture IN (SELECT id FROM picture WHERE name = ?)",
+		"DELETE FROM moment WHERE picture IN (SELECT id FROM picture WHERE name = ?)",
+		"DELETE FROM picture WHERE name = ?", "DELETE FROM name WHERE id = ?"};
 
-	if (rc == 0)
-		rc = run(db, NULL, "DELETE FROM picture WHERE name = ?", "i", name);
-	return rc < 0 ? rc : run(db, NULL, "DELETE FROM name WHERE id = ?", "i", name);
+	return run_all(db, statements, sizeof(statements) / sizeof(statements[0]), name);
 }
 
 int galleries_delete_gallery(struct sqlite3 *db, int64_t gallery)
@@ -110,14 +135,14 @@ int galleries_delete_gallery(struct sqlite3 *db, int64_t gallery)
 	static const char *const statements[] = {
 		("DELETE FROM vector WHERE picture IN (SELECT picture.id FROM picture JOIN name ON "
 		 "picture.name = name.id WHERE name.gallery = ?)"),
+		("DELETE FROM moment WHERE picture IN (SELECT picture.id FROM picture JOIN name ON "
+		 "picture.name = name.id WHERE name.gallery = ?)"),
 		"DELETE FROM picture WHERE name IN (SELECT id FROM name WHERE gallery = ?)",
-		"DELETE FROM name WHERE gallery = ?", "DELETE FROM space WHERE gallery = ?",
+		"DELETE FROM name WHERE gallery = ?",
+		"DELETE FROM space WHERE gallery = ?",
 		"DELETE FROM gallery WHERE id = ?"};
-	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < sizeof(statements) / sizeof(statements[0]); i++)
-		rc = run(db, NULL, statements[i], "i", gallery);
-	return rc;
+	return run_all(db, statements, sizeof(statements) / sizeof(statements[0]), gallery);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------- */
@@ -183,9 +208,30 @@ static int find_place(const struct gallery *gallery, uint64_t id)
 	return -1;
 }
 
+/*
+ * The moment of a vector's picture, from column 3 on.  Vectors of a picture follow each other, so that it has been made
+ * if it is that of the vector before.
+ */
+static int take_moment(sqlite3_stmt *row, struct gallery *gallery, int name)
+{
+	struct gallery_moment moment = {.picture = sqlite3_column_int64(row, 3), .name = (uint32_t)name};
+	int64_t source = sqlite3_column_int64(row, 4), from = sqlite3_column_int64(row, 5),
+		to = sqlite3_column_int64(row, 6);
+
+	if (gallery->n_moments && gallery->moments[gallery->n_moments - 1].picture == moment.picture)
+		return (int)gallery->n_moments - 1;
+	if (moment.picture < 1 || source < 1 || source > GALLERY_SOURCE_MAX || from < 0 || from > to ||
+	    to > GALLERY_TIME_MAX)
+		return -EBADMSG;
+	moment.source = (uint32_t)source;
+	moment.from_ms = (uint32_t)from;
+	moment.to_ms = (uint32_t)to;
+	return gallery_add_moment(gallery, &moment);
+}
+
 static int take_vector(sqlite3_stmt *row, struct gallery *gallery)
 {
-	int place = find_place(gallery, (uint64_t)sqlite3_column_int64(row, 0)), space = 0, rc;
+	int place = find_place(gallery, (uint64_t)sqlite3_column_int64(row, 0)), space = 0, moment = -1, rc;
 	int64_t space_row = sqlite3_column_int64(row, 1);
 	const void *data = sqlite3_column_blob(row, 2);
 	size_t size = (size_t)sqlite3_column_bytes(row, 2);
@@ -195,8 +241,13 @@ static int take_vector(sqlite3_stmt *row, struct gallery *gallery)
 	if (place < 0 || space == gallery->n_spaces || size != (size_t)gallery->spaces[space].length * sizeof(float) ||
 	    !data)
 		return -EBADMSG;
+	if (sqlite3_column_type(row, 4) != SQLITE_NULL) {
+		moment = take_moment(row, gallery, place);
+		if (moment < 0)
+			return moment;
+	}
 	/* SQLite's memory is aligned for numbers of any type. */
-	rc = gallery_add_vector(gallery, space, place, data);
+	rc = gallery_add_vector(gallery, space, place, moment < 0 ? GALLERY_NO_MOMENT : (uint32_t)moment, data);
 	return rc == -EINVAL || rc == -ENOSPC ? -EBADMSG : rc;
 }
 
@@ -213,8 +264,9 @@ static int fill(struct sqlite3 *db, struct gallery *gallery)
 	if (rc == 0)
 		rc = for_rows(
 			db,
-			"SELECT name.id, vector.space, vector.data FROM name JOIN picture ON picture.name = name.id "
-			"JOIN vector ON vector.picture = picture.id WHERE name.gallery = ? ORDER BY vector.id",
+			"SELECT name.id, vector.space, vector.data, picture.id, source, from_ms, to_ms FROM name "
+			"JOIN picture ON picture.name = name.id JOIN vector ON vector.picture = picture.id "
+			"LEFT JOIN moment ON moment.picture = picture.id WHERE name.gallery = ? ORDER BY vector.id",
 			gallery, take_vector);
 	return rc;
 }

@@ -18,6 +18,9 @@ int galleries_insert_name(struct sqlite3 *db, int64_t gallery, const char *text,
 int galleries_insert_space(struct sqlite3 *db, int64_t gallery, uint64_t space, int length, const char *variant,
 			   int64_t *ret_row);
 int galleries_insert_picture(struct sqlite3 *db, int64_t name, int64_t *ret_row);
+/* Of a picture, which is in it. */
+int galleries_insert_moment(struct sqlite3 *db, const struct gallery_moment *moment);
+int galleries_update_moment(struct sqlite3 *db, const struct gallery_moment *moment); /* its times */
 int galleries_insert_vector(struct sqlite3 *db, int64_t picture, int64_t space, const float *vector, int length);
 
 int galleries_delete_name(struct sqlite3 *db, int64_t name);

@@ -10,6 +10,8 @@
 
 /* Large enough that a search runs through memory without stopping, small enough for a gallery of a few pictures. */
 #define CHUNK_ROWS 512
+/* Room for more moments than there are, whenever there is none. */
+#define MOMENTS_AT_ONCE 16
 
 struct gallery_chunk {
 	atomic_int references;
@@ -19,7 +21,7 @@ struct gallery_chunk {
 	size_t n_touched; /* rows that were ever filled */
 	int8_t *codes;
 	struct engine_search_code about[CHUNK_ROWS];
-	uint32_t names[CHUNK_ROWS];
+	uint32_t names[CHUNK_ROWS], moments[CHUNK_ROWS]; /* their places */
 };
 
 /* The public struct comes first; galleries are always made here. */
@@ -37,7 +39,7 @@ static struct gallery_box *box_of(struct gallery *gallery)
 
 size_t gallery_vector_bytes(int length)
 {
-	return engine_search_stride(length) + sizeof(struct engine_search_code) + sizeof(uint32_t);
+	return engine_search_stride(length) + sizeof(struct engine_search_code) + 2 * sizeof(uint32_t);
 }
 
 static int length_of(const struct gallery_chunk *chunk)
@@ -128,6 +130,42 @@ static int copy_space(const struct gallery_space *from, struct gallery_space *to
 	return 0;
 }
 
+static int copy_names(const struct gallery *gallery, struct gallery *copy)
+{
+	copy->names = malloc((gallery->n_names + 1) * sizeof(*copy->names));
+	if (!copy->names)
+		return -ENOMEM;
+	if (gallery->n_names)
+		memcpy(copy->names, gallery->names, gallery->n_names * sizeof(*copy->names));
+	copy->n_names = gallery->n_names;
+	count(copy->originals, copy->n_names * sizeof(*copy->names), 0);
+	return 0;
+}
+
+static int reserve_moments(struct gallery *gallery, size_t capacity)
+{
+	struct gallery_moment *grown = realloc(gallery->moments, capacity * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	count(gallery->originals, capacity * sizeof(*grown), gallery->moments_capacity * sizeof(*grown));
+	gallery->moments = grown;
+	gallery->moments_capacity = capacity;
+	return 0;
+}
+
+static int copy_moments(const struct gallery *gallery, struct gallery *copy)
+{
+	int rc = gallery->n_moments ? reserve_moments(copy, gallery->n_moments) : 0;
+
+	if (rc < 0 || !gallery->n_moments)
+		return rc;
+	memcpy(copy->moments, gallery->moments, gallery->n_moments * sizeof(*copy->moments));
+	copy->n_moments = gallery->n_moments;
+	copy->moments_taken = gallery->moments_taken;
+	return 0;
+}
+
 int gallery_copy(const struct gallery *gallery, struct gallery **ret_copy)
 {
 	struct gallery *copy;
@@ -136,12 +174,9 @@ int gallery_copy(const struct gallery *gallery, struct gallery **ret_copy)
 	if (rc < 0)
 		return rc;
 	copy->row = gallery->row;
-	copy->names = malloc((gallery->n_names + 1) * sizeof(*copy->names));
-	rc = copy->names ? 0 : -ENOMEM;
-	if (rc == 0 && gallery->n_names)
-		memcpy(copy->names, gallery->names, gallery->n_names * sizeof(*copy->names));
-	copy->n_names = rc == 0 ? gallery->n_names : 0;
-	count(copy->originals, copy->n_names * sizeof(*copy->names), 0);
+	rc = copy_names(gallery, copy);
+	if (rc == 0)
+		rc = copy_moments(gallery, copy);
 	while (rc == 0 && copy->n_spaces < gallery->n_spaces) {
 		rc = copy_space(&gallery->spaces[copy->n_spaces], &copy->spaces[copy->n_spaces]);
 		copy->n_spaces++;
@@ -173,8 +208,11 @@ void gallery_unref(struct gallery *gallery)
 		return;
 	for (int i = 0; i < gallery->n_spaces; i++)
 		drop_parts(gallery->spaces[i].parts, gallery->spaces[i].n_parts);
-	count(gallery->originals, 0, sizeof(struct gallery_box) + gallery->n_names * sizeof(*gallery->names));
+	count(gallery->originals, 0,
+	      sizeof(struct gallery_box) + gallery->n_names * sizeof(*gallery->names) +
+		      gallery->moments_capacity * sizeof(*gallery->moments));
 	free(gallery->names);
+	free(gallery->moments);
 	free(box_of(gallery));
 }
 
@@ -277,7 +315,25 @@ static int find_room(struct gallery *gallery, struct gallery_space *space, struc
 	return 0;
 }
 
-int gallery_add_vector(struct gallery *gallery, int space_index, int name, const float *vector)
+int gallery_add_moment(struct gallery *gallery, const struct gallery_moment *moment)
+{
+	size_t place = gallery->moments_taken;
+
+	while (place < gallery->n_moments && gallery->moments[place].picture)
+		place++;
+	if (place == gallery->moments_capacity) {
+		int rc = reserve_moments(gallery, place + place / 4 + MOMENTS_AT_ONCE);
+
+		if (rc < 0)
+			return rc;
+	}
+	gallery->moments[place] = *moment;
+	gallery->moments_taken = place + 1;
+	gallery->n_moments += place == gallery->n_moments;
+	return (int)place;
+}
+
+int gallery_add_vector(struct gallery *gallery, int space_index, int name, uint32_t moment, const float *vector)
 {
 	struct gallery_space *space = &gallery->spaces[space_index];
 	size_t stride = engine_search_stride(space->length);
@@ -297,6 +353,7 @@ int gallery_add_vector(struct gallery *gallery, int space_index, int name, const
 	if (rc < 0)
 		return rc;
 	chunk->names[part->n] = (uint32_t)name;
+	chunk->moments[part->n] = moment;
 	part->n++;
 	/* A copy that came to nothing may have filled it before. */
 	if (part->n > chunk->n_touched) {
@@ -331,7 +388,7 @@ static int move_rows(struct gallery *gallery, int space, const struct gallery_pa
 			continue;
 		rc = originals_read(chunk->originals, original_at(chunk, i), vector, chunk->row_bytes);
 		if (rc == 0)
-			rc = gallery_add_vector(gallery, space, (int)chunk->names[i], vector);
+			rc = gallery_add_vector(gallery, space, (int)chunk->names[i], chunk->moments[i], vector);
 		if (rc < 0)
 			return rc;
 	}
@@ -373,6 +430,12 @@ int gallery_remove_name(struct gallery *gallery, int name)
 			return rc;
 	}
 	gallery->names[name] = (struct gallery_name){.id = 0};
+	for (size_t i = gallery->n_moments; i-- > 0;) {
+		if (gallery->moments[i].name != (uint32_t)name)
+			continue;
+		gallery->moments[i] = (struct gallery_moment){.name = GALLERY_NO_MOMENT};
+		gallery->moments_taken = i < gallery->moments_taken ? i : gallery->moments_taken;
+	}
 	return 0;
 }
 
@@ -382,8 +445,9 @@ struct gallery_searcher {
 	struct engine_search *search;
 	struct engine_search_block *blocks;
 	int blocks_capacity;
-	/* of the search under way */
+	/* of the search under way, or the last */
 	const struct gallery_space *space;
+	struct engine_search_query query;
 };
 
 int gallery_searcher_create(struct gallery_searcher **ret_searcher)
@@ -434,7 +498,12 @@ int gallery_search(struct gallery_searcher *searcher, const struct gallery *gall
 		   const float *vector, int k, struct engine_search_hit *ret_hits, int *ret_n_hits)
 {
 	const struct gallery_space *space = &gallery->spaces[space_index];
-	struct engine_search_query query = {
+	struct engine_search_query *query = &searcher->query;
+	int rc = reserve_blocks(searcher, space->n_parts);
+
+	if (rc < 0)
+		return rc;
+	*query = (struct engine_search_query){
 		.vector = vector,
 		.length = space->length,
 		.k = k,
@@ -442,11 +511,8 @@ int gallery_search(struct gallery_searcher *searcher, const struct gallery *gall
 		.n_groups = gallery->n_names,
 		.read = read_row,
 		.user = searcher,
+		.blocks = searcher->blocks,
 	};
-	int rc = reserve_blocks(searcher, space->n_parts);
-
-	if (rc < 0)
-		return rc;
 	for (int i = 0; i < space->n_parts; i++) {
 		const struct gallery_part *part = &space->parts[i];
 
@@ -454,30 +520,70 @@ int gallery_search(struct gallery_searcher *searcher, const struct gallery *gall
 								   part->chunk->names, part->n};
 	}
 	searcher->space = space;
-	query.blocks = searcher->blocks;
-	return engine_search_run(searcher->search, &query, ret_hits, ret_n_hits);
+	return engine_search_run(searcher->search, query, ret_hits, ret_n_hits);
 }
 
-int gallery_score(const struct gallery *gallery, int space_index, int name, const float *vector, float *buffer,
-		  float *ret_score)
+struct visit {
+	const struct gallery_space *space;
+	void (*take)(void *user, uint32_t moment, float score);
+	void *user;
+};
+
+static void visit_row(void *user, int block, size_t row, float score)
+{
+	const struct visit *visit = user;
+
+	visit->take(visit->user, visit->space->parts[block].chunk->moments[row], score);
+}
+
+void gallery_visit(struct gallery_searcher *searcher, uint32_t name,
+		   void (*take)(void *user, uint32_t moment, float score), void *user)
+{
+	struct visit visit = {.space = searcher->space, .take = take, .user = user};
+
+	engine_search_visit(searcher->search, &searcher->query, name, visit_row, &visit);
+}
+
+/* ---- pictures that bring nothing new -------------------------------------------------------------- */
+
+static bool is_near(const struct gallery_moment *a, const struct gallery_moment *b)
+{
+	return a->source == b->source && (int64_t)a->from_ms <= (int64_t)b->to_ms + GALLERY_GAP_MS &&
+	       (int64_t)b->from_ms <= (int64_t)a->to_ms + GALLERY_GAP_MS;
+}
+
+/* Whether a picture with the moment at this place stands, or could stand, for what is there at another one. */
+static bool may_cover(const struct gallery *gallery, uint32_t place, const struct gallery_moment *moment)
+{
+	return place == GALLERY_NO_MOMENT || (moment && is_near(&gallery->moments[place], moment));
+}
+
+int gallery_find_alike(const struct gallery *gallery, int space_index, int name, const float *vector,
+		       const struct gallery_moment *moment, float score, float *buffer, bool *ret_found,
+		       uint32_t *ret_moment)
 {
 	const struct gallery_space *space = &gallery->spaces[space_index];
-	float best = -INFINITY;
 
+	*ret_found = false;
 	for (int i = 0; i < space->n_parts; i++) {
 		const struct gallery_chunk *chunk = space->parts[i].chunk;
 
 		for (size_t row = 0; row < space->parts[i].n; row++) {
+			float found;
 			int rc;
 
-			if (chunk->names[row] != (uint32_t)name)
+			if (chunk->names[row] != (uint32_t)name || !may_cover(gallery, chunk->moments[row], moment))
 				continue;
 			rc = originals_read(chunk->originals, original_at(chunk, row), buffer, chunk->row_bytes);
 			if (rc < 0)
 				return rc;
-			best = fmaxf(best, engine_search_score(buffer, vector, space->length));
+			found = engine_search_score(buffer, vector, space->length);
+			if (!(found > score))
+				continue;
+			score = found;
+			*ret_found = true;
+			*ret_moment = chunk->moments[row];
 		}
 	}
-	*ret_score = best;
 	return 0;
 }

@@ -11,12 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gallery.h"
 #include "ladder.h"
 
-static const char magic[8] = "INFVECS1";
+/* Without moments, and with them. */
+static const char magic[8] = "INFVECS1", magic_2[8] = "INFVECS2";
 
 #define HEAD_BYTES    16 /* magic, number of variants, number of pictures */
 #define VARIANT_BYTES 16 /* space, length, 0 */
+#define MOMENT_BYTES  16 /* source, from, to, 0 */
 
 __attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int code, const char *format, ...)
 {
@@ -65,20 +68,24 @@ static int read_memory(int fd, struct config_error *error, uint8_t **ret_bytes, 
 	return 0;
 }
 
-/* The counts and lengths, which must add up to the size. */
-static int read_head(const uint8_t *bytes, size_t size, struct config_error *error, struct gallery_batch *batch)
+/* The counts and lengths, which must add up to the size, and where the vectors begin. */
+static int read_head(const uint8_t *bytes, size_t size, struct config_error *error, struct gallery_batch *batch,
+		     size_t *ret_head)
 {
 	uint32_t n_variants = le32(bytes + 8), n_pictures = le32(bytes + 12);
+	bool has_moments = memcmp(bytes, magic_2, sizeof(magic_2)) == 0;
 	uint64_t due = HEAD_BYTES + (uint64_t)n_variants * VARIANT_BYTES;
 
-	if (memcmp(bytes, magic, sizeof(magic)) != 0)
-		return fail(error, -EINVAL, "what came does not begin with INFVECS1");
+	if (!has_moments && memcmp(bytes, magic, sizeof(magic)) != 0)
+		return fail(error, -EINVAL, "what came does not begin with INFVECS1 or INFVECS2");
 	if (n_variants < 1 || n_variants > CONFIG_VARIANTS_MAX || n_pictures < 1 ||
 	    n_pictures > GALLERY_BATCH_PICTURES_MAX)
 		return fail(error, -EINVAL, "%u variants and %u pictures; 1 to %d and 1 to %d are due", n_variants,
 			    n_pictures, CONFIG_VARIANTS_MAX, GALLERY_BATCH_PICTURES_MAX);
 	if (due > size)
 		return fail(error, -EINVAL, "the vectors end within their head");
+	*ret_head = due + (has_moments ? (uint64_t)n_pictures * MOMENT_BYTES : 0);
+	due = *ret_head;
 	for (uint32_t i = 0; i < n_variants; i++) {
 		const uint8_t *at = bytes + HEAD_BYTES + (size_t)i * VARIANT_BYTES;
 		uint32_t length = le32(at + 8);
@@ -111,9 +118,30 @@ static int check_vector(const float *vector, int length, struct config_error *er
 	return 0;
 }
 
-static int read_vectors(const uint8_t *bytes, size_t size, struct config_error *error, struct gallery_batch *batch)
+/* What is between the variants and the vectors: nothing, or a moment of each picture. */
+static int read_moments(const uint8_t *bytes, size_t head, struct config_error *error, struct gallery_batch *batch)
 {
-	size_t head = HEAD_BYTES + (size_t)batch->n_variants * VARIANT_BYTES, n = (size - head) / sizeof(float);
+	size_t at = HEAD_BYTES + (size_t)batch->n_variants * VARIANT_BYTES;
+
+	for (int i = 0; at < head; i++, at += MOMENT_BYTES) {
+		struct gallery_batch_moment moment = {le32(bytes + at), le32(bytes + at + 4), le32(bytes + at + 8)};
+
+		if (moment.source > GALLERY_SOURCE_MAX)
+			return fail(error, -EINVAL, "a picture's source is %u; 0 to %d are due", moment.source,
+				    GALLERY_SOURCE_MAX);
+		if (moment.from_ms > moment.to_ms || moment.to_ms > GALLERY_TIME_MAX ||
+		    (!moment.source && moment.to_ms))
+			return fail(error, -EINVAL, "a picture is of the source %u from %u to %u ms, which is no time",
+				    moment.source, moment.from_ms, moment.to_ms);
+		batch->moments[i] = moment;
+	}
+	return 0;
+}
+
+static int read_vectors(const uint8_t *bytes, size_t head, size_t size, struct config_error *error,
+			struct gallery_batch *batch)
+{
+	size_t n = (size - head) / sizeof(float);
 	float *next = malloc(n * sizeof(*next));
 
 	if (!next)
@@ -140,13 +168,15 @@ int gallery_batch_read(int fd, struct config_error *ret_error, struct gallery_ba
 {
 	struct gallery_batch batch = {0};
 	uint8_t *bytes = NULL;
-	size_t size = 0;
+	size_t size = 0, head = 0;
 	int rc = read_memory(fd, ret_error, &bytes, &size);
 
 	if (rc == 0)
-		rc = read_head(bytes, size, ret_error, &batch);
+		rc = read_head(bytes, size, ret_error, &batch, &head);
 	if (rc == 0)
-		rc = read_vectors(bytes, size, ret_error, &batch);
+		rc = read_moments(bytes, head, ret_error, &batch);
+	if (rc == 0)
+		rc = read_vectors(bytes, head, size, ret_error, &batch);
 	free(bytes);
 	if (rc < 0) {
 		gallery_batch_finish(&batch);

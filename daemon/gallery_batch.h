@@ -17,8 +17,14 @@
 /* How far the length of a vector may be from 1: float32 values that were scaled in float32. */
 #define GALLERY_LENGTH_TOLERANCE 1e-3
 
+/* When in a video a picture was; source 0: in none. */
+struct gallery_batch_moment {
+	uint32_t source, from_ms, to_ms;
+};
+
 struct gallery_batch {
 	int n_variants, n_pictures;
+	struct gallery_batch_moment moments[GALLERY_BATCH_PICTURES_MAX];
 	struct {
 		uint64_t space;
 		int length;

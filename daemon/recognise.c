@@ -2,6 +2,7 @@
 #include "recognise.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct recogniser {
 	struct gallery *gallery; /* that the last answer points into */
 	struct engine_search_hit hits[IPC_RESULTS_MAX];
 	struct ipc_result_item items[IPC_RESULTS_MAX];
+	struct vote_moment moments[VOTE_NAMES][VOTE_MOMENTS];
 };
 
 int recognition_create(struct galleries *galleries, const char *gallery, struct recognition **ret_recognition)
@@ -122,7 +124,86 @@ static int look_up(struct recogniser *recogniser, const struct gallery *gallery,
 	return rc < 0 ? fail(why, rc, "the gallery cannot be searched: %s", strerror(-rc)) : 0;
 }
 
-static struct vote_outcome vote(struct recognition *recognition, const struct recogniser *recogniser,
+/* What of a name's vectors the vote looks at: the moments most like the frame, and the best of all others. */
+struct collection {
+	const struct gallery *gallery;
+	float least; /* that a moment has to score to be evidence */
+	float others;
+	int n;
+	struct vote_moment *moments;
+};
+
+static void collect_moment(struct collection *collection, struct vote_moment moment)
+{
+	int weakest = 0;
+
+	for (int i = 0; i < collection->n; i++) {
+		struct vote_moment *kept = &collection->moments[i];
+
+		/* Views of one picture. */
+		if (kept->source == moment.source && kept->from_ms == moment.from_ms && kept->to_ms == moment.to_ms) {
+			kept->score = fmaxf(kept->score, moment.score);
+			return;
+		}
+		if (kept->score < collection->moments[weakest].score)
+			weakest = i;
+	}
+	if (collection->n < VOTE_MOMENTS) {
+		collection->moments[collection->n++] = moment;
+		return;
+	}
+	if (moment.score > collection->moments[weakest].score) {
+		struct vote_moment displaced = collection->moments[weakest];
+
+		collection->moments[weakest] = moment;
+		moment = displaced;
+	}
+	collection->others = fmaxf(collection->others, moment.score);
+}
+
+static void collect(void *user, uint32_t place, float score)
+{
+	struct collection *collection = user;
+	const struct gallery_moment *moment;
+
+	if (score <= collection->least)
+		return;
+	if (place == GALLERY_NO_MOMENT) {
+		collection->others = fmaxf(collection->others, score);
+		return;
+	}
+	moment = &collection->gallery->moments[place];
+	collect_moment(collection, (struct vote_moment){moment->source, moment->from_ms, moment->to_ms, score});
+}
+
+/* Scores of vectors are as near as their bytes tell; that of the best is known. */
+static void correct_best(struct collection *collection, float score)
+{
+	float *best = &collection->others;
+
+	for (int i = 0; i < collection->n; i++)
+		if (collection->moments[i].score > *best)
+			best = &collection->moments[i].score;
+	if (*best > -INFINITY)
+		*best = score;
+}
+
+/* A hit as the vote has it; storage holds VOTE_MOMENTS. */
+static struct vote_name describe(struct recogniser *recogniser, const struct engine_search_hit *hit,
+				 const struct vote_scale *scale, struct vote_moment *storage)
+{
+	const struct gallery *gallery = recogniser->gallery;
+	struct collection collection = {
+		.gallery = gallery, .least = vote_least_score(scale), .others = -INFINITY, .moments = storage};
+
+	if (!gallery->n_moments)
+		return (struct vote_name){.id = gallery->names[hit->group].id, .score = hit->score};
+	gallery_visit(recogniser->searcher, hit->group, collect, &collection);
+	correct_best(&collection, hit->score);
+	return (struct vote_name){gallery->names[hit->group].id, collection.others, collection.n, storage};
+}
+
+static struct vote_outcome vote(struct recognition *recognition, struct recogniser *recogniser,
 				const struct model *model, int variant, int64_t at_us, int n)
 {
 	struct vote_name names[VOTE_NAMES];
@@ -130,8 +211,8 @@ static struct vote_outcome vote(struct recognition *recognition, const struct re
 
 	n = n < VOTE_NAMES ? n : VOTE_NAMES;
 	for (int i = 0; i < n; i++)
-		names[i] = (struct vote_name){recogniser->gallery->names[recogniser->hits[i].group].id,
-					      recogniser->hits[i].score};
+		names[i] = describe(recogniser, &recogniser->hits[i], &model->vote_scales[variant],
+				    recogniser->moments[i]);
 	pthread_mutex_lock(&recognition->lock);
 	outcome = vote_add(&recognition->vote, &model->vote_rules, &model->vote_scales[variant], at_us, names, n);
 	pthread_mutex_unlock(&recognition->lock);

@@ -25,8 +25,10 @@ static struct stream *find_stream(struct session *session, uint32_t serial, uint
 
 static int handle_hello(struct session *session, const struct ipc_message *message, const char **ret_reason)
 {
-	struct ipc_welcome welcome = {
-		.version = IPC_VERSION, .server = "inferd " INFERD_VERSION, .memories = IPC_SLOTS_MAX};
+	struct ipc_welcome welcome = {.version = IPC_VERSION,
+				      .server = "inferd " INFERD_VERSION,
+				      .memories = IPC_SLOTS_MAX,
+				      .vectors = IPC_VECTORS_VERSION};
 	struct ipc_writer *writer = &session->host->writer;
 	struct ipc_hello hello;
 	int rc = ipc_get_hello(message->body, message->header.length, &hello, ret_reason);

@@ -140,7 +140,8 @@ static int query_text(sqlite3 *db, const char *sql, char **ret_text)
 	return rc;
 }
 
-static int create_tables(sqlite3 *db, const struct store_schema *schema)
+/* Those of this version, or of the one before. */
+static int create_tables(sqlite3 *db, const struct store_schema *schema, bool before)
 {
 	int rc = store_execute(db, "BEGIN IMMEDIATE");
 
@@ -148,12 +149,30 @@ static int create_tables(sqlite3 *db, const struct store_schema *schema)
 		rc = store_execute(db, own_tables);
 	if (rc == 0)
 		rc = store_execute(db, schema->tables);
+	if (rc == 0 && schema->added && !before)
+		rc = store_execute(db, schema->added);
 	if (rc == 0)
 		rc = execute_number(db, "PRAGMA user_version", (uint64_t)schema->version);
 	if (rc == 0)
 		rc = execute_number(db, "PRAGMA application_id", APPLICATION_ID);
 	if (rc == 0)
 		rc = store_execute(db, "COMMIT");
+	return rc;
+}
+
+/* Makes a checked database of the version before one of this version, or leaves it as it is. */
+static int upgrade(sqlite3 *db, const struct store_schema *schema)
+{
+	int rc = store_execute(db, "BEGIN IMMEDIATE");
+
+	if (rc == 0)
+		rc = store_execute(db, schema->added);
+	if (rc == 0)
+		rc = execute_number(db, "PRAGMA user_version", (uint64_t)schema->version);
+	if (rc == 0)
+		rc = store_execute(db, "COMMIT");
+	if (rc < 0)
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	return rc;
 }
 
@@ -186,8 +205,8 @@ static int check_text(sqlite3 *db, const char *sql, const char *due, const char 
 	return rc;
 }
 
-/* The tables must be those that this version makes, to the letter: a trigger or a view may do anything. */
-static int check_tables(sqlite3 *db, const struct store_schema *schema, const char **ret_fault)
+/* The tables must be those that the version makes, to the letter: a trigger or a view may do anything. */
+static int check_tables(sqlite3 *db, const struct store_schema *schema, bool before, const char **ret_fault)
 {
 	static const char statements[] =
 		"SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)";
@@ -196,27 +215,42 @@ static int check_tables(sqlite3 *db, const struct store_schema *schema, const ch
 	int rc = store_error(sqlite3_open(":memory:", &model));
 
 	if (rc == 0)
-		rc = create_tables(model, schema);
+		rc = create_tables(model, schema, before);
 	if (rc == 0)
 		rc = query_text(model, statements, &due);
 	sqlite3_close(model);
 	/* That there is no memory for a model is no fault of the database. */
-	rc = rc < 0 ? -ENOMEM : check_text(db, statements, due, "its tables are not those of this version", ret_fault);
+	rc = rc < 0 ? -ENOMEM : check_text(db, statements, due, "its tables are not those of its version", ret_fault);
 	free(due);
+	return rc;
+}
+
+/* Whether it is of the version before, and may become one of this version. */
+static int check_version(sqlite3 *db, const struct store_schema *schema, bool *ret_before, const char **ret_fault)
+{
+	int64_t found = 0;
+	int rc = query_number(db, "PRAGMA user_version", &found);
+
+	*ret_before = schema->added && found == schema->version - 1;
+	if (rc == 0 && found != schema->version && !*ret_before)
+		rc = -EBADMSG;
+	if (rc == -EBADMSG)
+		*ret_fault = "it is of another version";
 	return rc;
 }
 
 static int check_all(sqlite3 *db, const struct store_schema *schema, const char **ret_fault)
 {
+	bool before = false;
 	int rc = check_number(db, "PRAGMA application_id", APPLICATION_ID, "it is not a database of inferd", ret_fault);
 
 	if (rc == 0)
-		rc = check_number(db, "PRAGMA user_version", schema->version, "it is of another version", ret_fault);
+		rc = check_version(db, schema, &before, ret_fault);
 	if (rc == 0)
-		rc = check_tables(db, schema, ret_fault);
+		rc = check_tables(db, schema, before, ret_fault);
 	if (rc == 0)
 		rc = check_text(db, "PRAGMA quick_check(1)", "ok", "it is damaged", ret_fault);
-	return rc;
+	return rc == 0 && before ? upgrade(db, schema) : rc;
 }
 
 static void settle(sqlite3 *db)
@@ -273,7 +307,8 @@ static int set_up(struct store *store, const char **ret_fault)
 	if (rc == 0)
 		rc = query_number(store->db, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (rc == 0)
-		rc = tables ? check_all(store->db, store->schema, ret_fault) : create_tables(store->db, store->schema);
+		rc = tables ? check_all(store->db, store->schema, ret_fault)
+			    : create_tables(store->db, store->schema, false);
 	return rc < 0 ? rc : apply_limit(store);
 }
 

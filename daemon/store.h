@@ -2,8 +2,9 @@
  * store.h - the state of the daemon on disk: one SQLite database with a thread of its own.
  *
  * The loop hands over tasks and never waits for a disk.  The thread opens the database, runs each task in a transaction
- * and says when it is safe.  A database that is damaged, of another version or not ours is moved aside (NAME.bad, over
- * an earlier one) with a line in the log, and a new one takes its place: serving does not depend on it.
+ * and says when it is safe.  A database of the version before becomes one of this version, where the schema says how;
+ * one that is damaged, of any other version or not ours is moved aside (NAME.bad, over an earlier one) with a line in
+ * the log, and a new one takes its place: serving does not depend on it.
  *
  * What a task has committed survives kill -9 and, as far as the disk keeps its word, power loss: the write-ahead log is
  * synced at every commit (synchronous=FULL), which is affordable because tasks are few, one every record.flush_s.
@@ -23,9 +24,14 @@ struct store;
 
 /* What is in the database beside policy_state.  Constant, and outlives the store. */
 struct store_schema {
-	const char *file;   /* name within the state's folder */
-	int version;	    /* of these tables; a database of another one is moved aside */
+	const char *file; /* name within the state's folder */
+	int version;
 	const char *tables; /* CREATE statements */
+	/*
+	 * CREATE statements by which this version has more than the one before, whose databases get them when they are
+	 * opened; NULL: those are moved aside, as all others of another version are.
+	 */
+	const char *added;
 	/*
 	 * Deletes the oldest part of what is there, within the transaction: 1 something went, 0 there is nothing more
 	 * to delete, or negative errno as of store_error().

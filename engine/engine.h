@@ -480,6 +480,13 @@ void engine_search_destroy(struct engine_search *search);    /* accepts NULL */
  */
 int engine_search_run(struct engine_search *search, const struct engine_search_query *query,
 		      struct engine_search_hit *ret_hits, int *ret_n_hits);
+/*
+ * After engine_search_run() of the same query: calls take for every vector of a group, in their order, with its score
+ * as its bytes give it.  That is off by what the bytes lost at most, some thousandths of the lengths' product; it is
+ * never more than the score of the group's best, where that was among the hits.
+ */
+void engine_search_visit(const struct engine_search *search, const struct engine_search_query *query, uint32_t group,
+			 void (*take)(void *user, int block, size_t row, float score), void *user);
 
 /* ---- what can be read -------------------------------------------------------------------------- */
 

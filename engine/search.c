@@ -39,6 +39,7 @@ struct engine_search {
 	float *least;	/* of every group: L, then no less than its best score */
 	float *best;	/* of every group: the best exact score */
 	struct engine_search_hit *hits;
+	float of_norm, of_error; /* what bounds are, of one unit of a row's length and of its error */
 	size_t codes_capacity, vector_capacity, highest_capacity, least_capacity, best_capacity, hits_capacity;
 };
 
@@ -212,14 +213,16 @@ static int by_score(const void *left, const void *right)
 	return is_worse(*a, *b) ? 1 : is_worse(*b, *a) ? -1 : 0;
 }
 
+static float bound_of(const struct engine_search *search, const struct engine_search_code *about)
+{
+	return about->norm * search->of_norm + about->error * search->of_error;
+}
+
 /* Bounds of the scores of one block's rows. */
 static void bound_block(struct engine_search *search, const struct task *task, const struct engine_search_block *block,
 			float *highest)
 {
 	const struct kernels *kernels = kernels_get();
-	/* Of one unit of a row's length, and of its error. */
-	float of_norm = task->about.error + ROUNDING * (task->length + 3 * task->about.error);
-	float of_error = task->length + ROUNDING * (3 * task->length + task->about.error);
 	int32_t dots[ROWS_AT_ONCE];
 
 	for (size_t first = 0; first < block->n; first += ROWS_AT_ONCE) {
@@ -230,7 +233,7 @@ static void bound_block(struct engine_search *search, const struct task *task, c
 			const struct engine_search_code *about = &block->about[first + i];
 			uint32_t group = block->groups[first + i];
 			float score = about->scale * task->about.scale * (float)dots[i];
-			float bound = about->norm * of_norm + about->error * of_error;
+			float bound = bound_of(search, about);
 
 			highest[first + i] = score + bound;
 			if (score - bound > search->least[group])
@@ -288,6 +291,8 @@ int engine_search_run(struct engine_search *search, const struct engine_search_q
 	if (!n_rows)
 		return 0;
 	task.length = (task.about.norm + task.about.error) * (1 + ROUNDING);
+	search->of_norm = task.about.error + ROUNDING * (task.length + 3 * task.about.error);
+	search->of_error = task.length + ROUNDING * (3 * task.length + task.about.error);
 	for (size_t group = 0; group < query->n_groups; group++)
 		search->least[group] = search->best[group] = -INFINITY;
 	for (int b = 0; b < query->n_blocks; row += query->blocks[b++].n)
@@ -301,4 +306,19 @@ int engine_search_run(struct engine_search *search, const struct engine_search_q
 	memcpy(ret_hits, search->hits, (size_t)n * sizeof(*ret_hits));
 	*ret_n_hits = n;
 	return 0;
+}
+
+void engine_search_visit(const struct engine_search *search, const struct engine_search_query *query, uint32_t group,
+			 void (*take)(void *user, int block, size_t row, float score), void *user)
+{
+	const float *highest = search->highest;
+
+	for (int b = 0; b < query->n_blocks; highest += query->blocks[b++].n) {
+		const struct engine_search_block *block = &query->blocks[b];
+
+		for (size_t i = 0; i < block->n; i++)
+			if (block->groups[i] == group)
+				take(user, b, i,
+				     fminf(highest[i] - bound_of(search, &block->about[i]), search->best[group]));
+	}
 }

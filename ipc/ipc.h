@@ -39,6 +39,7 @@
 #define IPC_HEADER_BYTES       16
 #define IPC_BODY_MAX	       (256u * 1024) /* replies of a status included */
 #define IPC_REQUEST_MAX	       (16u * 1024)  /* the daemon takes no larger body from a client */
+#define IPC_VECTORS_VERSION    2	     /* of the file that vectors come in, INFVECS2 */
 #define IPC_FDS_MAX	       16	     /* per message: a stream's memories */
 #define IPC_DEPTH_MAX	       8	     /* nested arrays and maps in a body */
 #define IPC_ELEMENTS_MAX       32768	     /* items of all arrays and maps of a body together */
@@ -202,6 +203,7 @@ enum ipc_key {
 	IPC_K_VERDICT,
 	IPC_K_SPACE,
 	IPC_K_MEMORIES,
+	IPC_K_VECTORS,
 	IPC_K_COUNT
 };
 
@@ -218,6 +220,7 @@ struct ipc_welcome {
 	uint32_t version;
 	char server[IPC_NAME_MAX + 1]; /* "inferd 0.1.0" */
 	uint32_t memories; /* fds that it takes with STREAM_OPEN at most; 0: one, of a daemon older than this field */
+	uint32_t vectors;  /* up to which INFVECS it takes; 0: 1, of a daemon older than this field */
 };
 
 enum ipc_mode { IPC_EVERY, IPC_LATEST }; /* IPC_LATEST: a newer frame replaces the queued one */

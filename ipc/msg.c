@@ -79,6 +79,7 @@ static const struct field welcome_fields[] = {
 	FIELD(ipc_welcome, version, VERSION, U32),
 	FIELD(ipc_welcome, server, SERVER, NAME),
 	FIELD(ipc_welcome, memories, MEMORIES, U32),
+	FIELD(ipc_welcome, vectors, VECTORS, U32),
 };
 TABLE(welcome);
 

@@ -11,23 +11,25 @@
 #include "view.h"
 
 static const char help[] =
-	"usage: inferctl gallery add GALLERY NAME FILE... [--model M] [--fps F]\n"
+	"usage: inferctl gallery add GALLERY NAME FILE... [--model M] [--fps F] [--rate F] [--views]\n"
 	"       inferctl gallery list [GALLERY]\n"
-	"       inferctl gallery query GALLERY FILE... [--top K] [--fps F] [--model M]\n"
+	"       inferctl gallery query GALLERY FILE... [--top K] [--fps F] [--rate F] [--model M]\n"
 	"       inferctl gallery remove GALLERY [NAME]\n"
 	"\n"
 	"A gallery holds names, each with what pictures of it look like to a model of task embed.\n"
 	"\n"
 	"  add       shows the files to the model and keeps what it says under NAME; pictures much like those the name has\n"
-	"            are left out\n"
+	"            are left out; of a video also when they were, so that it is told by their order\n"
 	"  list      the galleries, or the names in one\n"
 	"  query     whose pictures these are: the names most like each, and for each file whether that is sure\n"
 	"  remove    a name, or the whole gallery, for good\n"
 	"\n"
-	"FILE is a JPEG, PNG or BMP picture, a y4m video ('-' on standard input), or a folder of them.\n"
+	"FILE is a JPEG, PNG or BMP picture, a y4m or MJPEG video ('-' on standard input), or a folder of them.\n"
 	"\n"
 	"  --model M   whose vectors a new gallery keeps (default: the only model of task embed)\n"
 	"  --fps F     how many frames of a second of video are looked at (default: 2)\n"
+	"  --rate F    how many frames a second MJPEG has, which does not say so; without it, it has no times\n"
+	"  --views     the files are views of one video, such as a smaller one of each picture, on one clock\n"
 	"  --top K     names for each frame (default: the model's)\n"
 	"  --json      one object a line\n";
 
@@ -230,10 +232,10 @@ static int run(struct cli *cli, const struct gallery_options *options, char **ar
 
 int cmd_gallery(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{"model", required_argument, NULL, 'm'},
-						{"fps", required_argument, NULL, 'f'},
-						{"top", required_argument, NULL, 't'},
-						CLI_OPTIONS};
+	static const struct option options[] = {
+		{"model", required_argument, NULL, 'm'}, {"fps", required_argument, NULL, 'f'},
+		{"top", required_argument, NULL, 't'},	 {"rate", required_argument, NULL, 'r'},
+		{"views", no_argument, NULL, 'v'},	 CLI_OPTIONS};
 	struct gallery_options chosen = {.fps = GALLERY_DEFAULT_FPS};
 	int option, status;
 
@@ -245,6 +247,13 @@ int cmd_gallery(struct cli *cli, int argc, char **argv)
 		case 'f':
 			if (!cli_number("--fps", optarg, 0.01, 1000, &chosen.fps))
 				return EXIT_USAGE;
+			break;
+		case 'r':
+			if (!cli_number("--rate", optarg, 0.01, 1000, &chosen.rate))
+				return EXIT_USAGE;
+			break;
+		case 'v':
+			chosen.views = true;
 			break;
 		case 't':
 			if (!cli_whole("--top", optarg, 1, 1000, &chosen.top_k))

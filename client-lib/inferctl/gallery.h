@@ -16,6 +16,8 @@
 struct gallery_options {
 	const char *model; /* NULL: the gallery's */
 	double fps;	   /* of video time, that is looked at */
+	double rate;	   /* of video that has none of its own; 0: not known */
+	bool views;	   /* the files of an add show one video */
 	uint32_t top_k;	   /* 0: the model's */
 };
 
@@ -46,7 +48,11 @@ bool gallery_for_files(char **arguments, int n, bool (*take)(void *user, const c
  * The next frame of a file; complains of broken ones, which are passed over, and of what ends it too early, and clears
  * *whole then.  false: there is none.
  */
-bool gallery_next_frame(struct source *source, struct source_frame *ret_frame, bool *whole);
+bool gallery_next_frame(struct source *source, const struct gallery_options *options, struct source_frame *ret_frame,
+			bool *whole);
+
+/* Frames a second of a video; 0: it is none, or they are not known. */
+double gallery_rate(const struct source *source, const struct gallery_options *options);
 
 /* Whether a frame of a video is due when so many per second of it are looked at; pictures always are. */
 bool gallery_is_due(const struct source_frame *frame, double fps, double *next_s);

@@ -12,6 +12,7 @@
 
 /* Few enough that progress shows and that little is lost when the daemon ends, enough that disks keep up. */
 #define BATCH_PICTURES 16
+#define MOMENT_MAX     INT32_MAX  /* of a source's number, and of milliseconds */
 #define BUFFER_BYTES   (64 << 10) /* of a stream that no picture was seen for yet */
 
 struct variant {
@@ -29,6 +30,8 @@ struct add {
 	struct gallery_model model;
 	struct variant variants[GALLERY_VARIANTS_MAX];
 	size_t n; /* pictures in the batch */
+	struct inferd_moment moments[BATCH_PICTURES];
+	uint32_t source; /* of the file; of the first one where all are views of one video */
 	unsigned n_seen, n_added, n_duplicates, n_pictures;
 	bool over; /* nothing more can be done */
 };
@@ -80,8 +83,8 @@ static bool send_batch(struct add *add, const char *file)
 		vectors[i] = add->variants[i].vectors;
 		vectors[i].data = add->variants[i].data;
 	}
-	r = inferd_gallery_add(add->client, add->gallery, add->name, add->model.name, vectors,
-			       (size_t)add->model.n_variants, add->n, GALLERY_TIMEOUT_MS, &text);
+	r = inferd_gallery_add_moments(add->client, add->gallery, add->name, add->model.name, vectors,
+				       (size_t)add->model.n_variants, add->moments, add->n, GALLERY_TIMEOUT_MS, &text);
 	add->n = 0;
 	if (r < 0)
 		return end(add, file);
@@ -137,8 +140,33 @@ static bool keep(struct add *add, int index, const struct inferd_result *result,
 	return true;
 }
 
+/*
+ * Tells the videos of a name apart: by the names of their files, so that one that is added again is the same one.  From
+ * 1 to MOMENT_MAX.
+ */
+static uint32_t source_of(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (const char *at = slash ? slash + 1 : file; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 16777619u;
+	return hash % MOMENT_MAX + 1;
+}
+
+/* What of a video a frame stands for: until half way to the frames that are looked at before and after it. */
+static struct inferd_moment moment_of(const struct add *add, const struct source_frame *frame, double rate)
+{
+	double half_ms = 500 / (add->options->fps < rate ? add->options->fps : rate);
+	double from_ms = 1000 * frame->time_s - half_ms, to_ms = 1000 * frame->time_s + half_ms;
+
+	if (rate <= 0 || to_ms > MOMENT_MAX)
+		return (struct inferd_moment){0};
+	return (struct inferd_moment){add->source, from_ms > 0 ? (uint32_t)from_ms : 0, (uint32_t)to_ms};
+}
+
 /* False: this file has no more to give. */
-static bool add_picture(struct add *add, const char *file, const struct source_frame *source)
+static bool add_picture(struct add *add, const char *file, const struct source_frame *source, double rate)
 {
 	struct inferd_frame frame = gallery_frame(source);
 
@@ -156,6 +184,7 @@ static bool add_picture(struct add *add, const char *file, const struct source_f
 		if (!keep(add, i, result, file))
 			return false;
 	}
+	add->moments[add->n] = moment_of(add, source, rate);
 	add->n_seen++;
 	return ++add->n < BATCH_PICTURES || send_batch(add, file);
 }
@@ -176,9 +205,11 @@ static bool add_file(void *user, const char *file)
 		cli_complain("%s", error.text);
 		return false;
 	}
-	while (done && gallery_next_frame(source, &frame, &whole))
+	if (!add->options->views || !add->source)
+		add->source = source_of(file);
+	while (done && gallery_next_frame(source, add->options, &frame, &whole))
 		if (gallery_is_due(&frame, add->options->fps, &next_s))
-			done = add_picture(add, file, &frame);
+			done = add_picture(add, file, &frame, gallery_rate(source, add->options));
 	source_close(source);
 	return !add->over && send_batch(add, file) && done && whole;
 }

@@ -59,8 +59,17 @@ bool gallery_for_files(char **arguments, int n, bool (*take)(void *user, const c
 	return done;
 }
 
-bool gallery_next_frame(struct source *source, struct source_frame *ret_frame, bool *whole)
+double gallery_rate(const struct source *source, const struct gallery_options *options)
 {
+	if (!source_is_video(source))
+		return 0;
+	return source_fps(source) > 0 ? source_fps(source) : options->rate;
+}
+
+bool gallery_next_frame(struct source *source, const struct gallery_options *options, struct source_frame *ret_frame,
+			bool *whole)
+{
+	double rate = gallery_rate(source, options);
 	struct source_error error = {{0}};
 	int r;
 
@@ -72,6 +81,8 @@ bool gallery_next_frame(struct source *source, struct source_frame *ret_frame, b
 		cli_complain("%s", error.text);
 		*whole = false;
 	}
+	if (r == 0 && rate > 0)
+		ret_frame->time_s = ret_frame->number / rate;
 	return r == 0;
 }
 

@@ -122,7 +122,7 @@ static bool ask_file(void *user, const char *file)
 		cli_complain("%s", error.text);
 		return false;
 	}
-	for (; done && gallery_next_frame(source, &frame, &whole); asking.frame++)
+	for (; done && gallery_next_frame(source, query->options, &frame, &whole); asking.frame++)
 		if (gallery_is_due(&frame, query->options->fps, &next_s))
 			done = ask(&asking, &frame);
 	source_close(source);

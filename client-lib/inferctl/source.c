@@ -227,6 +227,11 @@ double source_fps(const struct source *source)
 	return source->fps;
 }
 
+bool source_is_video(const struct source *source)
+{
+	return source->video;
+}
+
 bool source_is_live(const struct source *source)
 {
 	return source->live;

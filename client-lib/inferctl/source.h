@@ -80,7 +80,8 @@ void source_keep(struct source *source);
 /* Only of one that was kept, and once. */
 int source_give_back(struct source *source, uint32_t buffer, struct source_error *ret_error);
 
-double source_fps(const struct source *source);	  /* its own rate; 0: it has none */
-bool source_is_live(const struct source *source); /* frames come when they come, and do not wait for us */
+double source_fps(const struct source *source);	   /* its own rate; 0: it has none */
+bool source_is_video(const struct source *source); /* a file of frames that follow each other */
+bool source_is_live(const struct source *source);  /* frames come when they come, and do not wait for us */
 
 #endif

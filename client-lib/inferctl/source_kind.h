@@ -27,7 +27,7 @@ struct source {
 	char *path;
 	int fd;	    /* to wait for more; -1: never needed */
 	double fps; /* 0: none of its own */
-	bool live;
+	bool live, video;
 	bool ended;
 	uint64_t number; /* frames given, broken ones included */
 	/* For beginning anew; see source.c. */

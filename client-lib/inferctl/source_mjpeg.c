@@ -116,6 +116,7 @@ int source_mjpeg_open(const char *path, struct reader *reader, struct source_err
 	if (!video)
 		return -ENOMEM;
 	video->reader = *reader;
+	video->source.video = true;
 	video->source.live = !reader_is_file(reader);
 	video->source.fd = video->source.live ? reader->fd : -1;
 	*ret_source = &video->source;

@@ -244,6 +244,7 @@ int source_y4m_open(const char *path, struct reader *reader, struct source_error
 		return r;
 	}
 	video->reader = *reader;
+	video->source.video = true;
 	video->source.fd = reader_is_file(reader) ? -1 : reader->fd;
 	reader_skip(&video->reader, video->header_bytes);
 	*ret_source = &video->source;

@@ -69,6 +69,8 @@ Test(gallery, commands_that_make_no_sense_are_told_how)
 		"inferctl gallery dance shades",
 		"inferctl gallery add shades night black.jpg --fps 0",
 		"inferctl gallery add shades night black.jpg --fps x",
+		"inferctl gallery add shades night black.jpg --rate 0",
+		"inferctl gallery add shades night black.jpg --rate x",
 		"inferctl gallery query shades black.jpg --top 0",
 		"inferctl gallery query shades black.jpg --model",
 	};
@@ -188,6 +190,43 @@ Test(gallery, what_came_before_a_cut_is_kept_and_asked)
 	EXPECT(&fixture, "head -c 20 cut.y4m | inferctl gallery add shades day -", 1, "standard input: ");
 	EXPECT(&fixture, "inferctl gallery list shades --json", 0, "\"name\":\"night\",\"pictures\":1",
 	       "\"name\":\"cut\"");
+	fixture_stop(&fixture);
+}
+
+/* A picture that is of a time does not make one needless that is of none, nor one of another video. */
+Test(gallery, pictures_of_a_video_have_times)
+{
+	static const struct {
+		const char *command, *text;
+	} cases[] = {
+		{"inferctl gallery add shades y4m still.y4m", "2 pictures, 1 added"},
+		{"inferctl gallery add shades y4m ./still.y4m", "2 pictures, 0 added"},
+		{"inferctl gallery add shades y4m black.jpg", "1 added"},
+		{"inferctl gallery add shades two still.y4m same.y4m", "4 pictures, 2 added"},
+		{"inferctl gallery add shades views still.y4m same.y4m --views", "4 pictures, 1 added"},
+		{"inferctl gallery add shades without still.mjpeg", "1 added"},
+		{"inferctl gallery add shades without black.jpg", "0 added"},
+		{"inferctl gallery add shades with still.mjpeg --rate 25", "1 added"},
+		{"inferctl gallery add shades with black.jpg", "1 added"},
+		{"inferctl gallery add shades photographs black.jpg black.jpg --rate 25", "1 added"},
+	};
+	struct fixture fixture;
+	FILE *file;
+
+	serve(&fixture);
+	for (int i = 0; i < 2; i++) {
+		file = pictures_create(&fixture, i ? "same.y4m" : "still.y4m");
+		fprintf(file, "YUV4MPEG2 W16 H16 F2:1 Cmono\n");
+		for (int j = 0; j < 2; j++)
+			fprintf(file, "FRAME\n%0256d", 0);
+		fclose(file);
+	}
+	file = pictures_create(&fixture, "still.mjpeg");
+	for (int i = 0; i < 20; i++)
+		pictures_add_jpeg(file, 0);
+	fclose(file);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		EXPECT(&fixture, cases[i].command, 0, cases[i].text);
 	fixture_stop(&fixture);
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -379,6 +380,262 @@ Test(galleries, hostile_vectors_are_refused_with_the_cause)
 	}
 	cr_assert_null(galleries_get(rig.galleries, "g"));
 	rig_finish(&rig);
+}
+
+/* ---- moments -------------------------------------------------------------------------------------- */
+
+struct timed {
+	int axis; /* of the picture's vector */
+	uint32_t source, from_ms, to_ms;
+};
+
+static void make_timed_bytes(struct bytes *bytes, const struct timed *pictures, int n)
+{
+	make_bytes(bytes, 2, n, 0);
+	memmove(bytes->at + 48 + n * 16, bytes->at + 48, bytes->size - 48);
+	memcpy(bytes->at, "INFVECS2", 8);
+	bytes->size += (size_t)n * 16;
+	for (int i = 0; i < n; i++) {
+		uint8_t *at = bytes->at + 48 + (size_t)i * 16;
+
+		put_le32(at, pictures[i].source);
+		put_le32(at + 4, pictures[i].from_ms);
+		put_le32(at + 8, pictures[i].to_ms);
+		put_le32(at + 12, 0);
+	}
+	for (int i = 0; i < 2 * n; i++) {
+		float vector[LENGTH] = {0};
+
+		vector[pictures[i % n].axis] = 1;
+		memcpy(bytes->at + 48 + n * 16 + (size_t)i * sizeof(vector), vector, sizeof(vector));
+	}
+}
+
+static struct galleries_change add_timed(struct rig *rig, const char *name, const struct timed *pictures, int n)
+{
+	struct bytes bytes;
+
+	make_timed_bytes(&bytes, pictures, n);
+	return add_bytes(rig, "g", name, 5, &bytes);
+}
+
+struct times {
+	char text[256];
+	struct gallery *gallery;
+};
+
+static void note_time(void *user, uint32_t place, float score)
+{
+	struct times *times = user;
+	const struct gallery_moment *moment = place == GALLERY_NO_MOMENT ? NULL : &times->gallery->moments[place];
+	size_t at = strlen(times->text);
+
+	if (score > 0.9f && moment)
+		snprintf(times->text + at, sizeof(times->text) - at, "%u:%u-%u ", moment->source, moment->from_ms,
+			 moment->to_ms);
+	else if (score > 0.9f)
+		snprintf(times->text + at, sizeof(times->text) - at, "any ");
+}
+
+/* When a name's pictures of an axis were, in both spaces alike. */
+static void expect_times(struct rig *rig, const char *name, int axis, const char *expected)
+{
+	struct gallery *gallery = galleries_get(rig->galleries, "g");
+	int place = gallery_find_name(gallery, name);
+	struct gallery_searcher *searcher;
+	float vector[LENGTH] = {0};
+
+	cr_assert_geq(place, 0);
+	cr_assert_eq(gallery_searcher_create(&searcher), 0);
+	vector[axis] = 1;
+	for (uint64_t space = 1; space <= 2; space++) {
+		struct times times = {.gallery = gallery};
+		struct engine_search_hit hits[8];
+		int n;
+
+		cr_assert_eq(gallery_search(searcher, gallery, gallery_find_space(gallery, space), vector, 8, hits, &n),
+			     0);
+		gallery_visit(searcher, (uint32_t)place, note_time, &times);
+		cr_assert_str_eq(times.text, expected);
+	}
+	gallery_searcher_destroy(searcher);
+	gallery_unref(gallery);
+}
+
+Test(galleries, times_of_pictures_outlive_the_daemon)
+{
+	static const struct timed pictures[] = {
+		{0, 7, 0, 250}, {1, 7, 250, 750}, {2, 0, 0, 0}, {3, INT32_MAX, 5, INT32_MAX}};
+	struct rig rig;
+
+	rig_init(&rig);
+	cr_assert_eq(add_timed(&rig, "a", pictures, 4).n_added, 4);
+	for (int opened = 0; opened < 2; opened++) {
+		expect_times(&rig, "a", 0, "7:0-250 ");
+		expect_times(&rig, "a", 1, "7:250-750 ");
+		expect_times(&rig, "a", 2, "any ");
+		expect_times(&rig, "a", 3, "2147483647:5-2147483647 ");
+		rig_close(&rig);
+		rig_open(&rig);
+	}
+	rig_finish(&rig);
+}
+
+/* A still scene is one picture that lasts; the same scene later in the video, or in another one, is one more. */
+Test(galleries, pictures_that_are_left_out_lengthen_the_one_they_are_like)
+{
+	static const struct timed still[] = {
+		{0, 7, 0, 250}, {0, 7, 250, 750}, {0, 7, 750, 1250}, {1, 7, 1250, 1750}, {0, 7, 2250, 2750}};
+	static const struct timed again[] = {{0, 8, 0, 250}, {0, 7, 1500, 1750}, {0, 7, 2000, 2250}};
+	struct galleries_change change;
+	struct rig rig;
+
+	rig_init(&rig);
+	change = add_timed(&rig, "a", still, 5);
+	cr_assert_eq(change.n_added, 3);
+	cr_assert_eq(change.n_duplicates, 2);
+	expect_times(&rig, "a", 0, "7:0-1250 7:2250-2750 ");
+	rig_close(&rig);
+	rig_open(&rig);
+	change = add_timed(&rig, "a", again, 3);
+	cr_assert_eq(change.n_added, 1);
+	cr_assert_eq(change.n_duplicates, 2);
+	for (int opened = 0; opened < 2; opened++) {
+		expect_times(&rig, "a", 0, "7:0-2250 7:2250-2750 8:0-250 ");
+		rig_close(&rig);
+		rig_open(&rig);
+	}
+	rig_finish(&rig);
+}
+
+/* What is like a photograph adds nothing to it; a photograph counts at any time, which no part of a video does. */
+Test(galleries, photographs_stand_for_any_time)
+{
+	static const struct timed video[] = {{0, 7, 0, 250}, {1, 7, 250, 750}},
+				  photographs[] = {{1, 0, 0, 0}, {2, 0, 0, 0}}, more[] = {{2, 7, 0, 250}, {1, 0, 0, 0}};
+	struct rig rig;
+
+	rig_init(&rig);
+	add_timed(&rig, "a", video, 2);
+	cr_assert_eq(add_timed(&rig, "a", photographs, 2).n_added, 2);
+	cr_assert_eq(add_timed(&rig, "a", more, 2).n_added, 0);
+	expect_times(&rig, "a", 1, "7:250-750 any ");
+	expect_times(&rig, "a", 2, "any ");
+	rig_finish(&rig);
+}
+
+Test(galleries, times_go_with_their_name)
+{
+	static const struct timed first[] = {{0, 7, 0, 250}, {1, 7, 250, 750}},
+				  second[] = {{2, 9, 0, 250}, {3, 9, 250, 750}};
+	struct rig rig;
+
+	rig_init(&rig);
+	add_timed(&rig, "a", first, 2);
+	add_timed(&rig, "b", second, 2);
+	cr_assert_eq(take(&rig, "g", "a", 5).error, 0);
+	add_timed(&rig, "c", first, 2);
+	for (int opened = 0; opened < 2; opened++) {
+		struct gallery *gallery = galleries_get(rig.galleries, "g");
+
+		cr_assert_eq(gallery->n_moments, 4, "places of the name that went are used again");
+		gallery_unref(gallery);
+		expect_times(&rig, "b", 2, "9:0-250 ");
+		expect_times(&rig, "c", 0, "7:0-250 ");
+		rig_close(&rig);
+		rig_open(&rig);
+	}
+	cr_assert_eq(take(&rig, "g", "", 5).error, 0);
+	cr_assert_eq(galleries_bytes(rig.galleries), (size_t)0);
+	rig_finish(&rig);
+}
+
+Test(galleries, hostile_times_are_refused_with_the_cause)
+{
+	static const struct timed cases[] = {
+		{0, 0x80000000, 0, 1},		{0, 0xffffffff, 0, 1}, {0, 1, 2, 1}, {0, 1, 0, 0x80000000},
+		{0, 1, 0xffffffff, 0xffffffff}, {0, 1, 0xffffffff, 1}, {0, 0, 0, 1},
+	};
+	struct bytes bytes;
+	struct rig rig;
+
+	rig_init(&rig);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct galleries_change change = add_timed(&rig, "a", &cases[i], 1);
+
+		cr_assert_eq(change.error, -EINVAL, "case %zu", i);
+		cr_assert_not_null(strstr(change.text, "source"), "case %zu: %s", i, change.text);
+	}
+	make_timed_bytes(&bytes, (const struct timed[]){{0, 1, 0, 1}, {1, 1, 1, 2}}, 2);
+	for (size_t size = 0; size < bytes.size; size += 5) {
+		struct bytes cut = bytes;
+
+		cut.size = size;
+		cr_assert_lt(add_bytes(&rig, "g", "a", 5, &cut).error, 0);
+	}
+	cr_assert_null(galleries_get(rig.galleries, "g"));
+	rig_finish(&rig);
+}
+
+/* ---- what else is on disk ------------------------------------------------------------------------- */
+
+static void change_database(struct rig *rig, const char *sql)
+{
+	sqlite3 *db = NULL;
+	char path[128];
+
+	rig_close(rig);
+	snprintf(path, sizeof(path), "%s/gallery.db", rig->dir);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+	rig_open(rig);
+}
+
+/* Version 1 had no table of moments, and was the same otherwise. */
+Test(galleries, database_of_version_1_is_taken_over_without_times)
+{
+	static const struct timed pictures[] = {{0, 7, 0, 250}, {2, 7, 250, 750}};
+	struct rig rig;
+
+	rig_init(&rig);
+	add(&rig, "g", "a", 2, 0);
+	change_database(&rig, "DROP TABLE moment; PRAGMA user_version=1");
+	cr_assert_eq(galleries_moved_aside(rig.galleries), 0);
+	expect_times(&rig, "a", 1, "any ");
+	cr_assert_eq(add_timed(&rig, "a", pictures, 2).n_added, 1, "one of them is like a picture without a time");
+	for (int opened = 0; opened < 2; opened++) {
+		expect_times(&rig, "a", 0, "any ");
+		expect_times(&rig, "a", 2, "7:250-750 ");
+		cr_assert_eq(galleries_moved_aside(rig.galleries), 0);
+		rig_close(&rig);
+		rig_open(&rig);
+	}
+	rig_finish(&rig);
+}
+
+Test(galleries, database_with_times_that_make_no_sense_is_moved_aside)
+{
+	static const char *const changes[] = {
+		"UPDATE moment SET source = 0",
+		"UPDATE moment SET source = -1",
+		"UPDATE moment SET source = 2147483648",
+		"UPDATE moment SET from_ms = -1",
+		"UPDATE moment SET from_ms = 251",
+		"UPDATE moment SET to_ms = 9223372036854775807",
+		"UPDATE moment SET from_ms = 'x', to_ms = -5",
+	};
+	static const struct timed picture = {0, 7, 0, 250};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct rig rig;
+
+		rig_init(&rig);
+		add_timed(&rig, "a", &picture, 1);
+		change_database(&rig, changes[i]);
+		cr_assert_eq(galleries_moved_aside(rig.galleries), 1, "%s", changes[i]);
+		rig_finish(&rig);
+	}
 }
 
 Test(galleries, only_memory_is_read)

@@ -325,6 +325,61 @@ Test(store, tables_that_are_not_ours_are_moved_aside)
 	}
 }
 
+/* The next version of the same database, with a table more. */
+static const struct store_schema next_schema = {
+	.file = "test.db",
+	.version = 4,
+	.tables = "CREATE TABLE row(id INTEGER PRIMARY KEY, data BLOB);",
+	.added = "CREATE TABLE more(row INTEGER PRIMARY KEY, about TEXT); CREATE INDEX about ON more(about);",
+	.drop_oldest = drop_oldest,
+};
+
+static void open_as_next(struct rig *rig, int id)
+{
+	cr_assert_eq(store_create(rig->dir, 8 << 20, &next_schema, &rig->store), 0);
+	cr_assert_eq(write_and_wait(rig, id, 10), 0);
+}
+
+Test(store, database_of_the_version_before_is_taken_over)
+{
+	struct rig rig;
+
+	make_then_run(&rig, "SELECT 1");
+	for (int i = 0; i < 2; i++) {
+		open_as_next(&rig, 1000 + i);
+		cr_assert_eq(store_describe(rig.store).aside, 0);
+		store_destroy(rig.store);
+		cr_assert_eq(look(&rig, "SELECT count(*) FROM row WHERE id <= 50"), 50);
+		cr_assert_eq(look(&rig, "SELECT count(*) FROM more"), 0);
+		cr_assert_eq(look(&rig, "PRAGMA user_version"), 4);
+	}
+	start(&rig, 8 << 20);
+	cr_assert_eq(write_and_wait(&rig, 1, 10), 0);
+	cr_assert_eq(store_describe(rig.store).aside, 1, "what is of a later version is not understood");
+	store_destroy(rig.store);
+	finish(&rig);
+}
+
+Test(store, only_what_is_wholly_of_the_version_before_is_taken_over)
+{
+	static const char *const changes[] = {
+		"PRAGMA user_version=2",
+		"CREATE TABLE more(a)",
+		"CREATE TRIGGER t AFTER INSERT ON row BEGIN DELETE FROM row; END",
+		"PRAGMA application_id=1",
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct rig rig;
+
+		make_then_run(&rig, changes[i]);
+		open_as_next(&rig, 1000);
+		cr_assert_eq(store_describe(rig.store).aside, 1, "%s", changes[i]);
+		store_destroy(rig.store);
+		finish(&rig);
+	}
+}
+
 /* Any byte of the file may be wrong: then it is moved aside or what it spoils is data; the next row is kept anyhow. */
 Test(store, damage_anywhere_is_survived)
 {

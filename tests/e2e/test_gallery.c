@@ -156,6 +156,62 @@ Test(gallery, frames_are_given_names_before_and_after_a_start)
 	stop(&fixture, &client);
 }
 
+/* Two pictures of a video, of these brightnesses and two seconds from each other; source 0: photographs. */
+static void add_two(struct client *client, const char *name, uint32_t source)
+{
+	const struct vector first = embed(client, "look", DARK), second = embed(client, "look", BRIGHT);
+	const uint32_t head[] = {1, 2, (uint32_t)first.space, (uint32_t)(first.space >> 32), LENGTH, 0},
+		       moments[] = {source, 0, source ? 250 : 0, 0, source, source ? 1750 : 0, source ? 2250 : 0, 0};
+	uint8_t bytes[32 + 32 + 2 * LENGTH * 4] = "INFVECS2";
+	int fd = memfd_create("vectors", MFD_CLOEXEC);
+
+	memcpy(bytes + 8, head, sizeof(head));
+	memcpy(bytes + 32, moments, sizeof(moments));
+	memcpy(bytes + 64, first.values, sizeof(first.values));
+	memcpy(bytes + 64 + LENGTH * 4, second.values, sizeof(second.values));
+	cr_assert_eq(write(fd, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+	ask(client, "add", "g", name, "look", fd);
+	client_expect(client, IPC_REPORT);
+	close(fd);
+}
+
+/* The verdict after two frames, two seconds from each other. */
+static enum ipc_verdict look_twice(struct client *client, uint64_t seq, uint8_t first, uint8_t second)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ipc_frame frame = client_frame(client, seq + (uint64_t)i, 0);
+
+		frame.captured_us = seq * 10000000 + (uint64_t)i * 2000000;
+		client_fill(client, 0, i ? second : first);
+		client_submit(client, &frame);
+		client_next_result(client);
+		cr_assert_eq(client->result.status, IPC_OK, "%s", client->result.text);
+	}
+	return client->result.verdict;
+}
+
+Test(gallery, a_video_is_known_by_the_order_of_its_pictures)
+{
+	struct fixture fixture;
+	struct client client;
+
+	for (uint32_t source = 0; source < 2; source++) {
+		start(&fixture, &client);
+		add_two(&client, "it", source);
+		for (int opened = 0; opened < 2; opened++) {
+			open_with_gallery(&client);
+			cr_assert_eq(look_twice(&client, 10, DARK, BRIGHT), IPC_VERDICT_SURE);
+			cr_assert_eq(look_twice(&client, 20, BRIGHT, DARK),
+				     source ? IPC_VERDICT_MAYBE : IPC_VERDICT_SURE);
+			client_close(&client);
+			fixture_end_daemon(&fixture);
+			fixture_start(&fixture);
+			client_connect(&client, &fixture);
+		}
+		stop(&fixture, &client);
+	}
+}
+
 Test(gallery, it_changes_while_a_stream_uses_it)
 {
 	struct fixture fixture;

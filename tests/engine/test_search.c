@@ -23,6 +23,9 @@ struct rig {
 	int starts[BLOCKS + 1];
 	int n_read;
 	struct engine_search *search;
+	/* of the last search */
+	struct engine_search_block blocks[BLOCKS];
+	struct engine_search_query query;
 };
 
 static void rig_init(struct rig *rig, int length, int n_rows, size_t n_groups)
@@ -90,21 +93,19 @@ static int read_row(void *user, int block, size_t row, float *ret_vector)
 
 static int run(struct rig *rig, const float *vector, int k, struct engine_search_hit *hits, int *n)
 {
-	struct engine_search_block blocks[BLOCKS];
-	struct engine_search_query query = {.vector = vector,
-					    .length = rig->length,
-					    .k = k,
-					    .blocks = blocks,
-					    .n_blocks = BLOCKS,
-					    .n_groups = rig->n_groups,
-					    .read = read_row,
-					    .user = rig};
-
+	rig->query = (struct engine_search_query){.vector = vector,
+						  .length = rig->length,
+						  .k = k,
+						  .blocks = rig->blocks,
+						  .n_blocks = BLOCKS,
+						  .n_groups = rig->n_groups,
+						  .read = read_row,
+						  .user = rig};
 	for (int i = 0; i < BLOCKS; i++)
-		blocks[i] = (struct engine_search_block){rig->codes + (size_t)rig->starts[i] * rig->stride,
-							 rig->about + rig->starts[i], rig->groups + rig->starts[i],
-							 (size_t)(rig->starts[i + 1] - rig->starts[i])};
-	return engine_search_run(rig->search, &query, hits, n);
+		rig->blocks[i] = (struct engine_search_block){rig->codes + (size_t)rig->starts[i] * rig->stride,
+							      rig->about + rig->starts[i], rig->groups + rig->starts[i],
+							      (size_t)(rig->starts[i + 1] - rig->starts[i])};
+	return engine_search_run(rig->search, &rig->query, hits, n);
 }
 
 static int by_score(const void *left, const void *right)
@@ -166,6 +167,55 @@ Test(search, ranking_is_that_of_all_originals)
 }
 
 /* All within less of each other than bytes can tell: whatever the bytes say, the originals decide. */
+struct visit {
+	const struct rig *rig;
+	struct engine_search_hit hit;
+	int row;
+};
+
+static void check_row(void *user, int block, size_t row, float score)
+{
+	struct visit *visit = user;
+	const struct rig *rig = visit->rig;
+	float exact;
+
+	while (rig->groups[visit->row] != visit->hit.group)
+		visit->row++;
+	cr_assert_eq(visit->row, rig->starts[block] + (int)row);
+	exact = engine_search_score(row_of(rig, visit->row), rig->query.vector, rig->length);
+	cr_assert_float_eq(score, exact, 0.02f, "%.5f, not %.5f", (double)score, (double)exact);
+	cr_assert_leq(score, visit->hit.score);
+	visit->row++;
+}
+
+Test(search, every_vector_of_a_hit_is_visited_in_order_with_about_its_score)
+{
+	for (int round = 0; round < 20; round++) {
+		int length = (int)test_random_range(1, LENGTH_MAX), n = 0;
+		struct engine_search_hit hits[4];
+		float vector[LENGTH_MAX];
+		struct rig rig;
+
+		rig_init(&rig, length, ROWS_MAX, 20);
+		for (int i = 0; i < ROWS_MAX; i++) {
+			fill_random(row_of(&rig, i), length);
+			rig.groups[i] = (uint32_t)test_random_range(0, 19);
+		}
+		encode_all(&rig);
+		fill_random(vector, length);
+		cr_assert_eq(run(&rig, vector, 4, hits, &n), 0);
+		for (int i = 0; i < n; i++) {
+			struct visit visit = {.rig = &rig, .hit = hits[i]};
+
+			engine_search_visit(rig.search, &rig.query, hits[i].group, check_row, &visit);
+			for (; visit.row < ROWS_MAX; visit.row++)
+				cr_assert_neq(rig.groups[visit.row], hits[i].group, "row %d was passed over",
+					      visit.row);
+		}
+		rig_finish(&rig);
+	}
+}
+
 Test(search, near_ties_are_told_apart)
 {
 	for (int round = 0; round < 40; round++) {

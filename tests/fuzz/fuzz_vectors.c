@@ -1,8 +1,9 @@
 /*
  * fuzz_vectors.c - any bytes as the vectors that a client wants to add to a gallery: refused with a sentence, or as
- * many as its counts say, each of them of length 1.
+ * many as its counts say, each of them of length 1, and with times that make sense.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -18,12 +19,18 @@ static void require(int condition)
 		abort();
 }
 
-static void check(const struct gallery_batch *batch, size_t size)
+static void check(const struct gallery_batch *batch, bool timed, size_t size)
 {
-	size_t due = 16 + 16 * (size_t)batch->n_variants;
+	size_t due = 16 + 16 * (size_t)batch->n_variants + (timed ? 16 * (size_t)batch->n_pictures : 0);
 
 	require(batch->n_variants >= 1 && batch->n_variants <= CONFIG_VARIANTS_MAX);
 	require(batch->n_pictures >= 1 && batch->n_pictures <= GALLERY_BATCH_PICTURES_MAX);
+	for (int i = 0; i < batch->n_pictures; i++) {
+		struct gallery_batch_moment moment = batch->moments[i];
+
+		require(moment.source <= INT32_MAX && moment.from_ms <= moment.to_ms && moment.to_ms <= INT32_MAX);
+		require((timed && moment.source) || !moment.to_ms);
+	}
 	for (int i = 0; i < batch->n_variants; i++) {
 		int length = batch->variants[i].length;
 
@@ -52,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (gallery_batch_read(fd, &error, &batch) < 0)
 		require(error.text[0] != '\0');
 	else
-		check(&batch, size);
+		check(&batch, data[7] == '2', size);
 	gallery_batch_finish(&batch);
 	close(fd);
 	return 0;

@@ -33,7 +33,10 @@ Test(msg, hello_and_welcome_round_trip)
 	ipc_writer_init(&writer);
 	for (unsigned n = 0; n < 200; n++) {
 		struct ipc_hello hello = {.version = random_u32()}, hello_back;
-		struct ipc_welcome welcome = {.version = random_u32()}, welcome_back;
+		struct ipc_welcome welcome = {.version = random_u32(),
+					      .memories = random_u32(),
+					      .vectors = random_u32()},
+				   welcome_back;
 
 		random_name(hello.client);
 		random_name(welcome.server);
@@ -47,6 +50,8 @@ Test(msg, hello_and_welcome_round_trip)
 		cr_assert_eq(ipc_get_welcome(writer.data, writer.size, &welcome_back, NULL), 0);
 		cr_assert_eq(welcome_back.version, welcome.version);
 		cr_assert_str_eq(welcome_back.server, welcome.server);
+		cr_assert_eq(welcome_back.memories, welcome.memories);
+		cr_assert_eq(welcome_back.vectors, welcome.vectors);
 	}
 	ipc_writer_finish(&writer);
 }

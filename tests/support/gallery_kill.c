@@ -145,15 +145,19 @@ static int count(struct galleries *galleries)
 			n = -1;
 	for (int i = n > CHECKED_LAST ? n - CHECKED_LAST : 0; i < n; i++) {
 		for (int variant = 0; variant < VARIANTS; variant++) {
-			float vector[LENGTH], buffer[LENGTH], score = 0;
+			float vector[LENGTH], buffer[LENGTH];
 			char name[IPC_NAME_MAX + 1];
 			int space = gallery_find_space(gallery, (uint64_t)variant + 1), place;
+			uint32_t moment;
+			bool found;
 
 			make_name(i, name);
 			make_vector(i, variant, vector);
 			place = gallery_find_name(gallery, name);
 			if (space < 0 || place < 0 ||
-			    gallery_score(gallery, space, place, vector, buffer, &score) < 0 || score < 0.999999f)
+			    gallery_find_alike(gallery, space, place, vector, NULL, 0.999999f, buffer, &found,
+					       &moment) < 0 ||
+			    !found)
 				n = -1;
 		}
 	}

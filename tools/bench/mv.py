@@ -25,6 +25,7 @@ import threading
 import time
 
 import cv2
+import numpy as np
 
 import camera
 import clips
@@ -35,11 +36,15 @@ HERE = pathlib.Path(__file__).parent
 MODEL = "look"
 JUDGED_S = 2.0  # the verdict that counts is that of the last frame sent by then
 ENROL_FPS = 2
+VIEWS = ("whole", "smaller")
 REJECTED = 0.955  # of the queries whose clip is not enrolled, in the set that thresholds are chosen on
 SCALE = 0.25  # from maybe to sure, in cosines
 MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
 LEAST, MOST = -1, 2  # of the daemon's evidence
 TOP = 4  # names of a frame that the daemon's vote takes in
+OUT_OF_ORDER = -0.25  # evidence at most for a clip that would have to be elsewhere
+NEAR_S = 0.25  # from the part of a clip that a picture stands for
+ALIKE, GAP_S = 0.98, 0.5  # cosine and distance of pictures one of which is left out
 QUOTA_PERIOD_US = 5000
 AMBIENT_C, HEAT_C, HEAT_TAU_S = 30, 60, 15  # of the device: rest, rise at its full CPU time, time constant
 HIGH_C, CRITICAL_C = 60, 80
@@ -86,9 +91,14 @@ def whole(folder):
 
 
 def write_enrolment(clip, folder):
-    for i in range(int(clip.seconds * ENROL_FPS)):
-        for j, view in enumerate(views(clip.picture_at((i + 0.5) / ENROL_FPS))):
-            cv2.imwrite(str(folder / f"{i:03}-{j}.jpg"), view, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    """A video of each view, which begins with the clip's first half second."""
+    with contextlib.ExitStack() as files:
+        videos = [files.enter_context(open(folder / f"{name}.y4m", "wb")) for name in VIEWS]
+        for video in videos:
+            video.write(b"YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420jpeg\n" % (*clips.SIZE, ENROL_FPS))
+        for i in range(int(clip.seconds * ENROL_FPS)):
+            for video, view in zip(videos, views(clip.picture_at((i + 0.5) / ENROL_FPS))):
+                video.write(b"FRAME\n" + cv2.cvtColor(view, cv2.COLOR_BGR2YUV_I420).tobytes())
 
 
 def write_query(clip, seed, folder):
@@ -105,8 +115,8 @@ def prepare(args, which):
     made = clips.make(args.work / "data" / which, which)
     for number, clip in enumerate(made):
         root = args.work / which / f"{number:02}"
-        if clip.enrolled and not (root / "enrol").exists():
-            with whole(root / "enrol") as folder:
+        if clip.enrolled and not (root / "enrolled").exists():
+            with whole(root / "enrolled") as folder:
                 write_enrolment(clip, folder)
         for q in range(args.queries):
             if not (root / f"query{q}").exists():
@@ -143,10 +153,14 @@ class Device:
         (self.zone / "type").write_text("cpu-thermal\n")
         self.share, self.group, self.heater = args.quota or 1, None, None
         self._cool()
-        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, {}),
+        self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, self._by_rank()),
                                     options=["--sysroot", str(self.root)],
                                     settings=f"lanes: [{{name: main, cpus: 0, threads: 1}}]\n"
                                              f"policy: {{temp_high_c: {HIGH_C}, temp_critical_c: {CRITICAL_C}}}\n")
+
+    def _by_rank(self):
+        """The first variant is the most accurate one, and tells pictures that are alike."""
+        return {name: 0.9 - i / 10 for i, name in enumerate(self.networks)}
 
     def _models(self, thresholds, accuracy):
         return (f"  - name: {MODEL}\n    task: embed\n    deadline_ms: {self.args.deadline}\n    variants:\n" +
@@ -220,7 +234,8 @@ class Device:
 
 
 def add(device, which, name, folder):
-    done = device.daemon.inferctl("gallery", "add", which, name, str(folder), "--model", MODEL)
+    done = device.daemon.inferctl("gallery", "add", which, name, *(str(folder / f"{view}.y4m") for view in VIEWS),
+                                  "--model", MODEL, "--fps", str(ENROL_FPS), "--views")
     if done.returncode != 0:
         sys.exit(f"inferctl gallery add failed: {done.stderr}")
 
@@ -230,53 +245,109 @@ def enrol(device, args, which):
     made = prepare(args, which)
     for number, clip in enumerate(made):
         if clip.enrolled:
-            add(device, which, f"{number:02}", args.work / which / f"{number:02}" / "enrol")
+            add(device, which, f"{number:02}", args.work / which / f"{number:02}" / "enrolled")
     return made
 
 
-def ask(device, which, query, top, *options):
-    """The answers to a query's frames, in the order in which they came."""
-    done = subprocess.run(device.daemon.ctl + ["--json", "run", MODEL, "--gallery", which, "--top", str(top), *options,
-                                               *query.files], cwd=query.folder, capture_output=True, text=True, check=False)
+def run(device, folder, files, *options):
+    """The answers to a folder's files, in the order in which they came."""
+    done = subprocess.run(device.daemon.ctl + ["--json", "run", MODEL, *options, *files], cwd=folder, capture_output=True,
+                          text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"inferctl run failed: {done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def ask(device, which, query, *options):
+    return run(device, query.folder, query.files, "--gallery", which, "--top", str(TOP), *options)
+
+
+def look(device, rung, folder, files):
+    """A vector of each frame."""
+    return np.array([answer["embedding"] for answer in run(device, folder, files, "--rung", rung, "--deadline", "60000")])
+
+
 # ---- thresholds ---------------------------------------------------------------------------------------
 
 
-def weigh(answers, maybe, without=None):
+Scores = collections.namedtuple("Scores", "best places")
+
+
+def leave_out(vectors, times):
+    """The numbers of the pictures that the daemon keeps, and the parts of the clip that each stands for."""
+    kept, parts = [], []
+    for i, time_s in enumerate(times):
+        first, last = max(time_s - 0.5 / ENROL_FPS, 0), time_s + 0.5 / ENROL_FPS
+        near = [j for j, part in enumerate(parts) if first <= part[1] + GAP_S and part[0] <= last + GAP_S]
+        score, alike = max(((vectors[i] @ vectors[kept[j]], j) for j in near), default=(-1, None))
+        if score > ALIKE:
+            parts[alike] = min(parts[alike][0], first), max(parts[alike][1], last)
+        else:
+            kept.append(i)
+            parts.append((first, last))
+    return kept, np.array(parts)
+
+
+def score_query(vectors, fps, enrolled):
+    """How like each clip a query's frames are.  enrolled: clip -> vectors, and the parts that they stand for.
+    best: clip -> of each frame.  places: clip -> [place, frame], the best picture from about then, were the clip at this
+    place when the query begins."""
+    best, places = {}, {}
+    times = np.arange(len(vectors)) / fps
+    for clip, (pictures, parts) in enrolled.items():
+        found = vectors @ pictures.T
+        best[clip] = found.max(1)
+        first, last = parts[:, 0] - NEAR_S, parts[:, 1] + NEAR_S
+        began = np.unique(np.concatenate([first[:, None] - times, last[:, None] - times]))[:, None] + times
+        near = (began[..., None] >= first - 1e-6) & (began[..., None] <= last + 1e-6)
+        places[clip] = np.where(near, found, -np.inf).max(2)
+    return Scores(best, places)
+
+
+def weigh(scores, maybe, without=None):
     """As the daemon's vote does, with the gallery or with what it would be without a name: the name it would give, or none."""
-    evidence = collections.Counter()
-    for answer in answers:
-        for result in [r for r in answer["results"] if r["name"] != without][:TOP]:
-            # Beyond what a frame that does not list the name counts.
-            evidence[result["name"]] += min(max((result["score"] - maybe) / SCALE, LEAST), MOST) - LEAST
-    (name, most), (_, second) = evidence.most_common(2)
-    most, second = most / len(answers) + LEAST, second / len(answers) + LEAST
+    names = [name for name in scores.best if name != without]
+    best = np.array([scores.best[name] for name in names])
+    listed = best >= np.sort(best, axis=0)[-TOP]
+    ranking = []
+    for name, lists in zip(names, listed):
+        if lists.any():
+            bounded = np.clip((scores.places[name] - maybe) / SCALE, LEAST, MOST)
+            elsewhere = np.clip((scores.best[name] - maybe) / SCALE, LEAST, OUT_OF_ORDER)
+            ranking.append((np.where(lists, np.maximum(bounded, elsewhere), LEAST).mean(1).max(), name))
+    ranking.sort(reverse=True)
+    (most, name), second = ranking[0], ranking[1][0] if len(ranking) > 1 else LEAST
     return name if most >= 0 and most - second >= MAYBE_LEAD else None
 
 
-def choose_thresholds(queries, answers):
+def choose_thresholds(queries, scores):
     """The lowest `maybe` that leaves REJECTED of the queries unnamed where the clip's name is not in the gallery, and the
     recall it gives where it is."""
-    for maybe in (i / 200 for i in range(40, 200)):
-        unnamed = sum(weigh(answer, maybe, query.clip) is None for query, answer in zip(queries, answers))
+    for maybe in (i / 200 for i in range(20, 200)):
+        unnamed = sum(weigh(score, maybe, query.clip) is None for query, score in zip(queries, scores))
         if unnamed >= REJECTED * len(queries):
-            right = sum(weigh(answer, maybe) == query.clip for query, answer in zip(queries, answers))
+            right = sum(weigh(score, maybe) == query.clip for query, score in zip(queries, scores))
             return (maybe, maybe + SCALE), right / len(queries)
     sys.exit("no threshold keeps the clips apart that are not enrolled")
 
 
 def calibrate(args, device):
     """Thresholds and recall of each variant, unhurried, on the set that is not reported."""
-    queries = read_queries(args, "choose", enrol(device, args, "choose"))
-    thresholds, recall = {}, {}
+    made = prepare(args, "choose")
+    queries = read_queries(args, "choose", made)
+    thresholds, recall, kept = {}, {}, {}
     for name, rung in own_rungs(device).items():
         say(f"thresholds of {name}")
-        answers = [ask(device, "choose", query, TOP + 1, "--rung", rung, "--deadline", "60000") for query in queries]
-        thresholds[name], recall[name] = choose_thresholds(queries, answers)
+        enrolled = {}
+        for number in range(len(made)):
+            clip = f"{number:02}"
+            seen = [look(device, rung, args.work / "choose" / clip / "enrolled", [f"{view}.y4m"]) for view in VIEWS]
+            vectors, times = np.concatenate(seen), np.arange(len(seen[0])) / ENROL_FPS
+            if clip not in kept:  # the first variant is the most accurate one
+                kept[clip] = leave_out(vectors, np.tile(times, len(VIEWS)))
+            enrolled[clip] = vectors[kept[clip][0]], kept[clip][1]
+        scores = [score_query(look(device, rung, query.folder, query.files), query.fps, enrolled) for query in queries]
+        thresholds[name], recall[name] = choose_thresholds(queries, scores)
     return thresholds, recall
 
 
@@ -298,7 +369,7 @@ def contend(args, device, thresholds, recall, queries, contender):
     random.Random(clips.SEED).shuffle(order)  # the same for every contender
     before_ns = device.daemon.cpu_ns()
     with concurrent.futures.ThreadPoolExecutor(args.phones) as phones:
-        answers = list(phones.map(lambda q: ask(device, "report", q, TOP, "--fps", f"{q.fps:.4f}", *pin), order))
+        answers = list(phones.map(lambda q: ask(device, "report", q, "--fps", f"{q.fps:.4f}", *pin), order))
     cpu_ns = device.daemon.cpu_ns() - before_ns
     return summarise(args, contender, list(zip(order, answers)), cpu_ns, device.hottest_c)
 
