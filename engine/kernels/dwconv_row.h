@@ -36,6 +36,13 @@ static inline size_t dwconv_part(size_t channels)
 	return (channels * sizeof(float) + 63) / 64 * 64;
 }
 
+enum dwconv_s8_part { DWCONV_BIAS, DWCONV_MULTIPLIER, DWCONV_SHIFT, DWCONV_WEIGHTS };
+
+static inline const void *dwconv_s8_part(const struct dwconv_args *args, enum dwconv_s8_part part)
+{
+	return (const uint8_t *)args->w + part * dwconv_part(args->channels);
+}
+
 /* Taps of the output pixel x.  Those in the padding read from it. */
 static inline size_t dwconv_list_taps(const struct dwconv_args *args, size_t x, const void *padding,
 				      struct dwconv_tap *taps)

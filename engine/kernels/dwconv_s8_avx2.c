@@ -10,8 +10,9 @@
 #include "levels.h"
 #include "requant_avx2.h"
 
-#define PIXELS	 DWCONV_PIXELS
-#define CHANNELS 16
+#define KERNEL(name) name##_avx2
+#define PIXELS	     DWCONV_PIXELS
+#define CHANNELS     16
 
 /* Unpacking splits sixteen channels into 0-3, 8-11 and 4-7, 12-15: numbers of theirs in that order. */
 static inline void load_split(const void *at, __m256i ret_halves[2])
@@ -25,17 +26,15 @@ static inline void load_split(const void *at, __m256i ret_halves[2])
 
 static inline struct requant_avx2 requant_of(const struct dwconv_args *args, size_t c)
 {
-	const int32_t *multiplier =
-		(const int32_t *)(const void *)((const uint8_t *)args->w + dwconv_part(args->channels)) + c;
-	const int32_t *shift =
-		(const int32_t *)(const void *)((const uint8_t *)args->w + 2 * dwconv_part(args->channels)) + c;
+	const int32_t *multiplier = dwconv_s8_part(args, DWCONV_MULTIPLIER),
+		      *shift = dwconv_s8_part(args, DWCONV_SHIFT);
 	struct requant_avx2 requant = {.zero_point = args->zero_point,
 				       .lo = args->lo8,
 				       .hi = args->hi8,
 				       .float_scales = WITH_FLOAT_SCALES && args->float_scales};
 
-	load_split(multiplier, requant.multiplier);
-	load_split(shift, requant.shift);
+	load_split(multiplier + c, requant.multiplier);
+	load_split(shift + c, requant.shift);
 	return requant;
 }
 
@@ -63,8 +62,8 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 							    int8_t *out)
 {
 	const struct dwconv_args *args = row->args;
-	const int32_t *bias = args->w;
-	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * dwconv_part(args->channels));
+	const int32_t *bias = dwconv_s8_part(args, DWCONV_BIAS);
+	const int16_t *w = dwconv_s8_part(args, DWCONV_WEIGHTS);
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		__m256i first[PIXELS], second[PIXELS], sums[2];
@@ -113,25 +112,4 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 	}
 }
 
-static void one_s8(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_s8(row, 1, skip, out);
-}
-
-static void four_s8(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_s8(row, PIXELS, skip, out);
-}
-
-static void dwconv_s8_avx2(const struct dwconv_args *args)
-{
-	int8_t padding[CHANNELS];
-
-	memset(padding, args->pad, sizeof(padding));
-	dwconv_walk(args, padding, one_s8, four_s8);
-}
-
-void kernels_dwconv_s8_avx2(struct kernels *table)
-{
-	table->dwconv_s8 = dwconv_s8_avx2;
-}
+#include "dwconv_s8.inc"

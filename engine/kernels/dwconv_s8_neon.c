@@ -10,20 +10,17 @@
 #include "levels.h"
 #include "requant_neon.h"
 
-#define PIXELS	 DWCONV_PIXELS
-#define CHANNELS 8
+#define KERNEL(name) name##_neon
+#define PIXELS	     DWCONV_PIXELS
+#define CHANNELS     8
 
 static inline void store_s8(const struct dwconv_args *args, size_t c, int32x4_t low, int32x4_t high, int8_t *out)
 {
-	const uint8_t *parts = args->w;
-	size_t part = dwconv_part(args->channels);
+	const int32_t *multiplier = dwconv_s8_part(args, DWCONV_MULTIPLIER),
+		      *shift = dwconv_s8_part(args, DWCONV_SHIFT);
 	const struct requant_neon requant = {
-		(const int32_t *)(const void *)(parts + part) + c,
-		(const int32_t *)(const void *)(parts + 2 * part) + c,
-		args->zero_point,
-		args->lo8,
-		args->hi8,
-		WITH_FLOAT_SCALES && args->float_scales,
+		multiplier + c, shift + c, args->zero_point,
+		args->lo8,	args->hi8, WITH_FLOAT_SCALES && args->float_scales,
 	};
 	int8x8_t bytes = requant_neon(&requant, low, high);
 	int8_t values[CHANNELS];
@@ -40,8 +37,8 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 							    int8_t *out)
 {
 	const struct dwconv_args *args = row->args;
-	const int32_t *bias = args->w;
-	const int16_t *w = (const int16_t *)(const void *)((const uint8_t *)args->w + 3 * dwconv_part(args->channels));
+	const int32_t *bias = dwconv_s8_part(args, DWCONV_BIAS);
+	const int16_t *w = dwconv_s8_part(args, DWCONV_WEIGHTS);
 
 	for (size_t c = 0; c < args->channels; c += CHANNELS) {
 		int32x4_t low[PIXELS], high[PIXELS];
@@ -67,25 +64,4 @@ static inline __attribute__((always_inline)) void pixels_s8(const struct dwconv_
 	}
 }
 
-static void one_s8(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_s8(row, 1, skip, out);
-}
-
-static void four_s8(const struct dwconv_row *row, size_t skip, void *out)
-{
-	pixels_s8(row, PIXELS, skip, out);
-}
-
-static void dwconv_s8_neon(const struct dwconv_args *args)
-{
-	int8_t padding[CHANNELS];
-
-	memset(padding, args->pad, sizeof(padding));
-	dwconv_walk(args, padding, one_s8, four_s8);
-}
-
-void kernels_dwconv_s8_neon(struct kernels *table)
-{
-	table->dwconv_s8 = dwconv_s8_neon;
-}
+#include "dwconv_s8.inc"

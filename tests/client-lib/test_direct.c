@@ -2,7 +2,6 @@
  * test_direct.c - cameras whose buffers the daemon reads where they are: the feed of inferctl between a driver made
  * here and a real daemon.  And the real one where there is one.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include "client-lib/inferctl/feed.h"
 #include "made_camera.h"
 #include "shell.h"
+#include "support/test.h"
 #include "support/tiny_network.h"
 
 TEST_SUITE(direct);
@@ -123,17 +123,6 @@ static int count_mapped(const struct rig *rig)
 	return n;
 }
 
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 Test(direct, no_byte_of_a_frame_is_copied)
 {
 	struct rig rig;
@@ -201,7 +190,7 @@ Test(direct, what_the_daemon_does_not_take_is_copied)
 
 Test(direct, a_driver_that_exports_only_some_exports_none)
 {
-	int before = count_fds();
+	int before = test_count_fds();
 
 	for (int passes = 0; passes < BUFFERS; passes++) {
 		struct rig rig = {.driver = driver_gray()};
@@ -219,7 +208,7 @@ Test(direct, a_driver_that_exports_only_some_exports_none)
 		expect_label(&rig, 255, "white");
 		cr_assert_eq(rig.feed.copied_bytes, (uint64_t)FRAME_BYTES);
 		rig_finish(&rig);
-		cr_assert_eq(count_fds(), before);
+		cr_assert_eq(test_count_fds(), before);
 	}
 }
 
@@ -250,7 +239,7 @@ Test(direct, a_daemon_that_comes_back_gets_the_same_memories)
 
 Test(direct, the_client_ends_with_frames_in_flight)
 {
-	int before = count_fds();
+	int before = test_count_fds();
 	struct rig rig;
 
 	rig_init(&rig, "slow", BUFFERS, SEALS);
@@ -259,7 +248,7 @@ Test(direct, the_client_ends_with_frames_in_flight)
 	rig_finish(&rig);
 	cr_assert_eq(rig.n_answers, 0);
 	cr_assert_eq(driver_count_queued(&rig.driver), (uint32_t)BUFFERS);
-	cr_assert_eq(count_fds(), before);
+	cr_assert_eq(test_count_fds(), before);
 }
 
 Test(direct, a_buffer_that_the_driver_does_not_take_back_is_complained_about)

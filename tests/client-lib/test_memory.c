@@ -1,5 +1,4 @@
 /* test_memory.c - streams whose buffers are memories of the client's own, one for each: the installed interface. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include "client-lib/inferd.h"
 #include "ipc/ipc.h"
 #include "support/daemon_fixture.h"
+#include "support/test.h"
 
 TEST_SUITE(memory);
 
@@ -93,17 +93,6 @@ static int open_with(struct rig *rig, const int *fds, int fd, struct inferd_stre
 	return inferd_stream_open(rig->client, &options, ret_stream);
 }
 
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 /* The frame in this buffer, whose pixels are there. */
 static void expect_label(struct rig *rig, struct inferd_stream *stream, uint32_t index, const char *label)
 {
@@ -131,7 +120,7 @@ Test(memory, each_buffer_may_have_one)
 	int before;
 
 	rig_init(&rig);
-	before = count_fds();
+	before = test_count_fds();
 	cr_assert_eq(open_with(&rig, rig.fds, 0, &stream), 0, "%s", inferd_error(rig.client));
 	for (int i = 0; i < 6; i++) {
 		memset(rig.pixels[order[i]], i % 2 ? 255 : 0, SIDE * SIDE);
@@ -146,7 +135,7 @@ Test(memory, each_buffer_may_have_one)
 	}
 	cr_assert_eq(inferd_acquire(stream, &buffer), -EAGAIN);
 	cr_assert_eq(inferd_stream_close(stream), 0);
-	cr_assert_eq(count_fds(), before);
+	cr_assert_eq(test_count_fds(), before);
 	rig_finish(&rig);
 }
 
@@ -189,7 +178,7 @@ Test(memory, that_is_refused_leaves_nothing_behind)
 	cr_assert_eq(fcntl(small, F_ADD_SEALS, SEALS), 0);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	rig_init(&rig);
-	before = count_fds();
+	before = test_count_fds();
 	for (int at = 0; at < BUFFERS; at++) {
 		const struct {
 			int fd, error;
@@ -201,7 +190,7 @@ Test(memory, that_is_refused_leaves_nothing_behind)
 			fds[at] = cases[i].fd;
 			cr_assert_eq(open_with(&rig, fds, 0, &stream), cases[i].error, "%zu at %d: %s", i, at,
 				     inferd_error(rig.client));
-			cr_assert_eq(count_fds(), before);
+			cr_assert_eq(test_count_fds(), before);
 		}
 	}
 	cr_assert_eq(open_with(&rig, rig.fds, unsealed, &stream), -EINVAL, "one or the other");

@@ -1,6 +1,5 @@
 #include "daemon/pool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/udmabuf.h>
@@ -138,17 +137,6 @@ Test(pool, what_is_no_memory_is_refused)
 
 #define ALL_SEALS (F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 /* Mappings of the memory that clients have here. */
 static int count_mappings(void)
 {
@@ -182,7 +170,7 @@ static void close_memories(const int *fds, int n)
 
 Test(pool, each_slot_may_have_a_memory)
 {
-	int fds[IPC_SLOTS_MAX], before = count_fds();
+	int fds[IPC_SLOTS_MAX], before = test_count_fds();
 	uint8_t last[IPC_SLOTS_MAX] = {0};
 	const char *reason = "";
 	struct pool pool;
@@ -203,12 +191,12 @@ Test(pool, each_slot_may_have_a_memory)
 		cr_assert_eq(last[i], 100 + i);
 	}
 	close_memories(fds, IPC_SLOTS_MAX);
-	cr_assert_eq(count_fds(), before, "plain memory needs no descriptor");
+	cr_assert_eq(test_count_fds(), before, "plain memory needs no descriptor");
 	cr_assert_eq(pool_slot(&pool, 3)[0], 13);
 	pool_settle(&pool);
 	pool_finish(&pool);
 	cr_assert_eq(count_mappings(), 0);
-	cr_assert_eq(count_fds(), before);
+	cr_assert_eq(test_count_fds(), before);
 }
 
 Test(pool, no_memory_of_several_may_be_wrong)
@@ -238,7 +226,7 @@ Test(pool, no_memory_of_several_may_be_wrong)
 			wrong[4] = made[(at + 1) % 3];
 			wrong[5] = fcntl(made[(at + 1) % 3], F_DUPFD_CLOEXEC, 0);
 			fds[at] = wrong[i];
-			before = count_fds();
+			before = test_count_fds();
 			rc = pool_import(fds, 3, 3, 8192, false, &reason, &pool);
 			cr_assert_eq(rc,
 				     i == 1   ? -EPERM
@@ -247,7 +235,7 @@ Test(pool, no_memory_of_several_may_be_wrong)
 				     "%s at %d: %d, %s", cases[i], at, rc, reason);
 			cr_assert_eq(strcmp(reason, "two slots have the same memory") == 0, i == 4 || i == 5,
 				     "%s at %d: %s", cases[i], at, reason);
-			cr_assert_eq(count_fds(), before, "%s at %d", cases[i], at);
+			cr_assert_eq(test_count_fds(), before, "%s at %d", cases[i], at);
 			cr_assert_eq(count_mappings(), 0, "%s at %d", cases[i], at);
 			close_memories(made, 3);
 			close_memories(wrong, 2);
@@ -260,7 +248,7 @@ Test(pool, no_memory_of_several_may_be_wrong)
 
 Test(pool, too_many_or_too_few_memories_are_refused)
 {
-	int fds[IPC_SLOTS_MAX], before = count_fds();
+	int fds[IPC_SLOTS_MAX], before = test_count_fds();
 
 	make_memories(fds, IPC_SLOTS_MAX);
 	for (uint32_t n_slots = 1; n_slots <= IPC_SLOTS_MAX; n_slots++) {
@@ -276,7 +264,7 @@ Test(pool, too_many_or_too_few_memories_are_refused)
 	}
 	close_memories(fds, IPC_SLOTS_MAX);
 	cr_assert_eq(count_mappings(), 0);
-	cr_assert_eq(count_fds(), before);
+	cr_assert_eq(test_count_fds(), before);
 }
 
 /* A dma-buf that lies in this memory; -1 where the kernel makes none. */
@@ -294,7 +282,7 @@ static int make_dma_buf(int memory, uint64_t size)
 
 Test(pool, dma_bufs_are_kept_and_let_go)
 {
-	int memories[2], fds[2], before = count_fds();
+	int memories[2], fds[2], before = test_count_fds();
 	const char *reason = "";
 	struct pool pool;
 
@@ -318,5 +306,5 @@ Test(pool, dma_bufs_are_kept_and_let_go)
 	}
 	pool_finish(&pool);
 	close_memories(memories, 2);
-	cr_assert_eq(count_fds(), before);
+	cr_assert_eq(test_count_fds(), before);
 }

@@ -1,7 +1,6 @@
 /* Sessions over a socketpair, on a loop that the test turns by hand, with one lane and one small network. */
 #include "daemon/session.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -418,17 +417,6 @@ Test(session, answers_left_unread_cost_the_connection)
 	rig_finish(&rig);
 }
 
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 Test(session, a_stream_may_bring_its_own_memory)
 {
 	struct ipc_stream_open open = {.model = "tiny", .n_slots = 1, .slot_bytes = 4096};
@@ -439,7 +427,7 @@ Test(session, a_stream_may_bring_its_own_memory)
 	/* The first loop of a process opens descriptors that stay. */
 	rig_init(&rig);
 	rig_finish(&rig);
-	fds = count_fds();
+	fds = test_count_fds();
 	rig_init(&rig);
 	greet(&rig);
 	cr_assert_eq(ftruncate(fd, 4096), 0);
@@ -459,7 +447,7 @@ Test(session, a_stream_may_bring_its_own_memory)
 	send_message(&rig, IPC_FRAME, 3);
 	expect(&rig, IPC_RESULT, 3);
 	rig_finish(&rig);
-	cr_assert_eq(count_fds(), fds);
+	cr_assert_eq(test_count_fds(), fds);
 	close(fd);
 }
 
@@ -535,7 +523,7 @@ Test(session, a_stream_may_bring_a_memory_for_each_slot)
 
 	rig_init(&rig);
 	rig_finish(&rig);
-	fds = count_fds();
+	fds = test_count_fds();
 	rig_init(&rig);
 	greet(&rig);
 	make_memories(own, MEMORIES);
@@ -565,7 +553,7 @@ Test(session, a_stream_may_bring_a_memory_for_each_slot)
 	/* The client dies, with a frame on its way. */
 	send_frame(&rig, memory_frame, 60);
 	rig_finish(&rig);
-	cr_assert_eq(count_fds(), fds);
+	cr_assert_eq(test_count_fds(), fds);
 }
 
 Test(session, memories_that_are_refused_leave_nothing_behind)
@@ -578,7 +566,7 @@ Test(session, memories_that_are_refused_leave_nothing_behind)
 	rig_finish(&rig);
 	make_memories(own, 4);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	fds = count_fds();
+	fds = test_count_fds();
 	rig_init(&rig);
 	greet(&rig);
 	cr_assert_eq((int)open_with(&rig, own, 2), (int)IPC_ERROR);
@@ -605,7 +593,7 @@ Test(session, memories_that_are_refused_leave_nothing_behind)
 	cr_assert_eq(message.header.serial, 0u);
 	cr_assert_eq(receive(&rig, &message), -ECONNRESET);
 	rig_finish(&rig);
-	cr_assert_eq(count_fds(), fds);
+	cr_assert_eq(test_count_fds(), fds);
 	close_all(own, 4);
 	close_all(ends, 2);
 }

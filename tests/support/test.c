@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -68,4 +69,15 @@ const char *test_data(const char *relative)
 	if (access(path, R_OK) != 0)
 		cr_skip_test("needs %s (set INFERD_TEST_DATA)", path);
 	return path;
+}
+
+int test_count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }

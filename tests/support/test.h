@@ -29,4 +29,7 @@ float test_random_float(void);
  */
 const char *test_data(const char *relative);
 
+/* Open descriptors of this process, and some more, the same number each time: to be compared. */
+int test_count_fds(void);
+
 #endif
