@@ -160,3 +160,29 @@ Test(joint, networks_leave_and_come_back_by_stage)
 		cr_assert_not_null(made.ladder->stage[i]->details[0].plan);
 	finish(&made);
 }
+
+/* What it runs on differs, so what was measured of the one is not the other's; it stays so when networks come back. */
+Test(joint, a_variant_that_multiplies_in_float16_is_another)
+{
+	static const char *const variants[] = {"{name: m, file: m.param}",
+					       "{name: m, file: m.param, half_arithmetic: true}"};
+	uint64_t digests[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct network *networks[LADDER_NETWORKS_MAX];
+		struct ladder *fresh = NULL;
+		struct made made;
+
+		cr_assert_eq(make(&made, "{name: d, file: d.param}", variants[i]), 0, "%s", made.error.text);
+		digests[i] = made.ladder->stage[LADDER_LANDMARKS]->digest;
+		ladder_unload(made.ladder, networks);
+		for (int k = 0; k < LADDER_NETWORKS_MAX; k++)
+			network_put(networks[k]);
+		cr_assert_eq(ladder_create_again(made.ladder, &made.error, &fresh), 0, "%s", made.error.text);
+		cr_assert_eq(fresh->stage[LADDER_LANDMARKS]->variants[0].half_arithmetic, i);
+		cr_assert_eq(ladder_adopt(made.ladder, fresh), 0);
+		ladder_unref(fresh);
+		finish(&made);
+	}
+	cr_assert_neq(digests[0], digests[1]);
+}
