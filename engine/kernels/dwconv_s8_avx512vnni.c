@@ -222,6 +222,14 @@ static inline __attribute__((always_inline)) void store_in(enum requant_avx512_m
 		_mm512_mask_storeu_epi8(out + (size_t)p * out_step, mask, bytes[p]);
 }
 
+/* What may be negative has no activation behind it, which depthwise convolutions seldom lack: once for all windows. */
+static __attribute__((noinline)) void store_fixed(const struct work *work, int pixels, const __m512i (*sums)[VECTORS],
+						  int8_t *out, size_t out_step)
+{
+	for (int p = 0; p < pixels; p++)
+		store_in(REQUANT_FIXED, work, 1, sums + p, out + (size_t)p * out_step, 0);
+}
+
 static inline __attribute__((always_inline)) void store(const struct work *work, int pixels,
 							const __m512i (*sums)[VECTORS], int8_t *out, size_t out_step)
 {
@@ -235,9 +243,17 @@ static inline __attribute__((always_inline)) void store(const struct work *work,
 	case REQUANT_POSITIVE:
 		store_in(REQUANT_POSITIVE, work, pixels, sums, out, out_step);
 		break;
-	case REQUANT_FIXED:
-		store_in(REQUANT_FIXED, work, pixels, sums, out, out_step);
+	case REQUANT_FIXED: {
+		__m512i copies[PIXELS][VECTORS]; /* so that the sums can stay in registers otherwise */
+
+#pragma GCC unroll 4
+		for (int p = 0; p < pixels; p++)
+#pragma GCC unroll 4
+			for (int v = 0; v < VECTORS; v++)
+				copies[p][v] = sums[p][v];
+		store_fixed(work, pixels, (const __m512i(*)[VECTORS])copies, out, out_step);
 		break;
+	}
 	}
 }
 
@@ -299,7 +315,7 @@ struct run {
 static inline __attribute__((always_inline)) void three(const struct work *work, const struct run *run, size_t first,
 							int pixels, int stride, bool apart, int sets)
 {
-	const size_t skip = first * (size_t)stride, step0 = run->column.step[0], step1 = run->column.step[1],
+	const size_t skip = first * (size_t)run->stride, step0 = run->column.step[0], step1 = run->column.step[1],
 		     step2 = run->column.step[2];
 	const int8_t *row0 = run->column.rows[0] + skip * step0, *row1 = run->column.rows[1] + skip * step1,
 		     *row2 = run->column.rows[2] + skip * step2, *weights = work->block->weights;
@@ -332,44 +348,39 @@ static inline __attribute__((always_inline)) void three(const struct work *work,
 	store(work, pixels, (const __m512i(*)[VECTORS])sums, run->out + first * run->out_step, run->out_step);
 }
 
-static inline __attribute__((always_inline)) void threes(const struct work *work, const struct run *run, int stride,
-							 bool apart, int sets)
+/* As many windows as go together; how many that were. */
+static inline __attribute__((always_inline)) size_t threes(const struct work *work, const struct run *run, int stride,
+							   int sets)
 {
 	size_t i = 0;
 
 	for (; i + PIXELS <= run->n; i += PIXELS)
-		three(work, run, i, PIXELS, stride, apart, sets);
-	for (; i < run->n; i++)
-		three(work, run, i, 1, stride, apart, sets);
+		three(work, run, i, PIXELS, stride, false, sets);
+	return i;
 }
 
-/* Windows that have no columns in common. */
-static inline __attribute__((always_inline)) void ones(const struct work *work, const struct run *run, bool apart,
-						       int sets)
+/* Windows from `first` on that have no columns in common, or are too few. */
+static inline __attribute__((always_inline)) void ones(const struct work *work, const struct run *run, size_t first,
+						       bool apart)
 {
-	for (size_t i = 0; i < run->n; i++)
-		three(work, run, i, 1, run->stride, apart, sets);
-}
-
-static inline __attribute__((always_inline)) void run_sets(const struct work *work, const struct run *run, int sets)
-{
-	if (run->apart)
-		ones(work, run, true, sets);
-	else if (run->stride == 1)
-		threes(work, run, 1, false, sets);
-	else if (run->stride == 2)
-		threes(work, run, 2, false, sets);
-	else
-		ones(work, run, false, sets);
+	for (size_t i = first; i < run->n; i++)
+		three(work, run, i, 1, 1, apart, work->block->sets);
 }
 
 static void run_windows(const struct work *work, ptrdiff_t x, struct run *run)
 {
+	size_t done = 0;
+
 	column_at(work, 3, 0, (size_t)x, &run->column);
-	if (work->block->sets > 1)
-		run_sets(work, run, 2);
-	else
-		run_sets(work, run, 1);
+	if (run->apart) {
+		ones(work, run, 0, true);
+		return;
+	}
+	if (run->stride == 1)
+		done = work->block->sets > 1 ? threes(work, run, 1, 2) : threes(work, run, 1, 1);
+	else if (run->stride == 2)
+		done = work->block->sets > 1 ? threes(work, run, 2, 2) : threes(work, run, 2, 1);
+	ones(work, run, done, false);
 }
 
 static bool is_three(const struct dwconv_args *args)

@@ -176,20 +176,23 @@ Test(trial, a_layer_stays_as_it_was_first_planned)
 	network_finish(&n);
 }
 
-/*
- * What 64 x 64 weights take more in blocks of 2x2 and of 4x4: 16 and 36 numbers instead of 9, and a bias for each place
- * instead of one.
- */
-#define MORE_2 (sizeof(float) * (64 * 64 * 7 + 64 * 15))
-#define MORE_4 (sizeof(float) * (64 * 64 * 27 + 64 * 35))
+/* What 64 x 64 weights take more in blocks than as they are. */
+static size_t more(int size)
+{
+	const struct kernels *k = kernels_get();
+	size_t plain = pack_f32_panel_bytes(&k->igemm_f32, 9, 64);
+
+	return 64 / k->igemm_f32.nr * (pack_winograd_panel_bytes(&k->winograd[size], &k->igemm_f32, 64) - plain);
+}
 
 Test(trial, memory_decides_before_time)
 {
-	static const struct {
+	const size_t more_2 = more(WINOGRAD_2X2), more_4 = more(WINOGRAD_4X4);
+	const struct {
 		size_t max;
 		int first, second;
-	} cases[] = {{0, 0, 0},	     {MORE_2 - 1, 0, 0},      {MORE_2, 2, 0},	 {MORE_4 - 1, 2, 2},
-		     {MORE_4, 4, 0}, {MORE_4 + MORE_2, 4, 2}, {2 * MORE_4, 4, 4}};
+	} cases[] = {{0, 0, 0},	     {more_2 - 1, 0, 0},      {more_2, 2, 0},	 {more_4 - 1, 2, 2},
+		     {more_4, 4, 0}, {more_4 + more_2, 4, 2}, {2 * more_4, 4, 4}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct clock clock = {{100, 50, 20}, 0};
