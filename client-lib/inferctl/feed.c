@@ -11,7 +11,8 @@
 #define SOURCE_NEEDS	  2 /* buffers, to fill them while the others are with the daemon */
 #define RESULT_TIMEOUT_MS 60000
 #define AWAY_TIMEOUT_MS	  10000
-#define SLICE_MS	  200 /* of waiting, between looks at whether to stop */
+#define SLICE_MS	  200	      /* of waiting, between looks at whether to stop */
+#define VOTE_JPEG_BYTES	  (256 << 10) /* room for one, where a gallery is asked */
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
@@ -158,9 +159,14 @@ static int need_stream(struct feed *feed, const struct source_frame *frame)
 
 	if (feed->stream && inferd_stream_buffer_bytes(feed->stream) >= frame->bytes)
 		return 0;
-	/* JPEGs differ in length; a stream is not opened anew for each that is a little longer. */
-	if (feed->stream && frame->format == INFERD_JPEG)
+	/*
+	 * JPEGs differ in length; a stream is not opened anew for each that is a little longer.  What a gallery's vote
+	 * has seen is lost with the stream, so there a camera's largest should fit from the beginning.
+	 */
+	if (frame->format == INFERD_JPEG && (feed->stream || options->gallery))
 		asked.buffer_bytes += frame->bytes / 4;
+	if (frame->format == INFERD_JPEG && options->gallery && asked.buffer_bytes < VOTE_JPEG_BYTES)
+		asked.buffer_bytes = VOTE_JPEG_BYTES;
 	r = feed_drain(feed);
 	if (r < 0)
 		return r;
