@@ -649,7 +649,7 @@ static int make_move(struct planning *p, struct step *step, int index)
 		tile_rows(step, out->count / n, n, STEP_CHUNK);
 	} else if (WITH_pad && step->node->op == GRAPH_PAD) {
 		step->run = step_pad;
-		step->tiles = 1;
+		step->tiles = step_even_tiles(out->count / n, STEP_CHUNK / n ? STEP_CHUNK / n : 1);
 	} else {
 		step->run = step_copy;
 		tile_elements(step, &p->plan->tensors[step->node->inputs[0]], &p->plan->tensors[step->node->inputs[0]]);

@@ -211,28 +211,55 @@ static void fill(const struct plan_tensor *out, float value, size_t n, uint8_t *
 	}
 }
 
-/* One tile: fill, then copy the rows of the input to their places. */
+/* Where a row of the output is, and whether the input has it: along all axes but the last. */
+struct pad_walk {
+	int32_t index[ENGINE_RANK_MAX];
+	size_t row; /* of the input */
+	bool inside;
+};
+
+static void pad_look(const struct step *step, const struct plan_tensor *in, struct pad_walk *walk)
+{
+	const struct graph_pad *pad = &step->node->pad;
+
+	walk->row = 0;
+	walk->inside = true;
+	for (int i = 0; i < in->rank - 1; i++) {
+		int32_t at = walk->index[i] - pad->before[i];
+
+		walk->inside &= at >= 0 && at < in->dims[i];
+		walk->row = walk->row * (size_t)in->dims[i] + (size_t)at;
+	}
+}
+
 void step_pad(const struct step *step, const struct exec *exec, size_t from, size_t to)
 {
 	const struct plan_tensor *in = &exec->plan->tensors[step->in[0]], *out = &exec->plan->tensors[step->out];
 	const struct graph_pad *pad = &step->node->pad;
 	size_t size = engine_type_size(out->type), n = in->rank ? (size_t)in->dims[in->rank - 1] : 1;
-	ptrdiff_t stride[ENGINE_RANK_MAX] = {0};
+	size_t n_out = in->rank ? (size_t)out->dims[in->rank - 1] : 1,
+	       before = in->rank ? (size_t)pad->before[in->rank - 1] : 0;
+	size_t rows = out->count / n_out, rest = step_cut(rows, from, step->tiles);
 	const uint8_t *x = plan_pointer(exec, step->in[0]);
-	uint8_t *y = plan_pointer(exec, step->out);
+	uint8_t *y = (uint8_t *)plan_pointer(exec, step->out) + rest * n_out * size;
+	struct pad_walk walk;
 
-	(void)from;
-	(void)to;
-	fill(out, pad->value, out->count, y);
-	axis_strides(out, stride);
-	for (size_t row = 0; row < in->count / n; row++) {
-		size_t rest = row, at = in->rank ? (size_t)pad->before[in->rank - 1] : 0;
-
-		for (int i = in->rank - 2; i >= 0; i--) {
-			at += (rest % (size_t)in->dims[i] + (size_t)pad->before[i]) * (size_t)stride[i];
-			rest /= (size_t)in->dims[i];
+	rows = step_cut(rows, to, step->tiles) - rest;
+	for (int i = in->rank - 2; i >= 0; i--) {
+		walk.index[i] = (int32_t)(rest % (size_t)out->dims[i]);
+		rest /= (size_t)out->dims[i];
+	}
+	for (; rows; rows--, y += n_out * size) {
+		pad_look(step, in, &walk);
+		if (walk.inside) {
+			fill(out, pad->value, before, y);
+			memcpy(y + before * size, x + walk.row * in->stride * size, n * size);
+			fill(out, pad->value, n_out - before - n, y + (before + n) * size);
+		} else {
+			fill(out, pad->value, n_out, y);
 		}
-		memcpy(y + at * size, x + row * in->stride * size, n * size);
+		for (int i = in->rank - 2; i >= 0 && ++walk.index[i] == out->dims[i]; i--)
+			walk.index[i] = 0;
 	}
 }
 
