@@ -37,9 +37,8 @@ MODEL = "look"
 JUDGED_S = 2.0  # the verdict that counts is that of the last frame sent by then
 ENROL_FPS = 2
 VIEWS = ("whole", "smaller")
-REJECTED = 0.955  # of the queries whose clip is not enrolled, in the set that thresholds are chosen on
 SCALE = 0.25  # from maybe to sure, in cosines
-MAYBE_LEAD = 0.4  # over the second name, in units of SCALE
+LEADS = 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8  # over the second name, in units of SCALE: one of them for all variants
 LEAST, MOST = -1, 2  # of the daemon's evidence
 TOP = 4  # names of a frame that the daemon's vote takes in
 OUT_OF_ORDER = -0.25  # evidence at most for a clip that would have to be elsewhere
@@ -152,6 +151,7 @@ class Device:
         self.zone.mkdir(parents=True, exist_ok=True)
         (self.zone / "type").write_text("cpu-thermal\n")
         self.share, self.group, self.heater = args.quota or 1, None, None
+        self.lead = LEADS[0]
         self._cool()
         self.daemon = daemon.Daemon(args.build, models=self._models({name: (0.5, 0.6) for name in networks}, self._by_rank()),
                                     options=["--sysroot", str(self.root)],
@@ -167,7 +167,7 @@ class Device:
                 "".join(f"      - {{name: {name}, file: {path.resolve()}, accuracy: {accuracy.get(name, 0.5):.3f}, "
                         f"maybe: {thresholds[name][0]:.4f}, sure: {thresholds[name][1]:.4f}}}\n"
                         for name, path in self.networks.items()) +
-                f"    gallery: {{maybe_lead: {MAYBE_LEAD}}}\n"
+                f"    gallery: {{maybe_lead: {self.lead}}}\n"
                 f"    preprocess: {{fit: stretch, mean: {look_networks.MEAN}, scale: {look_networks.SCALE}}}\n")
 
     def _cool(self):
@@ -305,7 +305,8 @@ def score_query(vectors, fps, enrolled):
 
 
 def weigh(scores, maybe, without=None):
-    """As the daemon's vote does, with the gallery or with what it would be without a name: the name it would give, or none."""
+    """As the daemon's vote does, with the gallery or with what it would be without a name: the name that it would give from
+    this lead on, or none."""
     names = [name for name in scores.best if name != without]
     best = np.array([scores.best[name] for name in names])
     listed = best >= np.sort(best, axis=0)[-TOP]
@@ -317,25 +318,41 @@ def weigh(scores, maybe, without=None):
             ranking.append((np.where(lists, np.maximum(bounded, elsewhere), LEAST).mean(1).max(), name))
     ranking.sort(reverse=True)
     (most, name), second = ranking[0], ranking[1][0] if len(ranking) > 1 else LEAST
-    return name if most >= 0 and most - second >= MAYBE_LEAD else None
+    return (name, most - second) if most >= 0 else (None, 0)
 
 
-def choose_thresholds(queries, scores):
-    """The lowest `maybe` that leaves REJECTED of the queries unnamed where the clip's name is not in the gallery, and the
-    recall it gives where it is."""
+def count_right(queries, scores):
+    """For each lead and `maybe`: how many queries go right, with the clip's name in the gallery and without; and the first
+    of these alone."""
+    counts = collections.defaultdict(dict)
     for maybe in (i / 200 for i in range(20, 200)):
-        unnamed = sum(weigh(score, maybe, query.clip) is None for query, score in zip(queries, scores))
-        if unnamed >= REJECTED * len(queries):
-            right = sum(weigh(score, maybe) == query.clip for query, score in zip(queries, scores))
-            return (maybe, maybe + SCALE), right / len(queries)
-    sys.exit("no threshold keeps the clips apart that are not enrolled")
+        inside = [(query.clip, *weigh(score, maybe)) for query, score in zip(queries, scores)]
+        outside = [weigh(score, maybe, query.clip) for query, score in zip(queries, scores)]
+        for lead in LEADS:
+            named = sum(name == clip and by >= lead for clip, name, by in inside)
+            counts[lead][maybe] = named + sum(name is None or by < lead for name, by in outside), named
+    return counts
+
+
+def choose_thresholds(counts, n):
+    """The lead with which fewest queries go wrong in all variants together, and the `maybe` of each: the middle of the range
+    that has the fewest, since other clips will be a little more or less alike.  And the recall that these give."""
+    lead = max(LEADS, key=lambda lead: sum(max(rows[lead].values())[0] for rows in counts.values()))
+    thresholds, recall = {}, {}
+    for name, rows in counts.items():
+        most = max(rows[lead].values())[0]
+        best = [maybe for maybe, (right, _) in rows[lead].items() if right == most]
+        maybe = best[len(best) // 2]
+        thresholds[name] = maybe, maybe + SCALE
+        recall[name] = rows[lead][maybe][1] / n
+    return lead, thresholds, recall
 
 
 def calibrate(args, device):
-    """Thresholds and recall of each variant, unhurried, on the set that is not reported."""
+    """The lead, and thresholds and recall of each variant, unhurried, on the set that is not reported."""
     made = prepare(args, "choose")
     queries = read_queries(args, "choose", made)
-    thresholds, recall, kept = {}, {}, {}
+    counts, kept = {}, {}
     for name, rung in own_rungs(device).items():
         say(f"thresholds of {name}")
         enrolled = {}
@@ -347,8 +364,8 @@ def calibrate(args, device):
                 kept[clip] = leave_out(vectors, np.tile(times, len(VIEWS)))
             enrolled[clip] = vectors[kept[clip][0]], kept[clip][1]
         scores = [score_query(look(device, rung, query.folder, query.files), query.fps, enrolled) for query in queries]
-        thresholds[name], recall[name] = choose_thresholds(queries, scores)
-    return thresholds, recall
+        counts[name] = count_right(queries, scores)
+    return choose_thresholds(counts, len(queries))
 
 
 def own_rungs(device):
@@ -436,7 +453,8 @@ def main():
                                   args.work / "networks")
     device = Device(args, networks)
     try:
-        thresholds, recall = calibrate(args, device)
+        device.lead, thresholds, recall = calibrate(args, device)
+        print(f"maybe_lead {device.lead}", flush=True)
         for name in networks:
             maybe, sure = thresholds[name]
             print(f"{name}: maybe {maybe:.3f}, sure {sure:.3f}; names {percent(recall[name])} of the set they were chosen on",
