@@ -230,6 +230,8 @@ Test(gallery, pictures_of_a_video_have_times)
 	fixture_stop(&fixture);
 }
 
+#define OUT_OF_REACH 77
+
 /* Another user may ask and may have galleries, and can neither change this one nor read files that are not theirs. */
 Test(gallery, others_may_not_change_it)
 {
@@ -265,6 +267,8 @@ Test(gallery, others_may_not_change_it)
 		snprintf(path, sizeof(path), "%s/secret.jpg", fixture.dir);
 		if (chmod(path, 0600) < 0 || setresuid(12345, 12345, 12345) < 0)
 			_exit(100);
+		if (access(INFERCTL_BINARY, X_OK) < 0)
+			_exit(OUT_OF_REACH);
 		for (int i = 0; i < (int)(sizeof(cases) / sizeof(cases[0])); i++) {
 			int ended = shell_run(&fixture, cases[i].command, out);
 
@@ -276,6 +280,10 @@ Test(gallery, others_may_not_change_it)
 		_exit(0);
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == OUT_OF_REACH) {
+		fixture_stop(&fixture);
+		cr_skip_test("the build folder lies where other users cannot go");
+	}
 	cr_assert_eq(WEXITSTATUS(status), 0, "command %d", WEXITSTATUS(status));
 	expect_unchanged(&fixture);
 	fixture_stop(&fixture);
