@@ -191,8 +191,9 @@ static void put_rungs(const struct daemon *daemon, const struct ladder *ladder, 
 		put_float(writer, "accuracy", (double)rung->accuracy);
 		put_float(writer, "estimated", (double)ladder->details[i].estimated);
 		put_uint(writer, "prior_us", (uint64_t)lrintf(rung->prior_us));
+		/* Rounded up: 0 is for a rung of which nothing is known. */
 		put_uint(writer, "learned_us",
-			 (uint64_t)lrintf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
+			 (uint64_t)ceilf(policy_latency_typical_us(&ladder->latency, ladder->rungs, i)));
 		put_bool(writer, "dominated", rung->dominated);
 		put_bool(writer, "own_size", ladder->details[i].own_size);
 	}
