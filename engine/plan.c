@@ -206,11 +206,6 @@ static int check_same_quant(struct planning *p, const struct graph_node *node)
 
 /* ---- steps ------------------------------------------------------------------------------------- */
 
-static size_t ceil_div(size_t a, size_t b)
-{
-	return (a + b - 1) / b;
-}
-
 static void set_window(struct plan_window *to, const struct plan_tensor *in, const struct plan_tensor *out,
 		       const struct graph_window *window, bool ceil_mode)
 {

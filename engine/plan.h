@@ -28,6 +28,16 @@ struct plan_tensor {
 	int first, last; /* of a root: steps that write it first and read it last; -1 is before the first step */
 };
 
+static inline size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline size_t ceil_div(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
 /* Geometry of a window over an image; what convolutions and pools share. */
 struct plan_window {
 	int in_h, in_w, in_c, out_h, out_w, out_c;

@@ -95,7 +95,7 @@ static inline size_t step_cut(size_t n, size_t tile, size_t tiles)
 /* An even number of tiles of at most `most` of n things each, where that is possible: most teams are of two or four. */
 static inline size_t step_even_tiles(size_t n, size_t most)
 {
-	size_t tiles = (n + most - 1) / most;
+	size_t tiles = ceil_div(n, most);
 
 	return tiles % 2 && tiles > 1 && tiles < n ? tiles + 1 : tiles;
 }

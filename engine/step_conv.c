@@ -15,7 +15,7 @@ struct tile {
 static struct tile tile_of(const struct step *step, size_t index, size_t mr)
 {
 	const struct plan_gemm *g = &step->gemm;
-	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w, blocks = (pixels + mr - 1) / mr, end;
+	size_t pixels = (size_t)step->window.out_h * (size_t)step->window.out_w, blocks = ceil_div(pixels, mr), end;
 	size_t of_group = index % (g->row_tiles * g->panel_tiles);
 	size_t row = g->by_panels ? of_group % g->row_tiles : of_group / g->panel_tiles;
 	size_t panel = g->by_panels ? of_group / g->row_tiles : of_group % g->panel_tiles;
@@ -66,11 +66,6 @@ static void walk_next(const struct plan_window *w, size_t taps, size_t count, st
 		walk->x0 = -w->left;
 		walk->y0 += w->stride_h;
 	}
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-	return (a + b - 1) / b;
 }
 
 static size_t round_up(size_t n, size_t multiple)

@@ -20,11 +20,6 @@
 /* Of the second-level cache. */
 #define CACHE_BYTES (384u << 10)
 
-static size_t ceil_div(size_t a, size_t b)
-{
-	return (a + b - 1) / b;
-}
-
 /* What is in a ring of rows, for the thread that goes on with the next tile; lies in front of it. */
 struct ring_state {
 	_Alignas(64) size_t first; /* row that it began with */

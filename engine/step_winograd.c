@@ -24,7 +24,7 @@ struct work {
 static struct tile tile_of(const struct step *step, size_t blocks, size_t index, size_t mr)
 {
 	const struct plan_gemm *g = &step->gemm;
-	size_t row = index / g->panel_tiles, panel = index % g->panel_tiles, rows = (blocks + mr - 1) / mr, end;
+	size_t row = index / g->panel_tiles, panel = index % g->panel_tiles, rows = ceil_div(blocks, mr), end;
 	struct tile tile = {
 		.first = step_cut(rows, row, g->row_tiles) * mr,
 		.panel = step_cut((size_t)g->panels, panel, g->panel_tiles),
@@ -119,11 +119,6 @@ static void multiply(const struct step *step, const struct exec *exec, const str
 		args.c = work->m + place * g->rows * kernel->nr;
 		kernel->run(&args);
 	}
-}
-
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Columns from `n` on of the tile's blocks. */

@@ -157,16 +157,6 @@ struct bench {
 	struct exec exec;
 };
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-	return (a + b - 1) / b;
-}
-
 static uint8_t *fill(size_t bytes, int with)
 {
 	size_t rounded = ceil_div(bytes + KERNEL_SLACK, 64) * 64;

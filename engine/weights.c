@@ -15,11 +15,6 @@
 /* Of a file, which are given back together. */
 #define RELEASE_BYTES (512u << 10)
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static size_t round_up(size_t bytes)
 {
 	return (bytes + 63) / 64 * 64;

@@ -174,21 +174,9 @@ static inline void finish(const struct igemm_s8_args *args, size_t first, const 
 {
 	const int32_t *head = (const int32_t *)args->w + first;
 
-	switch (requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point,
-				    args->float_scales)) {
-	case REQUANT_FLOAT:
-		finish_in(REQUANT_FLOAT, args, first, sums);
-		break;
-	case REQUANT_FLOAT_CLAMPED:
-		finish_in(REQUANT_FLOAT_CLAMPED, args, first, sums);
-		break;
-	case REQUANT_POSITIVE:
-		finish_in(REQUANT_POSITIVE, args, first, sums);
-		break;
-	case REQUANT_FIXED:
-		finish_in(REQUANT_FIXED, args, first, sums);
-		break;
-	}
+	REQUANT_BY_MODE(
+		requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point, args->float_scales),
+		finish_in, args, first, sums)
 }
 
 static void sum_rows(const struct igemm_s8_args *args, int32_t *ret_sums)

@@ -85,41 +85,18 @@ static void finish_narrow(const struct igemm_s8_args *args, const int32_t (*sums
 {
 	const int32_t *head = args->w;
 
-	switch (requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point,
-				    args->float_scales)) {
-	case REQUANT_FLOAT:
-		finish_narrow_in(REQUANT_FLOAT, args, sums);
-		break;
-	case REQUANT_FLOAT_CLAMPED:
-		finish_narrow_in(REQUANT_FLOAT_CLAMPED, args, sums);
-		break;
-	case REQUANT_POSITIVE:
-		finish_narrow_in(REQUANT_POSITIVE, args, sums);
-		break;
-	case REQUANT_FIXED:
-		finish_narrow_in(REQUANT_FIXED, args, sums);
-		break;
-	}
+	REQUANT_BY_MODE(
+		requant_mode_avx512(head + NR, head + 2 * NR, LANES, args->lo >= args->zero_point, args->float_scales),
+		finish_narrow_in, args, sums)
 }
 
 static void finish(const struct igemm_s8_args *args, const int32_t (*sums)[NR])
 {
 	const int32_t *head = args->w;
 
-	switch (requant_mode_avx512(head + NR, head + 2 * NR, NR, args->lo >= args->zero_point, args->float_scales)) {
-	case REQUANT_FLOAT:
-		finish_in(REQUANT_FLOAT, args, sums);
-		break;
-	case REQUANT_FLOAT_CLAMPED:
-		finish_in(REQUANT_FLOAT_CLAMPED, args, sums);
-		break;
-	case REQUANT_POSITIVE:
-		finish_in(REQUANT_POSITIVE, args, sums);
-		break;
-	case REQUANT_FIXED:
-		finish_in(REQUANT_FIXED, args, sums);
-		break;
-	}
+	REQUANT_BY_MODE(
+		requant_mode_avx512(head + NR, head + 2 * NR, NR, args->lo >= args->zero_point, args->float_scales),
+		finish_in, args, sums)
 }
 
 /* What sums begin with: the bias, and what is below the weights. */

@@ -155,4 +155,21 @@ static inline __attribute__((always_inline)) __m512i requant_bytes_avx512(enum r
 	return _mm512_min_epi8(_mm512_max_epi8(bytes, range->lo), range->hi);
 }
 
+/* Calls function(mode, ...), to be inlined, with the mode as a constant. */
+#define REQUANT_BY_MODE(mode, function, ...)                                                                           \
+	switch (mode) {                                                                                                \
+	case REQUANT_FLOAT:                                                                                            \
+		function(REQUANT_FLOAT, __VA_ARGS__);                                                                  \
+		break;                                                                                                 \
+	case REQUANT_FLOAT_CLAMPED:                                                                                    \
+		function(REQUANT_FLOAT_CLAMPED, __VA_ARGS__);                                                          \
+		break;                                                                                                 \
+	case REQUANT_POSITIVE:                                                                                         \
+		function(REQUANT_POSITIVE, __VA_ARGS__);                                                               \
+		break;                                                                                                 \
+	case REQUANT_FIXED:                                                                                            \
+		function(REQUANT_FIXED, __VA_ARGS__);                                                                  \
+		break;                                                                                                 \
+	}
+
 #endif
